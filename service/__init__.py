@@ -1,0 +1,3 @@
+"""Music generation for apps built on Supabase: insert a row, get a playable track."""
+
+__version__ = "0.1.0"

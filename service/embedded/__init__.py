@@ -1,0 +1,1 @@
+"""A whole Supabase and a Mureka simulator on this machine, for development and tests."""

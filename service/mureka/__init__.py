@@ -1,0 +1,1 @@
+"""The provider: client, wire models and error classes; knows nothing of Supabase."""

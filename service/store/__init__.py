@@ -1,0 +1,1 @@
+"""Supabase as the worker sees it: queue, audio and feed; knows nothing of Mureka."""

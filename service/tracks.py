@@ -1,0 +1,151 @@
+"""The domain: tracks, claims, their states, and the request that is made of a track. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+from uuid import UUID
+
+MAX_PROMPT_CHARACTERS = 1024
+MAX_LYRICS_CHARACTERS = 5000
+
+Kind = Literal["instrumental", "song"]
+
+
+class Status(StrEnum):
+    """The states of a row in `public.music_tracks`."""
+
+    PENDING = "pending"
+    GENERATING = "generating"
+    COMPLETED = "completed"
+    ERROR = "error"
+
+
+class ErrorCode(StrEnum):
+    """Why a track is in `error`, or why it waits; stored in `music_tracks.error_code`."""
+
+    INVALID_REQUEST = "invalid_request"
+    MODERATION_BLOCKED = "moderation_blocked"
+    GENERATION_FAILED = "generation_failed"
+    GENERATION_TIMEOUT = "generation_timeout"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    PROVIDER_AUTH = "provider_auth"
+    RATE_LIMITED = "rate_limited"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
+    AUDIO_INVALID = "audio_invalid"
+    STORAGE_FAILED = "storage_failed"
+    SUBMISSION_UNKNOWN = "submission_unknown"
+    CANCELLED = "cancelled"
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """What a worker needs to know of a row in `public.music_tracks`.
+
+    `duration_seconds` is the wished length, a hint; `user_id` is None for tracks made by a backend.
+    """
+
+    id: UUID
+    user_id: UUID | None
+    prompt: str
+    lyrics: str | None = None
+    genre: str | None = None
+    mood: str | None = None
+    tempo: str | None = None
+    duration_seconds: int | None = None
+    attempts: int = 0
+
+    @property
+    def kind(self) -> Kind:
+        """With lyrics a track is a song, without them an instrumental."""
+        return "song" if self.lyrics and self.lyrics.strip() else "instrumental"
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One paid call in the ledger `music.generations`.
+
+    `request` is the frozen request as sent (`kind` plus the JSON body under `body`);
+    `mureka_task_id` is the receipt, None while it is unknown.
+    """
+
+    id: UUID
+    request: dict[str, Any]
+    intent_at: datetime
+    mureka_task_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's exclusive right to one track, for as long as its lease is renewed.
+
+    `id` is the fence that every write carries; `open_generation` is what an earlier claim left
+    to be resumed, if it left anything.
+    """
+
+    id: UUID
+    track: Track
+    open_generation: Generation | None
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """What is asked of the provider; frozen in the ledger before it is sent.
+
+    `body` is the JSON body of the call; `kind` chooses the route.
+    """
+
+    kind: Kind
+    body: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """The form kept in `music.generations.request`: `{"kind": ..., "body": {...}}`."""
+        return {"kind": self.kind, "body": self.body}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> GenerationRequest:
+        """Read what `to_json` wrote; raises KeyError when a key is missing."""
+        return cls(kind=value["kind"], body=value["body"])
+
+
+def compose_prompt(track: Track) -> str:
+    """Put prompt, genre, mood, tempo and wished length into one text of at most 1024 characters.
+
+    The provider has no field for any of them. The hints are kept whole and the prompt is cut at
+    a word when both do not fit.
+    """
+    hints = [
+        f"{name}: {' '.join(value.split())}"
+        for name, value in (
+            ("genre", track.genre),
+            ("mood", track.mood),
+            ("tempo", track.tempo),
+            ("length", f"about {track.duration_seconds} seconds" if track.duration_seconds else ""),
+        )
+        if value and value.strip()
+    ]
+    suffix = f" ({'; '.join(hints)})" if hints else ""
+    suffix = suffix[: MAX_PROMPT_CHARACTERS // 2]
+    room = MAX_PROMPT_CHARACTERS - len(suffix)
+    prompt = track.prompt.strip()
+    if len(prompt) > room:
+        cut = prompt[:room]
+        prompt = cut.rsplit(None, 1)[0] if " " in cut else cut
+    return prompt + suffix
+
+
+def request_for(track: Track, *, model: str, stream: bool) -> GenerationRequest:
+    """The request made of a track: one piece of music (`n: 1`) by a pinned model."""
+    body: dict[str, Any] = {
+        "model": model,
+        "n": 1,
+        "prompt": compose_prompt(track),
+        "stream": stream,
+    }
+    if track.kind == "song":
+        body["lyrics"] = track.lyrics
+    return GenerationRequest(kind=track.kind, body=body)

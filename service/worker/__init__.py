@@ -1,0 +1,1 @@
+"""The loop that turns pending rows into playable tracks."""

@@ -1,0 +1,173 @@
+-- The state machine. People work by editing a row; this says which edits mean something:
+--
+--   error      -> pending   retry       (resumes at no cost while the provider still has the task)
+--   generating -> pending   requeue     (operators)
+--   pending    -> error     cancel
+--   generating -> error     cancel
+--   completed  -> pending   regenerate  (operators; pays again)
+--
+-- and refuses every other change of status with a sentence. App users may do the first and the two
+-- cancels and may change nothing else. Worker functions say that they are at work and are not held
+-- to this table: they carry a claim.
+--
+-- SQLSTATEs: MU001 a change of status that does not exist, MU003 not for app users.
+-- Locks: music_tracks exclusively for an instant.
+
+create function music.is_app_user() returns boolean
+language sql stable set search_path = ''
+as $$ select coalesce(current_setting('role', true), 'none') in ('authenticated', 'anon') $$;
+comment on function music.is_app_user() is 'True when the caller came through the API as a user of the app, not as an operator or backend.';
+
+create function music.act_as_worker() returns void
+language sql set search_path = ''
+as $$ select set_config('music.worker', statement_timestamp()::text, true) $$;
+comment on function music.act_as_worker() is 'For the worker functions: what follows in this statement is a worker''s write. The mark is worthless in the next statement.';
+
+create function music.is_worker() returns boolean
+language sql stable set search_path = ''
+as $$ select coalesce(current_setting('music.worker', true) = statement_timestamp()::text, false) $$;
+comment on function music.is_worker() is 'True inside a worker function.';
+
+create function music.check_new_track() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if new.status is distinct from 'pending' and music.is_app_user() then
+    raise exception 'A new track starts as "pending"; it was given "%".', new.status
+      using errcode = 'MU003', hint = 'Leave status out of the insert.';
+  end if;
+  if music.is_app_user() then
+    if new.user_id is distinct from auth.uid() then
+      raise exception 'A track can only be made for yourself.'
+        using errcode = 'MU003', hint = 'Leave user_id out of the insert.';
+    end if;
+    if (new.stage, new.expected_ready_at, new.stream_url, new.file_url, new.storage_path,
+        new.duration_ms, new.error_code, new.error_message, new.started_at, new.completed_at)
+         is distinct from (null, null, null, null, null, null, null, null, null, null)
+       or new.priority <> 0 or new.attempts <> 0 or new.run_after > now() then
+      raise exception 'A new track may set only id, journey_id, prompt, lyrics, genre, mood, tempo and duration.'
+        using errcode = 'MU003', hint = 'The service fills in the other columns.';
+    end if;
+    new.created_at := now();
+    new.run_after := now();
+  end if;
+  new.updated_at := now();
+  return new;
+end
+$$;
+comment on function music.check_new_track() is 'Before insert: an app user may ask for a track and set nothing that the service sets.';
+
+create function music.check_track_change() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+declare
+  v_edit text := old.status || ' to ' || new.status;
+begin
+  new.updated_at := now();
+  if music.is_worker() then
+    return new;
+  end if;
+  if music.is_app_user() then
+    if (to_jsonb(new) - 'status' - 'updated_at') is distinct from (to_jsonb(old) - 'status' - 'updated_at') then
+      raise exception 'Only the status of your track can be changed: to "pending" to retry a failed one, to "error" to cancel.'
+        using errcode = 'MU003', hint = 'Send status alone; insert a new track to ask for different music.';
+    end if;
+    if old.status <> new.status
+       and v_edit not in ('error to pending', 'pending to error', 'generating to error') then
+      raise exception 'A track cannot go from "%" to "%".', old.status, new.status
+        using errcode = 'MU001',
+              hint = 'A failed track can be set to "pending" (retry); a pending or generating one to "error" (cancel).';
+    end if;
+  end if;
+  if old.id <> new.id then
+    raise exception 'The id of a track cannot be changed.' using errcode = 'MU001';
+  end if;
+  if old.status = new.status then
+    return new;
+  end if;
+  case
+    when v_edit in ('error to pending', 'generating to pending', 'completed to pending') then
+      new.stage := null;
+      new.expected_ready_at := null;
+      new.stream_url := null;
+      new.file_url := null;
+      new.storage_path := null;
+      new.duration_ms := null;
+      new.error_code := null;
+      new.error_message := null;
+      new.started_at := null;
+      new.completed_at := null;
+      new.attempts := 0;
+      -- A call that is in the air may still bring its receipt; wait for it before asking again.
+      new.run_after := greatest(now(), (
+        select g.intent_at + interval '90 seconds' from music.generations g
+        where g.track_id = old.id and g.finished_at is null and g.mureka_task_id is null));
+    when v_edit in ('pending to error', 'generating to error') then
+      new.stage := null;
+      new.stream_url := null;
+      new.expected_ready_at := null;
+      new.error_code := case when new.error_code is distinct from old.error_code then new.error_code end;
+      new.error_code := coalesce(new.error_code, 'cancelled');
+      new.error_message := case when new.error_message is distinct from old.error_message then new.error_message end;
+      new.error_message := coalesce(new.error_message, 'Cancelled.');
+    else
+      raise exception 'A track cannot go from "%" to "%".', old.status, new.status
+        using errcode = 'MU001', hint = case old.status
+          when 'pending' then 'From "pending" you can set "error" (cancel); workers do the rest.'
+          when 'generating' then 'From "generating" you can set "pending" (requeue) or "error" (cancel).'
+          when 'completed' then 'From "completed" you can set "pending" (generates again and pays again).'
+          else 'From "error" you can set "pending" (retry).' end;
+  end case;
+  return new;
+end
+$$;
+comment on function music.check_track_change() is 'Before update: the state machine for people''s edits.';
+
+create function music.follow_track_change() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+declare
+  v_kind text;
+begin
+  if music.is_worker() then
+    return null;
+  end if;
+  v_kind := case old.status || ' to ' || new.status
+    when 'error to pending' then 'retried'
+    when 'generating to pending' then 'requeued'
+    when 'completed to pending' then 'regenerated'
+    else 'cancelled' end;
+  delete from music.claims where track_id = new.id;
+  if v_kind in ('retried', 'requeued', 'regenerated') then
+    update music.generations
+    set finished_at = now(), failed_reason = 'Never confirmed; a person asked for the track again.'
+    where track_id = new.id and finished_at is null and mureka_task_id is null;
+  end if;
+  insert into music.events (track_id, kind, detail)
+  values (new.id, v_kind, jsonb_build_object(
+    'by', coalesce(auth.uid()::text, nullif(current_setting('role', true), 'none'), session_user),
+    'from', old.status, 'error_code', old.error_code));
+  return null;
+end
+$$;
+comment on function music.follow_track_change() is 'After a person''s edit of the status: take the track from its worker and write history.';
+
+create function music.note_new_track() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  insert into music.events (track_id, kind) select id, 'created' from new_tracks;
+  return null;
+end
+$$;
+comment on function music.note_new_track() is 'After insert: the first line of the track''s history.';
+
+create trigger music_tracks_check_insert before insert on public.music_tracks
+  for each row execute function music.check_new_track();
+create trigger music_tracks_check_update before update on public.music_tracks
+  for each row execute function music.check_track_change();
+create trigger music_tracks_follow_status after update of status on public.music_tracks
+  for each row when (old.status is distinct from new.status)
+  execute function music.follow_track_change();
+create trigger music_tracks_note_insert after insert on public.music_tracks
+  referencing new table as new_tracks for each statement execute function music.note_new_track();

@@ -1,0 +1,291 @@
+-- How a worker takes tracks, keeps them and hands them back. Liveness is the lease: by the
+-- database's clock, renewed in one call per worker, taken over by anybody once it has run out.
+-- Lock order everywhere: track, then claim, then generation. Claiming is one at a time (an advisory
+-- lock of milliseconds), which is what makes limits and fairness hold for any number of workers.
+-- SQLSTATE MU002: an argument that makes no sense.
+-- Locks: nothing that exists.
+
+create function music.expected_seconds() returns double precision
+language sql stable set search_path = ''
+as $$
+  select percentile_cont(0.5) within group (order by extract(epoch from recent.took))
+  from (
+    select g.finished_at - g.intent_at as took
+    from music.generations g
+    where g.model = (select l.model from music.generations l order by l.intent_at desc limit 1)
+      and g.finished_at is not null and g.failed_reason is null
+    order by g.finished_at desc
+    limit 50
+  ) recent
+$$;
+comment on function music.expected_seconds() is 'Median seconds of the last 50 successful generations of the model used last; null when there are none.';
+
+create function music.spent_today_cents() returns numeric
+language sql stable set search_path = ''
+as $$
+  select coalesce(sum(g.expected_cost_cents), 0)
+  from music.generations g
+  where g.intent_at >= date_trunc('day', now() at time zone 'utc') at time zone 'utc' and not g.refused
+$$;
+comment on function music.spent_today_cents() is 'Expected cost in US cents of the paid calls of this UTC day; a call that was certainly refused does not count.';
+
+create function music.settle_unknown_submissions() returns void
+language plpgsql set search_path = ''
+as $$
+declare
+  v_policy text := (select on_unknown_submission from music.settings);
+  v_track_ids uuid[];
+begin
+  perform music.act_as_worker();
+  select array_agg(unconfirmed.id) into v_track_ids
+  from (
+    select t.id
+    from music.generations g
+    join public.music_tracks t on t.id = g.track_id
+    where g.finished_at is null and g.mureka_task_id is null
+      and (t.status = 'generating' or (t.status = 'pending' and t.run_after <= now()))
+      and not exists (select from music.claims c where c.track_id = t.id and c.lease_expires_at > now())
+    order by t.id
+    for update of t skip locked
+  ) unconfirmed;
+  if v_track_ids is null then
+    return;
+  end if;
+  if v_policy = 'resubmit' then
+    update music.generations
+    set finished_at = now(), failed_reason = 'Never confirmed; sent again because on_unknown_submission = resubmit.'
+    where track_id = any (v_track_ids) and finished_at is null and mureka_task_id is null;
+    return;
+  end if;
+  update public.music_tracks
+  set status = 'error', stage = null, stream_url = null, expected_ready_at = null, error_code = 'submission_unknown',
+      error_message = 'It is not known whether the music was ordered, so it was not ordered twice. Retry to order it again.'
+  where id = any (v_track_ids);
+  delete from music.claims where track_id = any (v_track_ids);
+  insert into music.events (track_id, kind, detail)
+  select id, 'failed', '{"error_code": "submission_unknown"}'::jsonb from unnest(v_track_ids) as id;
+end
+$$;
+comment on function music.settle_unknown_submissions() is 'A paid call was announced and its worker died before the receipt: end the track for a person to decide, or allow it to be sent again, as music.settings says.';
+
+create function music.due_track_ids(p_limit int) returns setof uuid
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_settings music.settings;
+  v_room int;
+begin
+  select * into strict v_settings from music.settings;
+  v_room := p_limit;
+  if v_settings.max_concurrent is not null then
+    v_room := least(v_room, v_settings.max_concurrent
+      - (select count(*)::int from public.music_tracks t where t.status = 'generating'));
+  end if;
+  if v_settings.paused or v_room <= 0 then
+    return;
+  end if;
+  return query
+    with recursive owners (user_id) as (
+      (select t.user_id from public.music_tracks t where t.status = 'pending' and t.user_id is not null
+       order by t.user_id limit 1)
+      union all
+      select (select t.user_id from public.music_tracks t
+              where t.status = 'pending' and t.user_id > o.user_id order by t.user_id limit 1)
+      from owners o where o.user_id is not null
+    ), everybody as (
+      select o.user_id from owners o where o.user_id is not null
+      union all
+      select null::uuid
+    ), running as (
+      select t.user_id, count(*) as tracks
+      from public.music_tracks t where t.status = 'generating' group by t.user_id
+    ), waiting as (
+      select mine.id, mine.priority, mine.created_at, mine.resumes,
+             coalesce(r.tracks, 0) + row_number() over (
+               partition by e.user_id order by mine.resumes desc, mine.priority desc, mine.created_at, mine.id) as turn,
+             e.user_id
+      from everybody e
+      left join running r on r.user_id is not distinct from e.user_id
+      cross join lateral (
+        select t.id, t.priority, t.created_at,
+               exists (select from music.generations g
+                       where g.track_id = t.id and g.finished_at is null) as resumes
+        from public.music_tracks t
+        where t.status = 'pending' and t.run_after <= now()
+          and t.user_id = e.user_id
+        order by t.priority desc, t.created_at, t.id
+        limit v_room
+      ) mine
+      where e.user_id is not null
+      union all
+      select mine.id, mine.priority, mine.created_at, mine.resumes,
+             coalesce((select r.tracks from running r where r.user_id is null), 0) + row_number() over (
+               order by mine.resumes desc, mine.priority desc, mine.created_at, mine.id) as turn,
+             null
+      from (
+        select t.id, t.priority, t.created_at,
+               exists (select from music.generations g
+                       where g.track_id = t.id and g.finished_at is null) as resumes
+        from public.music_tracks t
+        where t.status = 'pending' and t.run_after <= now() and t.user_id is null
+        order by t.priority desc, t.created_at, t.id
+        limit v_room
+      ) mine
+    )
+    select w.id
+    from waiting w
+    where (v_settings.max_concurrent_per_user is null or w.user_id is null
+           or w.turn <= v_settings.max_concurrent_per_user)
+      and (w.resumes or v_settings.daily_budget_cents is null
+           or music.spent_today_cents() < v_settings.daily_budget_cents)
+    order by w.resumes desc, w.priority desc, w.turn, w.created_at, w.id
+    limit v_room;
+end
+$$;
+comment on function music.due_track_ids(int) is 'Pending tracks whose turn it is: resumable ones first, then by priority, then each user''s next in turn, then by age; within the limits of music.settings.';
+
+create function public.claim_music_tracks(p_worker_id text, p_limit int, p_lease_seconds double precision)
+returns table (
+  claim_id uuid, attempt int, lease_expires_at timestamptz, track_id uuid, user_id uuid, prompt text,
+  lyrics text, genre text, mood text, tempo text, duration int, attempts int, generation_id uuid,
+  generation_request jsonb, generation_intent_at timestamptz, mureka_task_id text,
+  generation_age_seconds double precision, expected_seconds double precision)
+language plpgsql set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_expected double precision;
+  v_lost uuid[];
+  v_due uuid[];
+begin
+  perform music.act_as_worker();
+  if coalesce(p_worker_id, '') = '' or p_limit is null or p_limit not between 0 and 1000
+     or coalesce(p_lease_seconds, 0) <= 0 then
+    raise exception 'claim_music_tracks needs a worker id, a limit from 0 to 1000 and a lease above 0 seconds.'
+      using errcode = 'MU002';
+  end if;
+  perform pg_advisory_xact_lock(4915230001);
+  perform music.settle_unknown_submissions();
+  v_expected := music.expected_seconds();
+
+  -- What a lost worker left comes first: it is in the provider's hands already.
+  select array_agg(lost.id) into v_lost
+  from (
+    select t.id
+    from public.music_tracks t
+    left join music.claims c on c.track_id = t.id
+    where t.status = 'generating' and (c.track_id is null or c.lease_expires_at <= now())
+    order by t.started_at, t.id
+    limit p_limit
+    for update of t skip locked
+  ) lost;
+  select array_agg(due.id) into v_due
+  from (
+    select t.id
+    from music.due_track_ids(p_limit - coalesce(cardinality(v_lost), 0)) with ordinality as turn (id, place)
+    join public.music_tracks t on t.id = turn.id
+    where t.status = 'pending'
+    order by turn.place
+    for update of t skip locked
+  ) due;
+
+  return query
+    with taken as (
+      update public.music_tracks t
+      set status = 'generating',
+          started_at = coalesce(t.started_at, now()),
+          attempts = t.attempts + (t.id = any (coalesce(v_lost, '{}')))::int,
+          error_code = null, error_message = null,
+          expected_ready_at = coalesce(
+            t.expected_ready_at, now() + make_interval(secs => coalesce(v_expected, 60)))
+      where t.id = any (coalesce(v_lost, '{}') || coalesce(v_due, '{}'))
+      returning t.*
+    ), held as (
+      insert into music.claims as c (track_id, worker_id, lease_expires_at)
+      select k.id, p_worker_id, now() + make_interval(secs => p_lease_seconds) from taken k
+      on conflict (track_id) do update
+        set id = gen_random_uuid(), worker_id = excluded.worker_id, attempt = c.attempt + 1,
+            claimed_at = now(), lease_expires_at = excluded.lease_expires_at
+      returning c.*
+    ), told as (
+      insert into music.events (track_id, kind, worker_id, detail)
+      select h.track_id, case when h.track_id = any (coalesce(v_lost, '{}')) then 'taken_over' else 'claimed' end,
+             p_worker_id, jsonb_build_object('claim_id', h.id)
+      from held h
+    )
+    select h.id, h.attempt, h.lease_expires_at, k.id, k.user_id, k.prompt, k.lyrics, k.genre, k.mood,
+           k.tempo, k.duration, k.attempts::int, g.id, g.request, g.intent_at, g.mureka_task_id,
+           extract(epoch from now() - greatest(g.intent_at, k.started_at))::double precision, v_expected
+    from held h
+    join taken k on k.id = h.track_id
+    left join music.generations g on g.track_id = k.id and g.finished_at is null and g.mureka_task_id is not null
+    order by array_position(coalesce(v_lost, '{}') || coalesce(v_due, '{}'), k.id);
+end
+$$;
+comment on function public.claim_music_tracks(text, int, double precision) is 'For workers: take up to p_limit tracks whose turn it is, or whose worker was lost, for p_lease_seconds.';
+
+create function public.renew_music_claims(p_worker_id text, p_claim_ids uuid[], p_lease_seconds double precision)
+returns setof uuid
+language plpgsql set search_path = ''
+as $$
+begin
+  update music.workers set last_seen_at = now() where id = p_worker_id;
+  return query
+    with mine as (
+      select c.track_id from music.claims c
+      where c.id = any (p_claim_ids) and c.worker_id = p_worker_id
+      order by c.track_id
+      for update
+    )
+    update music.claims c
+    set lease_expires_at = now() + make_interval(secs => p_lease_seconds)
+    from mine
+    where c.track_id = mine.track_id and c.id = any (p_claim_ids)
+    returning c.id;
+end
+$$;
+comment on function public.renew_music_claims(text, uuid[], double precision) is 'For workers: prolong all leases in one call; answers the claims still owned.';
+
+create function public.release_music_claims(p_worker_id text, p_claim_ids uuid[]) returns setof uuid
+language plpgsql set search_path = ''
+as $$
+declare
+  v_track_ids uuid[];
+  v_claim_ids uuid[];
+begin
+  perform music.act_as_worker();
+  select array_agg(mine.id) into v_track_ids from (
+    select t.id from public.music_tracks t
+    where t.id in (select c.track_id from music.claims c where c.id = any (p_claim_ids) and c.worker_id = p_worker_id)
+    order by t.id
+    for update
+  ) mine;
+  with gone as (
+    delete from music.claims c
+    where c.track_id = any (coalesce(v_track_ids, '{}')) and c.id = any (p_claim_ids) and c.worker_id = p_worker_id
+    returning c.id, c.track_id
+  ), back as (
+    update public.music_tracks t set status = 'pending', run_after = now()
+    from gone where t.id = gone.track_id and t.status = 'generating'
+  ), told as (
+    insert into music.events (track_id, kind, worker_id) select g.track_id, 'released', p_worker_id from gone g
+  )
+  select array_agg(id) into v_claim_ids from gone;
+  return query select unnest(v_claim_ids);
+end
+$$;
+comment on function public.release_music_claims(text, uuid[]) is 'For workers that stop: hand tracks back at once, no attempt counted.';
+
+create function public.report_music_worker(
+  p_worker_id text, p_host text, p_version text, p_capacity int, p_state text, p_note text)
+returns void
+language sql set search_path = ''
+as $$
+  delete from music.workers where last_seen_at < now() - interval '7 days';
+  insert into music.workers as w (id, host, version, capacity, state, note)
+  values (p_worker_id, p_host, p_version, p_capacity, p_state, p_note)
+  on conflict (id) do update
+    set host = excluded.host, version = excluded.version, capacity = excluded.capacity,
+        state = excluded.state, note = excluded.note, last_seen_at = now();
+$$;
+comment on function public.report_music_worker(text, text, text, int, text, text) is 'For workers: who is at work and in what state.';

@@ -1,0 +1,20 @@
+-- Where the audio goes: public to read by URL, listed by nobody but the owner of each folder,
+-- written by the service alone. Object keys: <user id, or "service">/<track id>/<generation id>.mp3
+-- A bucket of this name that is there already keeps its settings.
+-- Locks: nothing for long. Skipped where there is no Storage.
+
+do $$
+begin
+  if to_regclass('storage.buckets') is null then
+    return;
+  end if;
+  insert into storage.buckets (id, name, public, file_size_limit, allowed_mime_types)
+  values ('music-tracks', 'music-tracks', true, 20971520, array['audio/mpeg'])
+  on conflict (id) do nothing;
+
+  drop policy if exists "Users read their own music" on storage.objects;
+  create policy "Users read their own music" on storage.objects
+    for select to authenticated
+    using (bucket_id = 'music-tracks' and (storage.foldername(name))[1] = (select auth.uid())::text);
+end
+$$;
