@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
+
+from service.embedded.responses import CutResponse
 
 Answer = Callable[[Request], Awaitable[Response]]
 Kind = Literal["refuse", "cut", "lose", "hang"]
@@ -95,15 +96,6 @@ class Faults:
         await asyncio.wait({released, left}, return_when=asyncio.FIRST_COMPLETED)
         for task in (released, left):
             task.cancel()
-
-
-class CutResponse(Response):
-    """Begins to answer and then ends, so that the server closes the connection."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Promise a body that never comes."""
-        headers = [(b"content-length", b"1000"), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
 
 
 def _refusal(fault: _Fault) -> Response:

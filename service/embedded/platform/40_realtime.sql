@@ -1,0 +1,59 @@
+-- Schema `realtime`: messages that the database broadcasts, and who may join a private channel.
+-- Columns, functions and grants are those of the platform's Realtime that people meet: in triggers
+-- that call realtime.send, in policies on realtime.messages. Owned by supabase_realtime_admin,
+-- whose member `postgres` may write policies.
+
+create schema realtime authorization supabase_realtime_admin;
+set role supabase_realtime_admin;
+
+create table realtime.messages (
+  id uuid primary key default gen_random_uuid(),
+  topic text not null,
+  extension text not null,
+  payload jsonb,
+  event text,
+  private boolean default false,
+  updated_at timestamp not null default now(),
+  inserted_at timestamp not null default now()
+);
+create index messages_inserted_at_idx on realtime.messages (inserted_at);
+alter table realtime.messages enable row level security;
+comment on table realtime.messages is 'What was broadcast; policies decide who may join a private topic. Kept for three days.';
+
+create function realtime.topic() returns text
+language sql stable
+as $$ select nullif(current_setting('realtime.topic', true), '')::text $$;
+comment on function realtime.topic() is 'The topic that is being joined; for policies on realtime.messages.';
+
+create function realtime.send(payload jsonb, event text, topic text, private boolean default true)
+returns void
+language plpgsql set search_path = ''
+as $$
+begin
+  insert into realtime.messages (payload, event, topic, private, extension)
+  values (payload, event, topic, private, 'broadcast');
+exception when others then
+  raise warning 'ErrorSendingBroadcastMessage: %', sqlerrm;
+end
+$$;
+comment on function realtime.send(jsonb, text, text, boolean) is 'Broadcast a message to a topic; never fails.';
+
+create function realtime.announce_message() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  perform pg_notify('realtime_messages', new.id::text);
+  return null;
+end
+$$;
+comment on function realtime.announce_message() is 'Tells the gateway of a new message once it is committed.';
+create trigger messages_announce after insert on realtime.messages
+  for each row when (new.extension = 'broadcast' and new.event is not null)
+  execute function realtime.announce_message();
+
+grant usage on schema realtime to postgres, anon, authenticated, service_role, dashboard_user;
+grant all on realtime.messages to postgres, dashboard_user;
+grant select, insert, update on realtime.messages to anon, authenticated, service_role;
+grant execute on all functions in schema realtime to postgres, anon, authenticated, service_role, dashboard_user;
+
+reset role;

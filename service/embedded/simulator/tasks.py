@@ -1,0 +1,144 @@
+"""The simulated account: accepted orders, what became of them, what they cost."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+PRICES_CENTS = {"mureka-7.6": 3.0, "mureka-8": 4.5, "mureka-9": 4.5, "mureka-9.5": 15.0}
+PRICES_CENTS |= {"auto": 15.0, "mureka-o2": 15.0}
+FIRST_BALANCE_CENTS = 100_000.0
+
+# Where each stage ends, in parts of the whole time; streaming lasts to the end.
+_STAGES = (("preparing", 0.05), ("queued", 0.15), ("running", 0.5), ("streaming", 1.0))
+
+
+@dataclass(slots=True)
+class SimulatedTask:
+    """One accepted order; `seconds` is how long it takes, `outcome` how it ends."""
+
+    id: str
+    kind: str
+    body: dict[str, Any]
+    price_cents: float
+    accepted_at: float
+    seconds: float
+    music_seconds: float
+    outcome: str | None = None
+    reason: str | None = None
+    trace_id: str = ""
+
+    @property
+    def prompt(self) -> str:
+        """What was asked for."""
+        return str(self.body.get("prompt") or "")
+
+    @property
+    def finished_at(self) -> float:
+        """When it ends, in unix seconds."""
+        return self.accepted_at + self.seconds
+
+    def status(self, now: float) -> str:
+        """The stage at a moment."""
+        if now >= self.finished_at and self.outcome != "stuck":
+            return self.outcome if self.outcome not in (None, "no_choices") else "succeeded"
+        passed = (now - self.accepted_at) / self.seconds if self.seconds else 0
+        stage = next((name for name, end in _STAGES if passed < end), "running")
+        return stage if stage != "streaming" or self.body.get("stream") else "running"
+
+
+@dataclass
+class Account:
+    """All orders, kept in a file where one is given.
+
+    Args:
+        path: a JSON line is added for each order; None keeps them in memory.
+    """
+
+    path: Path | None = None
+    concurrent_request_limit: int = 25
+    tasks: dict[str, SimulatedTask] = field(default_factory=dict)
+    _next_number: int = 1_436_211
+
+    def __post_init__(self) -> None:
+        if self.path is None or not self.path.exists():
+            return
+        for line in self.path.read_text().splitlines():
+            try:
+                task = SimulatedTask(**json.loads(line))
+            except (ValueError, TypeError):
+                continue  # the last line of a killed simulator may be half a line
+            self.tasks[task.id] = task
+            self._next_number = max(self._next_number, int(task.id) + 1)
+
+    @property
+    def spent_cents(self) -> float:
+        """What all orders cost."""
+        return sum(task.price_cents for task in self.tasks.values())
+
+    @property
+    def balance_cents(self) -> float:
+        """What is left to spend."""
+        return FIRST_BALANCE_CENTS - self.spent_cents
+
+    def running(self) -> int:
+        """How many orders are not finished."""
+        now = time.time()
+        return sum(
+            now < task.finished_at or task.outcome == "stuck" for task in self.tasks.values()
+        )
+
+    def accept(
+        self,
+        kind: str,
+        body: dict[str, Any],
+        *,
+        seconds: float,
+        music_seconds: float,
+        trace_id: str,
+        outcome: str | None = None,
+        reason: str | None = None,
+    ) -> SimulatedTask:
+        """Take an order: from now on it is billed."""
+        task = SimulatedTask(
+            id=str(self._next_number),
+            kind=kind,
+            body=body,
+            price_cents=PRICES_CENTS[body["model"]] * int(body.get("n", 2)),
+            accepted_at=time.time(),
+            seconds=seconds,
+            music_seconds=music_seconds,
+            outcome=outcome,
+            reason=reason,
+            trace_id=trace_id,
+        )
+        self._next_number += 1
+        self.tasks[task.id] = task
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a") as file:
+                file.write(json.dumps(asdict(task)) + "\n")
+        return task
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """Every order that was accepted, the oldest first."""
+        return [
+            {
+                "task_id": task.id,
+                "kind": task.kind,
+                "model": task.body["model"],
+                "prompt": task.prompt,
+                "price_cents": task.price_cents,
+                "accepted_at": task.accepted_at,
+            }
+            for task in self.tasks.values()
+        ]
+
+    def forget(self) -> None:
+        """An account without orders."""
+        self.tasks.clear()
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
