@@ -70,13 +70,15 @@ class Generation:
     """One paid call in the ledger `music.generations`.
 
     `request` is the frozen request as sent (`kind` plus the JSON body under `body`);
-    `mureka_task_id` is the receipt, None while it is unknown.
+    `mureka_task_id` is the receipt, None while it is unknown; `age_seconds` is how much of its
+    deadline has passed by the database's clock.
     """
 
     id: UUID
     request: dict[str, Any]
     intent_at: datetime
     mureka_task_id: str | None
+    age_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +86,14 @@ class Claim:
     """A worker's exclusive right to one track, for as long as its lease is renewed.
 
     `id` is the fence that every write carries; `open_generation` is what an earlier claim left
-    to be resumed, if it left anything.
+    to be resumed, if it left anything. `expected_seconds` is how long generations usually take,
+    None while nobody knows.
     """
 
     id: UUID
     track: Track
     open_generation: Generation | None
+    expected_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

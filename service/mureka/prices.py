@@ -1,0 +1,19 @@
+"""What one piece of music costs by Mureka's price list of September 2026."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+_CENTS = {
+    "mureka-7.6": Decimal("3"),
+    "mureka-8": Decimal("4.5"),
+    "mureka-9": Decimal("4.5"),
+    "mureka-9.5": Decimal("15"),
+}
+# `auto` and models unknown here are taken for the dearest, so that a budget is never overrun.
+_DEAREST_CENTS = max(_CENTS.values())
+
+
+def expected_cost_cents(model: str) -> Decimal:
+    """The price in US cents of one piece by this model, songs and instrumentals alike."""
+    return _CENTS.get(model, _DEAREST_CENTS)

@@ -1,0 +1,150 @@
+"""All configuration, from the environment or a file `.env`. Names are the same everywhere."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import secrets
+import socket
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.errors import ConfigurationError
+
+_CONFIG = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+
+
+def _unique_worker_id() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+class ProjectSettings(BaseSettings):
+    """How to reach the Supabase project as its backend."""
+
+    model_config = _CONFIG
+
+    supabase_url: str = Field(description="The project's URL.")
+    supabase_secret_key: SecretStr = Field(
+        validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"),
+        description="The project's secret key, or the legacy service_role key.",
+    )
+    music_bucket: str = Field("music-tracks", description="The Storage bucket for the audio.")
+    music_bucket_public: bool = Field(
+        True, description="Whether the bucket is public, so that `file_url` can be set."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least severe messages that are logged."
+    )
+    log_format: Literal["console", "json"] | None = Field(
+        None, description="`console` or `json`; unset: `json` when not on a terminal."
+    )
+
+    @field_validator("supabase_url")
+    @classmethod
+    def _is_a_url(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")) or len(value.split("://", 1)[1]) < 3:
+            raise ValueError("must start with https:// (the Project URL in the dashboard)")
+        return value.rstrip("/").removesuffix("/rest/v1")
+
+    @field_validator("supabase_secret_key")
+    @classmethod
+    def _is_secret(cls, value: SecretStr) -> SecretStr:
+        key = value.get_secret_value().strip()
+        if key.startswith("sb_publishable_") or _role(key) in ("anon", "authenticated"):
+            raise ValueError("is the public key of the project; the service needs the secret one")
+        if not key.startswith("sb_secret_") and _role(key) != "service_role":
+            raise ValueError("is neither an sb_secret_ key nor a service_role key")
+        return SecretStr(key)
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment and `.env`.
+
+        Raises:
+            ConfigurationError: something is missing or malformed; the text names it.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            raise ConfigurationError(_sentence(error)) from None
+
+
+class Settings(ProjectSettings):
+    """Everything that a worker needs to know."""
+
+    mureka_api_key: SecretStr = Field(description="The key of the Mureka account.")
+    mureka_api_url: str = Field("https://api.mureka.ai", description="Where Mureka answers.")
+    mureka_model: str = Field(
+        "mureka-9", description="The pinned model; `auto` costs three times as much."
+    )
+    mureka_stream: bool = Field(True, description="Publish `stream_url` while generating.")
+    mureka_timeout_seconds: float = Field(600, gt=0, description="Deadline of one generation.")
+    mureka_poll_seconds: float = Field(
+        4, gt=0, description="Time between two looks at a generation, jittered."
+    )
+    music_max_concurrent: int = Field(
+        10, ge=1, le=1000, description="Generations at once in this worker."
+    )
+    music_lease_seconds: float = Field(
+        30, gt=0, description="How long a claim lasts without renewal."
+    )
+    music_sweep_seconds: float = Field(
+        15, gt=0, description="Time between two looks for what no event announced, jittered."
+    )
+    worker_id: str = Field(
+        default_factory=_unique_worker_id,
+        min_length=1,
+        description="The name of this process; unique, by default host-pid-random.",
+    )
+    health_port: int | None = Field(
+        None, ge=1, le=65535, description="Port of the health endpoint on 127.0.0.1; unset: none."
+    )
+
+    @field_validator("mureka_api_url")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must start with https://")
+        return value.rstrip("/")
+
+
+def has_project() -> bool:
+    """Whether the environment or `.env` names a Supabase project and a secret key."""
+    try:
+        ProjectSettings()
+    except ValidationError as error:
+        return not any(detail["type"] == "missing" for detail in error.errors())
+    return True
+
+
+def env_file() -> Path:
+    """The file that is read besides the environment."""
+    return Path(".env")
+
+
+def _role(key: str) -> str | None:
+    """The role in a legacy key, whose signature only the project can check."""
+    parts = key.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        padded = parts[1] + "=" * (-len(parts[1]) % 4)
+        claims = json.loads(base64.urlsafe_b64decode(padded))
+    except (binascii.Error, ValueError):
+        return None
+    return claims.get("role") if isinstance(claims, dict) else None
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first thing that is wrong, without the value: it may be a secret."""
+    detail = error.errors(include_input=False, include_url=False)[0]
+    name = str(detail["loc"][0]).upper()
+    if detail["type"] == "missing":
+        return f"{name} is not set; put it into the environment or into a file .env."
+    reason = detail["msg"].removeprefix("Value error, ")
+    return f"{name} {reason[0].lower()}{reason[1:]}."

@@ -1,0 +1,62 @@
+"""What goes wrong between us and Supabase, sorted into our classes."""
+
+from __future__ import annotations
+
+import httpx
+from postgrest.exceptions import APIError
+from storage3.exceptions import StorageApiError
+
+from service.errors import ConfigurationError, ContractError, MusicServiceError, TransientError
+
+_LATER = ("PGRST000", "PGRST001", "PGRST002", "PGRST003", "57014", "57P01")
+_LATER_CLASSES = ("08", "53")
+_NOT_MIGRATED = ("PGRST205", "42P01", "PGRST202", "42883", "PGRST204", "PGRST106")
+_NOT_ALLOWED = ("42501",)
+_BAD_KEY = ("PGRST301", "PGRST302", "PGRST303")
+
+
+def of_database(error: APIError | httpx.HTTPError) -> MusicServiceError:
+    """The class of a failed call to the database."""
+    if isinstance(error, httpx.HTTPError):
+        return TransientError(
+            f"The database cannot be reached ({type(error).__name__}).", code="internal"
+        )
+    code, message = str(error.code or ""), error.message or ""
+    if code in _NOT_MIGRATED:
+        return ConfigurationError(
+            "The database lacks what the service needs; apply the migrations: supabase db push"
+        )
+    if code in _NOT_ALLOWED:
+        return ConfigurationError(
+            f"The database refuses the service ({message}); apply the migrations: supabase db push"
+        )
+    if code in _BAD_KEY or "Invalid API key" in message or code == "401":
+        return ConfigurationError("Supabase refuses the secret key; check SUPABASE_SECRET_KEY.")
+    if code in _LATER or code.startswith(_LATER_CLASSES) or code in ("429",) or _is_5xx(code):
+        return TransientError(
+            f"The database cannot answer now ({code or message}).", code="internal"
+        )
+    return ContractError(f"The database refused a call ({code}): {message}")
+
+
+def of_storage(error: StorageApiError | httpx.HTTPError) -> MusicServiceError:
+    """The class of a failed call to Storage; `TransientError` where a later one may succeed."""
+    if isinstance(error, httpx.HTTPError):
+        return TransientError(
+            f"Storage cannot be reached ({type(error).__name__}).", code="storage_failed"
+        )
+    status = str(error.status)
+    message = f"Storage refused the audio ({status}: {error.message})."
+    if status in ("408", "429") or _is_5xx(status):
+        return TransientError(message, code="storage_failed")
+    return StorageRefusedError(message)
+
+
+class StorageRefusedError(MusicServiceError):
+    """Storage will not take the audio as things are: a limit, a policy, a missing bucket."""
+
+    code = "storage_failed"
+
+
+def _is_5xx(code: str) -> bool:
+    return len(code) == 3 and code.startswith("5")

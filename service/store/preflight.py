@@ -1,0 +1,45 @@
+"""Whether a project is fit for the service, found out before anything is claimed."""
+
+from __future__ import annotations
+
+import httpx
+from postgrest.exceptions import APIError
+from storage3.exceptions import StorageApiError
+
+from service.errors import ConfigurationError, TransientError
+from service.store import failures
+from supabase import AsyncClient
+
+
+async def check(client: AsyncClient, *, url: str, bucket: str) -> None:
+    """Make sure that URL, key, migrations and bucket are as the service needs them.
+
+    Raises:
+        ConfigurationError: they are not; the text is one sentence that says what to do.
+    """
+    try:
+        await client.table("music_tracks").select("id,run_after").limit(1).execute()
+        await client.rpc(
+            "renew_music_claims", {"p_worker_id": "", "p_claim_ids": [], "p_lease_seconds": 1}
+        ).execute()
+        await client.storage.get_bucket(bucket)
+    except (APIError, httpx.HTTPError) as error:
+        failure = failures.of_database(error)
+        if isinstance(failure, TransientError):
+            raise _unreachable(url) from error
+        raise failure from error
+    except StorageApiError as error:
+        if str(error.status) in ("404", "400"):
+            raise ConfigurationError(
+                f'The bucket "{bucket}" does not exist; apply the migrations (supabase db push) '
+                "or set MUSIC_BUCKET."
+            ) from error
+        raise ConfigurationError(f"Storage refuses the service: {error.message}") from error
+    except ValueError as error:  # an answer that is no JSON: not a Supabase
+        raise _unreachable(url) from error
+
+
+def _unreachable(url: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"No Supabase answers at {url}; check SUPABASE_URL and whether the project is running."
+    )
