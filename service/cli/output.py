@@ -1,0 +1,49 @@
+"""How the command line speaks: results on stdout, everything else on stderr, exit codes.
+
+0    done; for a watched track: completed
+1    it did not work: the track ended in error, a part failed, the other side is unreachable
+2    bad input or configuration: nothing was done; the sentence says what to change
+130  interrupted
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any
+
+from rich.console import Console
+
+console = Console(stderr=True, highlight=False)
+
+
+class ExitCode(IntEnum):
+    """What the process tells the shell."""
+
+    OK = 0
+    FAILED = 1
+    BAD_INPUT = 2
+    INTERRUPTED = 130
+
+
+def say(text: str) -> None:
+    """One line for a person, on stderr."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """One sentence that says what went wrong, on stderr."""
+    console.print(f"error: {text}", markup=False, style="red", soft_wrap=True)
+
+
+def answer(text: str) -> None:
+    """One line of the result, on stdout."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def answer_json(value: Mapping[str, Any] | list[Any]) -> None:
+    """The result as one line of JSON, on stdout; for scripts."""
+    answer(json.dumps(value, default=str, ensure_ascii=False))

@@ -1,0 +1,101 @@
+"""`music-service stack`: the embedded Supabase and the simulator, until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.cli import environment
+from service.cli.output import answer, console
+from service.cli.signals import until_signal
+from service.errors import ConfigurationError, EmbeddedStackError
+
+if TYPE_CHECKING:
+    from service.embedded.stack import Stack
+
+Port = Annotated[
+    int, typer.Option(help="First of four ports in a row on 127.0.0.1.", min=1, max=65532)
+]
+DataDir = Annotated[Path, typer.Option(help="Where the stack keeps its data between runs.")]
+EnvFile = Annotated[
+    Path | None, typer.Option(help="Write URL and keys to this file once everything is ready.")
+]
+SimSeconds = Annotated[
+    float, typer.Option(help="How long a simulated generation takes.", min=0, max=3600)
+]
+Reset = Annotated[bool, typer.Option("--reset", help="Delete the data directory first.")]
+
+DEFAULT_PORT = 54321
+DEFAULT_DATA_DIR = Path(".local/stack")
+
+
+def stack(
+    port: Port = DEFAULT_PORT,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    env_file: EnvFile = None,
+    sim_seconds: SimSeconds = 8,
+    reset: Reset = False,
+) -> None:
+    """Run a whole Supabase and a Mureka simulator on this machine until Ctrl-C."""
+    asyncio.run(_stack(port, data_dir, env_file, sim_seconds, reset))
+
+
+async def _stack(
+    port: int, data_dir: Path, env_file: Path | None, sim_seconds: float, reset: bool
+) -> None:
+    async with opened(port, data_dir, env_file, sim_seconds, reset) as running:
+        answer(f"ready {running.url} in {running.ready_seconds:.1f} s")
+        await serve_until_signal(running)
+
+
+@asynccontextmanager
+async def opened(
+    port: int, data_dir: Path, env_file: Path | None, sim_seconds: float, reset: bool
+) -> AsyncIterator[Stack]:
+    """A running stack, its environment written to `env_file`.
+
+    Raises:
+        ConfigurationError: the embedded extra is not installed, a port is taken, the directory
+            is in use or is not one of ours.
+    """
+    try:
+        from service.embedded.ports import Ports  # noqa: PLC0415  an extra that may be missing
+        from service.embedded.stack import Stack, erase  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"The embedded stack is not installed ({error.name} is missing): "
+            "pip install 'music-service[embedded]'"
+        ) from error
+    if reset:
+        erase(data_dir)
+    with console.status("Starting the embedded Supabase ...") as status:
+        running = Stack(
+            data_dir,
+            Ports.starting_at(port),
+            simulator_seconds=sim_seconds,
+            progress=lambda words: status.update(f"Embedded Supabase: {words} ..."),
+        )
+        await running.start()
+    try:
+        if env_file is not None:
+            environment.write(env_file, running.environment())
+        yield running
+    finally:
+        with console.status("Stopping ..."):
+            await running.stop()
+
+
+async def serve_until_signal(running: Stack) -> None:
+    """Wait for a signal; raises EmbeddedStackError when a part of the stack ends by itself."""
+    assert running.failure is not None  # noqa: S101  it was started
+    signal = asyncio.create_task(until_signal(), name="signal")
+    waiting: list[asyncio.Future[Any]] = [signal, running.failure]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    signal.cancel()
+    if running.failure.done():
+        raise EmbeddedStackError(running.failure.result())

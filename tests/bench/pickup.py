@@ -1,0 +1,131 @@
+"""How soon an idle worker claims an insert: with the broadcast, and with postgres_changes alone.
+
+    scripts/bench [INSERTS]
+
+Starts an embedded stack and a worker process of their own, spaces single inserts at random, and
+reads both moments from the database's clock in `music.events`. The sweep is put out of the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from service.embedded.ports import Ports
+from service.embedded.stack import Stack
+from supabase import AsyncClientOptions, acreate_client
+
+DEFAULT_INSERTS = 200
+MEAN_GAP_SECONDS = 0.25
+
+LATENCIES = """
+select percentile_cont(array[0, 0.5, 0.9, 0.99, 1]) within group (
+         order by 1000 * extract(epoch from claimed.at - created.at)),
+       count(*)
+from music.events created
+join music.events claimed on claimed.track_id = created.track_id and claimed.kind = 'claimed'
+where created.kind = 'created'
+"""
+
+
+async def main(inserts: int) -> None:
+    """Measure both ways in one run and print them side by side."""
+    table = Table("hint", "claimed", "min ms", "p50 ms", "p90 ms", "p99 ms", "max ms")
+    for hint in ("broadcast", "postgres_changes"):
+        with tempfile.TemporaryDirectory(prefix="music-bench-") as folder:
+            Path(folder).chmod(0o755)
+            async with Stack(Path(folder), Ports.free(), simulator_seconds=1) as stack:
+                percentiles, claimed = await measure(stack, hint, inserts)
+        table.add_row(hint, f"{claimed}/{inserts}", *(f"{value:.1f}" for value in percentiles))
+    Console().print(table)
+
+
+async def measure(stack: Stack, hint: str, inserts: int) -> tuple[list[float], int]:
+    """Percentiles of milliseconds from insert to claim, and how many were claimed."""
+    async with await psycopg.AsyncConnection.connect(
+        stack.database_url, autocommit=True
+    ) as connection:
+        await connection.execute("update music.settings set max_concurrent = null")
+        if hint == "postgres_changes":
+            await connection.execute(
+                "alter table public.music_tracks disable trigger music_tracks_announce_insert"
+            )
+        with worker(stack) as process:
+            await until_ready(connection, process)
+            await insert_at_random(stack, inserts, hint)
+            return await read_latencies(connection, inserts)
+
+
+@contextmanager
+def worker(stack: Stack) -> Iterator[subprocess.Popen[bytes]]:
+    """A `music-service run` of its own, sweeping so seldom that only hints wake it."""
+    environment = (
+        os.environ
+        | stack.environment()
+        | {
+            "MUSIC_SWEEP_SECONDS": "3600",
+            "MUSIC_MAX_CONCURRENT": "50",
+            "LOG_LEVEL": "warning",
+        }
+    )
+    command = [sys.executable, "-m", "service.cli.app", "run"]
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+async def until_ready(connection: Any, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the worker claims a track by a hint, so that its subscription certainly works."""
+    while process.poll() is None:
+        await connection.execute("insert into public.music_tracks (prompt) values ('warm up')")
+        await asyncio.sleep(1)
+        cursor = await connection.execute(
+            "select count(*) from music.events where kind = 'claimed'"
+        )
+        if (await cursor.fetchone())[0] > 0:
+            await asyncio.sleep(3)
+            await connection.execute("delete from public.music_tracks")
+            return
+    raise SystemExit(f"The worker ended with exit code {process.returncode}.")
+
+
+async def insert_at_random(stack: Stack, inserts: int, hint: str) -> None:
+    """Insert one track at a time through the API, as an app does."""
+    async with httpx.AsyncClient(timeout=20) as http:
+        options = AsyncClientOptions(httpx_client=http)
+        client = await acreate_client(stack.url, stack.keys.secret, options)
+        for number in track(range(inserts), description=f"{inserts} inserts, {hint}"):
+            await client.table("music_tracks").insert({"prompt": f"track {number}"}).execute()
+            await asyncio.sleep(random.expovariate(1 / MEAN_GAP_SECONDS))
+        await client.auth.close()
+
+
+async def read_latencies(connection: Any, inserts: int) -> tuple[list[float], int]:
+    """What the history says, once everything is claimed or ten seconds have passed."""
+    for _ in range(20):
+        cursor = await connection.execute(LATENCIES)
+        percentiles, claimed = await cursor.fetchone()
+        if claimed >= inserts:
+            break
+        await asyncio.sleep(0.5)
+    return percentiles, claimed
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_INSERTS))
