@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from importlib.metadata import version
 
-import httpx
+import structlog
 
-from service.mureka.client import MurekaClient
+from service.errors import ConfigurationError, MusicServiceError, ProviderBlockedError
+from service.mureka.client import MurekaClient, connect_mureka
 from service.mureka.prices import expected_cost_cents
 from service.settings import Settings
 from service.store import preflight
@@ -16,34 +18,68 @@ from service.store.audio import AudioStore
 from service.store.client import connect
 from service.store.feed import Feed
 from service.store.queue import Queue
+from service.worker.health import serve_health
 from service.worker.ports import Options
 from service.worker.worker import Worker
 
+log = structlog.get_logger(__name__)
+
 
 async def run_worker(
-    settings: Settings, *, stop: asyncio.Event, ready: asyncio.Event | None = None
+    settings: Settings,
+    *,
+    stop: asyncio.Event,
+    ready: asyncio.Event | None = None,
+    options: Options | None = None,
 ) -> None:
     """Check the project, then make its music until `stop` is set.
+
+    Args:
+        settings: where everything is.
+        stop: set it to drain and end.
+        ready: set once the first look for tracks is done.
+        options: how the worker works, where that is not to follow from the settings.
 
     Raises:
         ConfigurationError: the project is not fit for the service; nothing was claimed.
     """
     key = settings.supabase_secret_key.get_secret_value()
     url = settings.supabase_url
-    async with connect(url, key) as client, httpx.AsyncClient() as http:
+    options = options or options_of(settings)
+    async with contextlib.AsyncExitStack() as opened:
+        client = await opened.enter_async_context(connect(url, key))
+        provider = await opened.enter_async_context(
+            connect_mureka(settings.mureka_api_key.get_secret_value(), settings.mureka_api_url)
+        )
         await preflight.check(client, url=url, bucket=settings.music_bucket)
+        await check_account(provider)
         worker = Worker(
             Queue(client, settings.worker_id),
-            MurekaClient(
-                http,
-                api_key=settings.mureka_api_key.get_secret_value(),
-                base_url=settings.mureka_api_url,
-            ),
+            provider,
             AudioStore(client, url, settings.music_bucket, public=settings.music_bucket_public),
-            lambda on_hint: Feed(url, key, on_hint),
-            options_of(settings),
+            lambda on_hint, on_gap: Feed(url, key, on_hint, on_gap),
+            options,
         )
+        await opened.enter_async_context(serve_health(settings.health_port, worker.status))
+        log.info("started", project=url, worker_id=options.worker_id, model=options.model)
         await worker.run(stop, ready)
+
+
+async def check_account(provider: MurekaClient) -> None:
+    """Make sure that Mureka knows the key; where it cannot be reached, that is for later.
+
+    Raises:
+        ConfigurationError: it refuses the key or the region.
+    """
+    try:
+        billing = await provider.billing()
+    except ProviderBlockedError as error:
+        raise ConfigurationError(str(error)) from error
+    except MusicServiceError as error:
+        log.warning("mureka_not_checked", reason=str(error))
+        return
+    if billing.balance_cents <= 0:
+        log.warning("mureka_balance_used_up", balance_cents=billing.balance_cents)
 
 
 def options_of(settings: Settings) -> Options:

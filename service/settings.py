@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 import socket
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
@@ -23,10 +22,33 @@ def _unique_worker_id() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
-class ProjectSettings(BaseSettings):
-    """How to reach the Supabase project as its backend."""
-
+class _FromEnvironment(BaseSettings):
     model_config = _CONFIG
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment and `.env`.
+
+        Raises:
+            ConfigurationError: something is missing or malformed; the text names it.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            raise ConfigurationError(_sentence(error)) from None
+
+    @classmethod
+    def is_given(cls) -> bool:
+        """Whether nothing is missing; what is there may still be malformed."""
+        try:
+            cls()
+        except ValidationError as error:
+            return not any(detail["type"] == "missing" for detail in error.errors())
+        return True
+
+
+class ProjectSettings(_FromEnvironment):
+    """How to reach the Supabase project as its backend."""
 
     supabase_url: str = Field(description="The project's URL.")
     supabase_secret_key: SecretStr = Field(
@@ -61,21 +83,9 @@ class ProjectSettings(BaseSettings):
             raise ValueError("is neither an sb_secret_ key nor a service_role key")
         return SecretStr(key)
 
-    @classmethod
-    def load(cls) -> Self:
-        """Read the environment and `.env`.
 
-        Raises:
-            ConfigurationError: something is missing or malformed; the text names it.
-        """
-        try:
-            return cls()
-        except ValidationError as error:
-            raise ConfigurationError(_sentence(error)) from None
-
-
-class Settings(ProjectSettings):
-    """Everything that a worker needs to know."""
+class MurekaSettings(_FromEnvironment):
+    """How to reach Mureka, and what is ordered there."""
 
     mureka_api_key: SecretStr = Field(description="The key of the Mureka account.")
     mureka_api_url: str = Field("https://api.mureka.ai", description="Where Mureka answers.")
@@ -87,6 +97,18 @@ class Settings(ProjectSettings):
     mureka_poll_seconds: float = Field(
         4, gt=0, description="Time between two looks at a generation, jittered."
     )
+
+    @field_validator("mureka_api_url")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must start with https://")
+        return value.rstrip("/")
+
+
+class Settings(ProjectSettings, MurekaSettings):
+    """Everything that a worker needs to know."""
+
     music_max_concurrent: int = Field(
         10, ge=1, le=1000, description="Generations at once in this worker."
     )
@@ -104,27 +126,6 @@ class Settings(ProjectSettings):
     health_port: int | None = Field(
         None, ge=1, le=65535, description="Port of the health endpoint on 127.0.0.1; unset: none."
     )
-
-    @field_validator("mureka_api_url")
-    @classmethod
-    def _is_an_address(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("must start with https://")
-        return value.rstrip("/")
-
-
-def has_project() -> bool:
-    """Whether the environment or `.env` names a Supabase project and a secret key."""
-    try:
-        ProjectSettings()
-    except ValidationError as error:
-        return not any(detail["type"] == "missing" for detail in error.errors())
-    return True
-
-
-def env_file() -> Path:
-    """The file that is read besides the environment."""
-    return Path(".env")
 
 
 def _role(key: str) -> str | None:

@@ -6,10 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
+import httpx
+from postgrest.exceptions import APIError
 from realtime import AsyncRealtimeClient
 
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, TransientError
+from service.store import failures
 from supabase import AsyncClient
 
 LOOK_SECONDS = 2.0
@@ -17,7 +21,7 @@ ENDED = ("completed", "error")
 
 
 async def watch_track(
-    client: AsyncClient, track_id: str, *, look_seconds: float = LOOK_SECONDS
+    client: AsyncClient, track_id: UUID, *, look_seconds: float = LOOK_SECONDS
 ) -> AsyncIterator[dict[str, Any]]:
     """The track's row now and after each change, until it is completed or in error.
 
@@ -26,6 +30,7 @@ async def watch_track(
 
     Raises:
         ConfigurationError: there is no such track, or it is not visible to this client.
+        TransientError: the project could not be reached at the start; later it is waited for.
     """
     changed = asyncio.Event()
     listening = asyncio.create_task(_listen(client, track_id, changed), name="watch")
@@ -33,7 +38,7 @@ async def watch_track(
     try:
         while True:
             changed.clear()
-            row = await _read(client, track_id)
+            row = await _read(client, track_id, before=last)
             if row != last:
                 yield row
                 last = row
@@ -47,7 +52,7 @@ async def watch_track(
         await asyncio.gather(listening, return_exceptions=True)
 
 
-async def wait_for_track(client: AsyncClient, track_id: str) -> dict[str, Any]:
+async def wait_for_track(client: AsyncClient, track_id: UUID) -> dict[str, Any]:
     """The track's row once it is completed or in error; raises as `watch_track` does."""
     last: dict[str, Any] = {}
     async for row in watch_track(client, track_id):
@@ -55,16 +60,25 @@ async def wait_for_track(client: AsyncClient, track_id: str) -> dict[str, Any]:
     return last
 
 
-async def _read(client: AsyncClient, track_id: str) -> dict[str, Any]:
-    answer = await client.table("music_tracks").select("*").eq("id", track_id).execute()
-    rows: list[Any] = list(answer.data)
+async def _read(
+    client: AsyncClient, track_id: UUID, *, before: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The row; while the project cannot be reached, the row as it was `before`."""
+    query = client.table("music_tracks").select("*").eq("id", str(track_id))
+    try:
+        rows: list[Any] = list((await query.execute()).data)
+    except (APIError, httpx.HTTPError) as error:
+        failure = failures.of_database(error)
+        if before is not None and isinstance(failure, TransientError):
+            return before
+        raise failure from error
     if not rows:
         raise ConfigurationError(f"There is no track {track_id}, or it is not yours to see.")
     row: dict[str, Any] = rows[0]
     return row
 
 
-async def _listen(client: AsyncClient, track_id: str, changed: asyncio.Event) -> None:
+async def _listen(client: AsyncClient, track_id: UUID, changed: asyncio.Event) -> None:
     """Set `changed` on events; one connection, thrown away with the watch."""
     realtime = AsyncRealtimeClient(
         str(client.realtime_url), client.supabase_key, auto_reconnect=False, timeout=10

@@ -15,6 +15,7 @@ from enum import IntEnum
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 console = Console(stderr=True, highlight=False)
 
@@ -28,20 +29,31 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+def printable(text: str) -> str:
+    """One line without control characters: what users wrote must not steer the terminal."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+
+
 def say(text: str) -> None:
     """One line for a person, on stderr."""
-    console.print(text, markup=False, soft_wrap=True)
+    console.print(printable(text), markup=False, soft_wrap=True)
 
 
 def complain(text: str) -> None:
     """One sentence that says what went wrong, on stderr."""
-    console.print(f"error: {text}", markup=False, style="red", soft_wrap=True)
+    console.print(f"error: {printable(text)}", markup=False, style="red", soft_wrap=True)
 
 
 def answer(text: str) -> None:
     """One line of the result, on stdout."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{printable(text)}\n")
     sys.stdout.flush()
+
+
+def answer_table(table: Table) -> None:
+    """A table as the result, on stdout, never narrower than it can be read."""
+    width = None if sys.stdout.isatty() else 120
+    Console(file=sys.stdout, highlight=False, width=width).print(table)
 
 
 def answer_json(value: Mapping[str, Any] | list[Any]) -> None:

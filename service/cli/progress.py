@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
-from rich.text import Text
+from rich.progress_bar import ProgressBar
 
-from service.cli.output import console
+from service.cli.output import console, printable
 
 _EXPECTED_SECONDS = 60.0
 
@@ -48,16 +48,21 @@ def describe(row: Mapping[str, Any]) -> str:
             return f"error: {row.get('error_code')}"
 
 
+def bar(row: Mapping[str, Any]) -> ProgressBar:
+    """How far a track is, drawn once."""
+    return ProgressBar(total=1.0, completed=fraction_done(row, datetime.now(UTC)), width=12)
+
+
 class TrackProgress:
     """A live bar on stderr; enter it, `show` each row, leave it."""
 
     def __init__(self) -> None:
         self._row: Mapping[str, Any] | None = None
         self._progress = Progress(
-            TextColumn("{task.fields[title]}"),
+            TextColumn("{task.fields[title]}", markup=False),
             _ByTheClock(self),
             TimeElapsedColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             console=console,
         )
         self._task = self._progress.add_task("waiting for a worker", total=1.0, title="")
@@ -72,8 +77,8 @@ class TrackProgress:
     def show(self, row: Mapping[str, Any]) -> None:
         """Draw the newest state of the track."""
         self._row = row
-        title = Text(str(row["prompt"]).splitlines()[0]).plain[:40]
-        self._progress.update(self._task, description=describe(row), title=title)
+        title = printable(str(row["prompt"]))[:40]
+        self._progress.update(self._task, description=printable(describe(row)), title=title)
 
     def fraction(self) -> float:
         """How far the bar stands at this moment."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +35,17 @@ DEFAULT_PORT = 54321
 DEFAULT_DATA_DIR = Path(".local/stack")
 
 
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """The options that `stack` and `dev` share; `sim_seconds` is one simulated generation."""
+
+    port: int
+    data_dir: Path
+    env_file: Path | None
+    sim_seconds: float
+    reset: bool
+
+
 def stack(
     port: Port = DEFAULT_PORT,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -42,52 +54,66 @@ def stack(
     reset: Reset = False,
 ) -> None:
     """Run a whole Supabase and a Mureka simulator on this machine until Ctrl-C."""
-    asyncio.run(_stack(port, data_dir, env_file, sim_seconds, reset))
+    asyncio.run(_stack(StackOptions(port, data_dir, env_file, sim_seconds, reset)))
 
 
-async def _stack(
-    port: int, data_dir: Path, env_file: Path | None, sim_seconds: float, reset: bool
-) -> None:
-    async with opened(port, data_dir, env_file, sim_seconds, reset) as running:
+async def _stack(options: StackOptions) -> None:
+    async with opened(options) as running:
         answer(f"ready {running.url} in {running.ready_seconds:.1f} s")
         await serve_until_signal(running)
 
 
 @asynccontextmanager
-async def opened(
-    port: int, data_dir: Path, env_file: Path | None, sim_seconds: float, reset: bool
-) -> AsyncIterator[Stack]:
-    """A running stack, its environment written to `env_file`.
+async def opened(options: StackOptions) -> AsyncIterator[Stack]:
+    """A running stack, its environment written to the file that the options name.
 
     Raises:
         ConfigurationError: the embedded extra is not installed, a port is taken, the directory
             is in use or is not one of ours.
     """
-    try:
+    with _extra_needed():
         from service.embedded.ports import Ports  # noqa: PLC0415  an extra that may be missing
         from service.embedded.stack import Stack, erase  # noqa: PLC0415
+    if options.reset:
+        erase(options.data_dir)
+    with console.status("Starting the embedded Supabase ...") as status:
+        running = Stack(
+            options.data_dir,
+            Ports.starting_at(options.port),
+            simulator_seconds=options.sim_seconds,
+            progress=lambda words: status.update(f"Embedded Supabase: {words} ..."),
+        )
+        await running.start()
+    try:
+        if options.env_file is not None:
+            environment.write(options.env_file, running.environment())
+        yield running
+    finally:
+        with console.status("Stopping ..."):
+            await running.stop()
+
+
+@asynccontextmanager
+async def opened_simulator(options: StackOptions) -> AsyncIterator[dict[str, str]]:
+    """The simulator alone, without a stack; yields the variables that lead to it."""
+    with _extra_needed():
+        from service.embedded.ports import Ports  # noqa: PLC0415  an extra that may be missing
+        from service.embedded.stack import serve_simulator  # noqa: PLC0415
+    async with serve_simulator(
+        Ports.starting_at(options.port).simulator, options.sim_seconds, options.data_dir
+    ) as variables:
+        yield variables
+
+
+@contextmanager
+def _extra_needed() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"The embedded stack is not installed ({error.name} is missing): "
             "pip install 'music-service[embedded]'"
         ) from error
-    if reset:
-        erase(data_dir)
-    with console.status("Starting the embedded Supabase ...") as status:
-        running = Stack(
-            data_dir,
-            Ports.starting_at(port),
-            simulator_seconds=sim_seconds,
-            progress=lambda words: status.update(f"Embedded Supabase: {words} ..."),
-        )
-        await running.start()
-    try:
-        if env_file is not None:
-            environment.write(env_file, running.environment())
-        yield running
-    finally:
-        with console.status("Stopping ..."):
-            await running.stop()
 
 
 async def serve_until_signal(running: Stack) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import fcntl
 import shutil
 import time
-from collections.abc import Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -180,6 +180,23 @@ class Stack:
     def _fail(self, reason: str) -> None:
         if self.failure is not None and not self.failure.done():
             self.failure.set_result(reason)
+
+
+@contextlib.asynccontextmanager
+async def serve_simulator(
+    port: int, seconds: float, data_dir: Path
+) -> AsyncIterator[dict[str, str]]:
+    """The simulator without a stack; yields the variables that lead a worker to it.
+
+    Raises ConfigurationError when the port is taken.
+    """
+    simulator = Simulator(SIMULATOR_KEY, seconds, data_dir / "simulator")
+    server = Server(simulator.app, port, "the Mureka simulator")
+    await server.start()
+    try:
+        yield {"MUREKA_API_URL": f"http://{HOST}:{port}", "MUREKA_API_KEY": SIMULATOR_KEY}
+    finally:
+        await server.stop()
 
 
 @contextlib.contextmanager

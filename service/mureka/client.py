@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,17 +71,33 @@ class Billing:
     concurrent_request_limit: int | None
 
 
+@asynccontextmanager
+async def connect_mureka(api_key: str, base_url: str) -> AsyncIterator[MurekaClient]:
+    """A client with connections of its own; nothing is sent yet.
+
+    Orders never go over a connection that was used before: one that the server has just closed
+    would leave it unknown whether the order arrived.
+    """
+    fresh = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient() as http, httpx.AsyncClient(limits=fresh) as orders:
+        yield MurekaClient(http, orders, api_key=api_key, base_url=base_url)
+
+
 class MurekaClient:
     """Speaks to Mureka.
 
     Args:
-        http: the connections; its owner closes it.
+        http: connections for everything that is free; its owner closes it.
+        orders: connections for paid calls, which must not be kept alive between them.
         api_key: the account's key; sent as a bearer token, never to the audio's server.
         base_url: `https://api.mureka.ai` or a stand-in.
     """
 
-    def __init__(self, http: httpx.AsyncClient, *, api_key: str, base_url: str) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, orders: httpx.AsyncClient, *, api_key: str, base_url: str
+    ) -> None:
         self._http = http
+        self._orders = orders
         self._headers = {"authorization": f"Bearer {api_key}"}
         self._base_url = base_url.rstrip("/")
 
@@ -92,7 +110,7 @@ class MurekaClient:
             SubmissionUnknownError: it may have been accepted; never order it again by yourself.
         """
         try:
-            answer = await self._http.post(
+            answer = await self._orders.post(
                 f"{self._base_url}/v1/{request.kind}/generate",
                 json=request.body,
                 headers=self._headers,

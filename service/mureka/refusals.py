@@ -33,7 +33,7 @@ def refusal(answer: httpx.Response) -> MusicServiceError | None:  # noqa: PLR091
     message = _message(answer)
     match answer.status_code:
         case 400 | 413 | 422:
-            return PermanentError(f"Mureka refused the request: {message}", code="invalid_request")
+            return PermanentError(f"Mureka refused the request: {message}.", code="invalid_request")
         case 401:
             return ProviderBlockedError(
                 "Mureka refused the API key; the operator must set a valid MUREKA_API_KEY.",
@@ -41,7 +41,7 @@ def refusal(answer: httpx.Response) -> MusicServiceError | None:  # noqa: PLR091
             )
         case 403:
             return ProviderBlockedError(
-                f"Mureka refused access for this account or region: {message}",
+                f"Mureka refused access for this account or region: {message}.",
                 code="provider_auth",
             )
         case 429 if "quota" in message.lower() or "billing" in message.lower():
@@ -94,9 +94,9 @@ def query_failure(answer: httpx.Response) -> MusicServiceError:
 
 def _message(answer: httpx.Response) -> str:
     try:
-        return ErrorBody.model_validate_json(answer.content).error.message[:300]
+        return ErrorBody.model_validate_json(answer.content).error.message[:300].rstrip(" .")
     except ValidationError:
-        return answer.text[:100]
+        return answer.text[:100].strip(" .\n")
 
 
 def _retry_after(answer: httpx.Response) -> float | None:

@@ -8,7 +8,6 @@ from uuid import UUID
 import httpx
 from storage3.exceptions import StorageApiError
 
-from service.errors import TransientError
 from service.store import failures
 from service.tracks import Track
 from supabase import AsyncClient
@@ -41,13 +40,10 @@ class AudioStore:
 
         Raises:
             TransientError: `storage_failed`; may work later.
-            StorageRefusedError: it will not, as things are.
+            StorageRefusedError: it never will.
         """
         key = f"{track.user_id or 'service'}/{track.id}/{generation_id}.mp3"
-        try:
-            await self._upload(key, path)
-        except TransientError:
-            await self._upload(key, path)  # a wedged connection is not reused after its failure
+        await self._upload(key, path)
         if not self._public:
             return key, None
         return key, f"{self._url}/storage/v1/object/public/{self._bucket}/{key}"

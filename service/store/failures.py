@@ -13,9 +13,10 @@ _LATER_CLASSES = ("08", "53")
 _NOT_MIGRATED = ("PGRST205", "42P01", "PGRST202", "42883", "PGRST204", "PGRST106")
 _NOT_ALLOWED = ("42501",)
 _BAD_KEY = ("PGRST301", "PGRST302", "PGRST303")
+_BAD_INPUT = ("23514", "23502", "23503", "22P02", "MU001", "MU003")
 
 
-def of_database(error: APIError | httpx.HTTPError) -> MusicServiceError:
+def of_database(error: APIError | httpx.HTTPError) -> MusicServiceError:  # noqa: PLR0911  a table
     """The class of a failed call to the database."""
     if isinstance(error, httpx.HTTPError):
         return TransientError(
@@ -32,6 +33,8 @@ def of_database(error: APIError | httpx.HTTPError) -> MusicServiceError:
         )
     if code in _BAD_KEY or "Invalid API key" in message or code == "401":
         return ConfigurationError("Supabase refuses the secret key; check SUPABASE_SECRET_KEY.")
+    if code in _BAD_INPUT:
+        return ConfigurationError(f"The database refused this: {message}")
     if code in _LATER or code.startswith(_LATER_CLASSES) or code in ("429",) or _is_5xx(code):
         return TransientError(
             f"The database cannot answer now ({code or message}).", code="internal"
@@ -40,20 +43,27 @@ def of_database(error: APIError | httpx.HTTPError) -> MusicServiceError:
 
 
 def of_storage(error: StorageApiError | httpx.HTTPError) -> MusicServiceError:
-    """The class of a failed call to Storage; `TransientError` where a later one may succeed."""
+    """The class of a failed upload.
+
+    Only what is wrong with this very audio is final. All else, a missing bucket or right among it,
+    is somebody's to mend, and then the audio can still be stored.
+    """
     if isinstance(error, httpx.HTTPError):
         return TransientError(
-            f"Storage cannot be reached ({type(error).__name__}).", code="storage_failed"
+            f"The music is made, but Storage cannot be reached ({type(error).__name__}).",
+            code="storage_failed",
         )
-    status = str(error.status)
-    message = f"Storage refused the audio ({status}: {error.message})."
-    if status in ("408", "429") or _is_5xx(status):
-        return TransientError(message, code="storage_failed")
-    return StorageRefusedError(message)
+    status, reason = str(error.status), error.message
+    if status in ("413", "415") or error.code == "InvalidKey":
+        return StorageRefusedError(f"Storage refused the audio ({status}: {reason}).")
+    return TransientError(
+        f"The music is made, but Storage does not take it now ({status}: {reason}).",
+        code="storage_failed",
+    )
 
 
 class StorageRefusedError(MusicServiceError):
-    """Storage will not take the audio as things are: a limit, a policy, a missing bucket."""
+    """Storage will never take this audio: it is too large or of a type that the bucket refuses."""
 
     code = "storage_failed"
 

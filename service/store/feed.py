@@ -1,8 +1,8 @@
 """Realtime as a source of hints that something is pending. Never the truth: the sweep is.
 
 One private channel carries a broadcast, which arrives within milliseconds, and postgres_changes,
-which works on every Supabase. The official client is used for one connection at a time and never
-left to reconnect by itself, because it gives up silently.
+which works on every Supabase. The official client can go deaf in many ways without a word, so it
+is believed only as far as it gives evidence, used for one connection, and thrown away.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -18,9 +20,11 @@ from realtime import AsyncRealtimeChannel, AsyncRealtimeClient, RealtimeSubscrib
 
 TOPIC = "music:pending"
 
-_READY_SECONDS = 30
+_JOIN_SECONDS = 10
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30
+_STEADY_SECONDS = 60
+_REMEMBERED_IDS = 10_000
 
 log = structlog.get_logger(__name__)
 
@@ -31,118 +35,190 @@ class Feed:
     Args:
         url: the project's URL.
         key: the secret key.
-        on_hint: called for every event and after every (re)subscription; must not block.
+        on_hint: called for every event; must not block.
+        on_gap: called after every (re)subscription: what came before was not announced.
+        ready_seconds: how long a connection may take until the server says that it is subscribed.
     """
 
-    def __init__(self, url: str, key: str, on_hint: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        on_hint: Callable[[], None],
+        on_gap: Callable[[], None],
+        *,
+        ready_seconds: float = 30,
+    ) -> None:
         self._url = f"{url}/realtime/v1"
         self._key = key
         self._on_hint = on_hint
-        self._private = True
+        self._on_gap = on_gap
+        self._ready_seconds = ready_seconds
+        self._connection: _Connection | None = None
+        self._silent_since: float | None = time.monotonic()
+
+    @property
+    def is_working(self) -> bool:
+        """Whether hints are to be expected at the moment."""
+        return self._silent_since is None
+
+    def distrust(self) -> None:
+        """Something pending was found that no event had announced: begin anew."""
+        if self._connection is not None and self.is_working:
+            self._connection.end("rows came that it had not announced")
 
     async def run(self) -> None:
         """Subscribe, and anew whenever the connection ends; returns only when cancelled."""
-        pause = _FIRST_PAUSE_SECONDS
+        pause, private = _FIRST_PAUSE_SECONDS, True
         while True:
-            connection = _Connection(self._url, self._key, self._on_hint, private=self._private)
-            try:
-                was_ready = await connection.listen()
-            except Exception as error:  # noqa: BLE001  whatever it is, hints must come again
-                was_ready = connection.was_ready
-                log.warning("realtime_ended", reason=connection.reason(error))
-            if connection.was_refused and self._private:
-                self._private = False
-                log.warning("realtime_private_refused", now="public, postgres_changes alone")
+            began = time.monotonic()
+            self._connection = _Connection(
+                self._url, self._key, self._on_hint, self._subscribed, private=private
+            )
+            reason = await self._connection.listen(self._ready_seconds)
+            if private and self._connection.was_refused:
+                private = False
+                log.warning("realtime_private_refused", now="public, with postgres_changes alone")
                 continue
-            pause = _FIRST_PAUSE_SECONDS if was_ready else min(pause * 2, _LONGEST_PAUSE_SECONDS)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
+            self._lost(reason)
+            private = True
+            steady = time.monotonic() - began > _STEADY_SECONDS
+            pause = _FIRST_PAUSE_SECONDS if steady else min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
+
+    def _subscribed(self) -> None:
+        if self._silent_since is not None:
+            silent_seconds = round(time.monotonic() - self._silent_since, 1)
+            log.info("realtime_subscribed", silent_seconds=silent_seconds)
+            self._silent_since = None
+        self._on_gap()
+
+    def _lost(self, reason: str) -> None:
+        if self._silent_since is None:
+            self._silent_since = time.monotonic()
+            log.warning("realtime_lost", reason=reason, now="sweeping alone")
+        else:
+            log.info("realtime_not_back", reason=reason)
 
 
 class _Connection:
-    """One connection with one channel, thrown away when it ends."""
+    """One connection with one channel, thrown away when it ends.
 
-    def __init__(self, url: str, key: str, on_hint: Callable[[], None], *, private: bool) -> None:
-        self._client = AsyncRealtimeClient(url, key, auto_reconnect=False, timeout=10)
+    After its end the client may still call back; then nothing is heard of it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        on_hint: Callable[[], None],
+        on_subscribed: Callable[[], None],
+        *,
+        private: bool,
+    ) -> None:
+        self._client = AsyncRealtimeClient(url, key, auto_reconnect=False, timeout=_JOIN_SECONDS)
         self._key = key
         self._on_hint = on_hint
+        self._on_subscribed = on_subscribed
         self._private = private
+        self._subscribed = asyncio.Event()
         self._ended = asyncio.Event()
-        self._ready = asyncio.Event()
-        self._why = "closed"
-        self.was_ready = False
+        self._reason = "closed"
+        self._announced: Counter[str] = Counter()
         self.was_refused = False
 
-    async def listen(self) -> bool:
-        """Return when the connection has ended; whether it ever worked."""
+    async def listen(self, ready_seconds: float) -> str:
+        """Return when the connection has ended, with the reason."""
         try:
             await self._client.connect()
             await self._channel().subscribe(self._on_state)
-            async with asyncio.timeout(_READY_SECONDS):
-                await self._first_of(self._ready, self._ended)
-            await self._ended.wait()
-            if not self.was_refused:
-                log.info("realtime_ended", reason=self._why)
+            if not await self._is_ready(ready_seconds):
+                self.end(f"not subscribed after {ready_seconds:g} s")
+            await self._until_end()
+        except Exception as error:  # noqa: BLE001  whatever it is, hints must come again
+            self.end(f"{type(error).__name__}: {error}")
         finally:
+            self._ended.set()
             with contextlib.suppress(Exception):
                 await self._client.close()
-        return self.was_ready
+        return self._reason.replace(self._key, "…")  # an address in it holds the key
 
-    def reason(self, error: Exception) -> str:
-        """What ended it, without the key that the address holds."""
-        return f"{type(error).__name__}: {error}".replace(self._key, "…")
+    def end(self, reason: str) -> None:
+        """Have enough of this connection; the first reason counts."""
+        if not self._ended.is_set():
+            self._reason = reason
+            self._ended.set()
+
+    async def _is_ready(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await _first_of(self._subscribed.wait(), self._ended.wait())
+        return self._subscribed.is_set() or self._ended.is_set()
+
+    async def _until_end(self) -> None:
+        # An exception anywhere in the client ends this task of its, and nothing else tells.
+        listening = self._client._listen_task
+        if listening is None:
+            self.end("the client does not listen")
+            return
+        await _first_of(self._ended.wait(), asyncio.wait([listening]))
+        self.end("the client stopped listening")
 
     def _channel(self) -> AsyncRealtimeChannel:
         config: Any = {"config": {"private": self._private}}
         channel = self._client.channel(TOPIC, config)
         if self._private:
-            channel.on_broadcast("pending", self._hint)
+            channel.on_broadcast("pending", self._heard_broadcast)
         for event in ("INSERT", "UPDATE"):
             channel.on_postgres_changes(
                 event,  # type: ignore[arg-type]  # an enum of strings
-                self._hint,
+                self._heard_change,
                 table="music_tracks",
                 schema="public",
                 filter="status=eq.pending",
+                select=["id"],
             )
-        channel.on_system(self._on_system)
-        return channel
+        return channel.on_system(self._on_system)
 
-    def _hint(self, _: Any) -> None:
-        # An exception here would end the client's listening for good, silently.
+    # An exception in one of these would end the client's listening for good, silently.
+
+    def _heard_broadcast(self, message: Any) -> None:
         with contextlib.suppress(Exception):
+            ids = message["payload"].get("ids", [])
+            if len(self._announced) < _REMEMBERED_IDS:
+                self._announced.update(ids)
+            self._hint()
+
+    def _heard_change(self, message: Any) -> None:
+        with contextlib.suppress(Exception):
+            track_id = message["data"]["record"]["id"]
+            if self._announced[track_id] > 0:
+                self._announced[track_id] -= 1  # the broadcast of this change came long ago
+            else:
+                self._hint()
+            self._announced += Counter()  # forgets the zeros
+
+    def _hint(self) -> None:
+        if not self._ended.is_set():
             self._on_hint()
 
     def _on_system(self, message: Any) -> None:
         with contextlib.suppress(Exception):
-            status, extension = _field(message, "status"), _field(message, "extension")
-            if extension == "postgres_changes" and status == "ok":
-                self.was_ready = True
-                self._ready.set()
-                log.info("realtime_subscribed", private=self._private)
-                self._on_hint()  # what happened before was not announced
-            elif status == "error":
-                self._end(str(_field(message, "message")))
+            if message.extension == "postgres_changes" and not self._ended.is_set():
+                self._announced.clear()  # a second one means that events may be lost
+                self._subscribed.set()
+                self._on_subscribed()
 
     def _on_state(self, state: RealtimeSubscribeStates, error: Exception | None) -> None:
-        if state == RealtimeSubscribeStates.SUBSCRIBED:
-            return
-        self.was_refused = "Unauthorized" in str(error)
-        self._end(f"{state.value} {error or ''}".strip())
-
-    def _end(self, why: str) -> None:
-        self._why = why
-        self._ended.set()
-
-    @staticmethod
-    async def _first_of(*events: asyncio.Event) -> None:
-        waiting = [asyncio.create_task(event.wait(), name="realtime") for event in events]
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waiting:
-                task.cancel()
+        if state != RealtimeSubscribeStates.SUBSCRIBED:
+            self.was_refused = "Unauthorized" in str(error) or "PrivateOnly" in str(error)
+            self.end(f"{state.value} {error or ''}".strip())
 
 
-def _field(message: Any, name: str) -> Any:
-    """A field of a payload that the client hands over as a model or as a dict."""
-    return message.get(name) if isinstance(message, dict) else getattr(message, name, None)
+async def _first_of(*waits: Any) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

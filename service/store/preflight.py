@@ -6,7 +6,7 @@ import httpx
 from postgrest.exceptions import APIError
 from storage3.exceptions import StorageApiError
 
-from service.errors import ConfigurationError, TransientError
+from service.errors import ConfigurationError, ContractError, TransientError
 from service.store import failures
 from supabase import AsyncClient
 
@@ -25,7 +25,7 @@ async def check(client: AsyncClient, *, url: str, bucket: str) -> None:
         await client.storage.get_bucket(bucket)
     except (APIError, httpx.HTTPError) as error:
         failure = failures.of_database(error)
-        if isinstance(failure, TransientError):
+        if isinstance(failure, (TransientError, ContractError)):
             raise _unreachable(url) from error
         raise failure from error
     except StorageApiError as error:

@@ -111,6 +111,9 @@ class AudioStore(Protocol):
 class Feed(Protocol):
     """Hints that something is pending; see `service.store.feed`."""
 
+    @property
+    def is_working(self) -> bool: ...
+    def distrust(self) -> None: ...
     async def run(self) -> None: ...
 
 
@@ -131,4 +134,7 @@ class Options:
     deadline: float = 600
     drain: float = 30
     blocked_check: float = 60
+    first_retry: float = 5
+    longest_retry: float = 300
+    rate_limited_pause: float = 10
     max_bytes: int = 20 * 2**20

@@ -9,17 +9,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import structlog
 
-from service.errors import LostClaimError, MusicServiceError, ProviderBlockedError
+from service.errors import MusicServiceError, ProviderBlockedError
+from service.tracks import Claim
 from service.worker.generation import Generation
+from service.worker.order import Ordered
 from service.worker.ports import AudioStore, Feed, Options, Provider, Queue
+from service.worker.settlement import Settlement
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a worker has done since it started; `unannounced` rows came without any hint."""
+
+    claimed: int = 0
+    hints: int = 0
+    sweeps: int = 0
+    unannounced: int = 0
+    let_go: int = 0
 
 
 class Worker:
@@ -27,7 +43,8 @@ class Worker:
 
     Args:
         queue, provider, audio: the world.
-        make_feed: makes the source of hints, given what to call for each.
+        make_feed: makes the source of hints, given what to call for each and what to call
+            when hints may have been missed.
         options: how this worker works.
     """
 
@@ -36,157 +53,223 @@ class Worker:
         queue: Queue,
         provider: Provider,
         audio: AudioStore,
-        make_feed: Callable[[Callable[[], None]], Feed],
+        make_feed: Callable[[Callable[[], None], Callable[[], None]], Feed],
         options: Options,
     ) -> None:
         self._queue = queue
         self._provider = provider
         self._audio = audio
         self._options = options
+        self._feed = make_feed(self._hinted, self._sweep_now)
         self._wake = asyncio.Event()
-        self._feed = make_feed(self._wake.set)
+        self._hint = False
         self._running: dict[UUID, tuple[Generation, asyncio.Task[None]]] = {}
+        self._orders: set[asyncio.Task[Ordered]] = set()
         self._blocked: ProviderBlockedError | None = None
+        self._became_blocked = asyncio.Event()
         self._renewed_at = 0.0
         self._lease_lost = False
+        self._stopping = False
+        self.counters = Counters()
+
+    def status(self) -> dict[str, Any]:
+        """The worker in a few words and numbers: `state`, `reason`, `running`, counters."""
+        reason = None
+        state = "stopping" if self._stopping else "running"
+        if self._lease_lost:
+            state, reason = "cut_off", "The leases cannot be renewed."
+        elif self._blocked is not None:
+            state, reason = "blocked", str(self._blocked)
+        return {
+            "worker_id": self._options.worker_id,
+            "state": state,
+            "reason": reason,
+            "realtime": "subscribed" if self._feed.is_working else "silent",
+            "running": len(self._running),
+            "capacity": self._options.capacity,
+            **asdict(self.counters),
+        }
 
     async def run(self, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
         """Work until `stop` is set, then drain; `ready` is set once the first look is done."""
         await self._report("running")
         self._renewed_at = _now()
-        background = [
-            asyncio.create_task(self._feed.run(), name="feed"),
-            asyncio.create_task(self._keep_leases(), name="leases"),
-            asyncio.create_task(self._look_again_while_blocked(), name="blocked"),
-            asyncio.create_task(self._wake_on(stop), name="stop"),
-        ]
-        try:
-            await self._work(stop, ready)
-            await self._drain()
-        finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
-            await self._report("stopped")
+        async with asyncio.TaskGroup() as group:
+            background = [
+                group.create_task(self._feed.run(), name="feed"),
+                group.create_task(self._keep_leases(), name="leases"),
+                group.create_task(self._look_again_while_blocked(), name="blocked"),
+                group.create_task(self._wake_on(stop), name="stop"),
+            ]
+            try:
+                await self._work(group, stop, ready)
+                await self._drain()
+            finally:
+                for task in background:
+                    task.cancel()
+        await self._report("stopped")
+        log.info("stopped", **asdict(self.counters))
 
-    async def _work(self, stop: asyncio.Event, ready: asyncio.Event | None) -> None:
-        found_by_sweep = False
+    async def _work(
+        self, group: asyncio.TaskGroup, stop: asyncio.Event, ready: asyncio.Event | None
+    ) -> None:
+        sweeping = False
         while not stop.is_set():
             self._wake.clear()
-            claimed = await self._claim()
-            if found_by_sweep and claimed:
-                log.info("found_by_sweep", tracks=claimed)
+            self._hint = False
+            claims = await self._claim()
+            if sweeping and claims:
+                self.counters.unannounced += len(claims)
+                log.warning("found_by_sweep", tracks=len(claims))
+                self._feed.distrust()
+            for claim in claims:
+                self._start(group, claim)
             if ready is not None:
                 ready.set()
             pause = self._options.sweep * random.uniform(0.8, 1.2)  # noqa: S311
-            found_by_sweep = not await _set_within(self._wake, pause)
+            woken = await _set_within(self._wake, pause)
+            sweeping = not woken and not self._hint
+            self.counters.sweeps += sweeping
 
-    async def _claim(self) -> int:
-        """Take what there is room for; answers how many tracks that were."""
+    async def _claim(self) -> list[Claim]:
+        """Take what there is room for."""
         room = self._options.capacity - len(self._running)
         if room <= 0 or self._blocked is not None or self._lease_lost:
-            return 0
+            return []
         try:
-            claims = await self._queue.claim(room, self._options.lease)
+            return await self._queue.claim(room, self._options.lease)
         except MusicServiceError as error:
             log.warning("claim_failed", reason=str(error))
-            return 0
-        for claim in claims:
-            generation = Generation(
-                claim,
-                self._queue,
-                self._provider,
-                self._audio,
-                options=self._options,
-                on_blocked=self._block,
-            )
-            task = asyncio.create_task(generation.run(), name=f"track {claim.track.id}")
-            self._running[claim.id] = generation, task
-            task.add_done_callback(partial(self._finished, claim.id))
-            log.info("claimed", track_id=str(claim.track.id), claim_id=str(claim.id))
-        return len(claims)
+            return []
+
+    def _start(self, group: asyncio.TaskGroup, claim: Claim) -> None:
+        log.info("claimed", track_id=str(claim.track.id), claim_id=str(claim.id))
+        self.counters.claimed += 1
+        settlement = Settlement(
+            claim,
+            self._queue,
+            self._options,
+            on_blocked=self._block,
+            on_deferred=self._wake_later,
+        )
+        generation = Generation(
+            claim,
+            self._queue,
+            self._provider,
+            self._audio,
+            options=self._options,
+            settlement=settlement,
+            start_order=self._start_order,
+        )
+        task = group.create_task(generation.run(), name=f"track {claim.track.id}")
+        self._running[claim.id] = generation, task
+        task.add_done_callback(partial(self._finished, claim.id))
+
+    def _start_order(self, order: Coroutine[Any, Any, Ordered]) -> asyncio.Task[Ordered]:
+        """Start a paid call in a task that only the end of the drain may cut short."""
+        task = asyncio.create_task(order, name="order")
+        self._orders.add(task)
+        task.add_done_callback(self._orders.discard)
+        task.add_done_callback(_look_at_failure)
+        return task
 
     def _finished(self, claim_id: UUID, _: asyncio.Task[None]) -> None:
         self._running.pop(claim_id, None)
         self._wake.set()  # there is room again
 
+    def _hinted(self) -> None:
+        self.counters.hints += 1
+        self._hint = True
+        self._wake.set()
+
+    def _sweep_now(self) -> None:
+        self._wake.set()
+
+    def _wake_later(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self._wake.set)
+
+    async def _wake_on(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._wake.set()
+
     async def _keep_leases(self) -> None:
+        lease = self._options.lease
+        pause = lease / 3
         while True:
-            await asyncio.sleep(self._options.lease / 3)
-            ours = list(self._running)
+            await asyncio.sleep(pause)
+            ours, asked_at = list(self._running), _now()
+            left = self._renewed_at + lease - asked_at
             try:
-                owned = await self._queue.renew(ours, self._options.lease)
-            except MusicServiceError as error:
-                log.warning("renewal_failed", reason=str(error))
-                if _now() - self._renewed_at >= self._options.lease:
-                    self._let_go(ours, "the leases could not be renewed")
+                async with asyncio.timeout(lease / 3 if self._lease_lost else min(lease / 3, left)):
+                    owned = await self._queue.renew(ours, lease)
+            except (MusicServiceError, TimeoutError) as error:
+                log.warning("renewal_failed", reason=str(error) or "no answer")
+                pause = lease / 10
+                if _now() - self._renewed_at >= lease:
                     self._lease_lost = True
+                    self._let_go(ours, "the leases could not be renewed")
                 continue
-            self._renewed_at = _now()
+            pause, self._renewed_at = lease / 3, asked_at
             if self._lease_lost:
                 self._lease_lost = False
+                log.info("renewal_works_again")
                 self._wake.set()
-            self._let_go([claim for claim in ours if claim not in owned], "taken by somebody else")
+            self._let_go(set(ours) - owned, "taken by somebody else")
 
-    def _let_go(self, claim_ids: list[UUID], reason: str) -> None:
+    def _let_go(self, claim_ids: Iterable[UUID], reason: str) -> None:
         for claim_id in claim_ids:
             if claim_id in self._running:
                 generation, task = self._running[claim_id]
                 log.warning("let_go", track_id=str(generation.claim.track.id), reason=reason)
+                self.counters.let_go += 1
                 task.cancel()
 
     def _block(self, error: ProviderBlockedError) -> None:
         if self._blocked is None:
             log.error("blocked", code=error.error_code, reason=str(error))
         self._blocked = error
+        self._became_blocked.set()
 
     async def _look_again_while_blocked(self) -> None:
         """Tell operators that and why nothing is taken up, and find out when that has passed."""
-        told = False
         while True:
-            pause = self._options.blocked_check
-            await asyncio.sleep(pause if told else min(1, pause))
-            if self._blocked is None:
-                continue
-            await self._report("blocked", str(self._blocked))
-            told = True
-            with contextlib.suppress(MusicServiceError):
-                if (await self._provider.billing()).balance_cents > 0:
-                    self._blocked, told = None, False
-                    log.info("unblocked")
-                    await self._report("running")
-                    self._wake.set()
+            await self._became_blocked.wait()
+            while self._blocked is not None:
+                await self._report("blocked", str(self._blocked))
+                await asyncio.sleep(self._options.blocked_check)
+                with contextlib.suppress(MusicServiceError):
+                    if (await self._provider.billing()).balance_cents > 0:
+                        self._blocked = None
+            self._became_blocked.clear()
+            log.info("unblocked")
+            await self._report("running")
+            self._wake.set()
 
     async def _drain(self) -> None:
-        """Let orders in flight get their receipt, hand back everything else at once."""
-        log.info("draining", tracks=len(self._running))
+        """Let paid calls in the air get their receipt, hand back everything else at once."""
+        self._stopping = True
+        log.info("draining", tracks=len(self._running), orders=len(self._orders))
+        finishing = {c: task for c, (gen, task) in self._running.items() if gen.stop()}
+        others = {c: task for c, (_, task) in self._running.items() if c not in finishing}
+        await _cancelled(others.values())
+        await self._release(others)
         await self._report("draining")
-        orders = []
-        for generation, task in list(self._running.values()):
-            generation.stopping = True
-            if generation.ordering is not None and not generation.ordering.done():
-                orders.append(generation.ordering)
-            else:
-                task.cancel()
-        claims = list(self._running)
-        tasks = [task for _, task in self._running.values()]
-        if orders:
-            await asyncio.wait(orders, timeout=self._options.drain)
-        for order in orders:
-            if not order.done():
-                log.error("order_abandoned", reason="no answer before the end of the drain")
-        # What the finished orders leave behind, a receipt or a refusal, is written in a moment.
-        if tasks:
-            _, hanging = await asyncio.wait(tasks, timeout=2 if orders else 1)
-            for task in hanging:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        with contextlib.suppress(MusicServiceError, LostClaimError):
-            await self._queue.release(claims)
+        in_the_air = [*finishing.values(), *self._orders]
+        if in_the_air:
+            _, late = await asyncio.wait(in_the_air, timeout=self._options.drain)
+            if late:
+                log.error("orders_abandoned", orders=len(self._orders))
+            await _cancelled(late)
+        await self._release(finishing)
 
-    async def _wake_on(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        self._wake.set()
+    async def _release(self, claims: Iterable[UUID]) -> None:
+        claim_ids = list(claims)
+        if not claim_ids:
+            return
+        try:
+            await self._queue.release(claim_ids)
+        except MusicServiceError as error:
+            log.warning("release_failed", reason=str(error), tracks=len(claim_ids))
 
     async def _report(self, state: str, note: str | None = None) -> None:
         options = self._options
@@ -213,3 +296,17 @@ async def _set_within(event: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until they have ended."""
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)
+
+
+def _look_at_failure(order: asyncio.Task[Ordered]) -> None:
+    # Whoever waited may be gone; asyncio would otherwise complain that nobody looked.
+    if not order.cancelled():
+        order.exception()

@@ -109,12 +109,13 @@ create table music.events (
   detail jsonb not null default '{}'::jsonb
 );
 create index events_track_id_at_idx on music.events (track_id, at);
+create index events_slowed_down_at_idx on music.events (at desc) where kind = 'slowed_down';
 
 comment on table music.events is 'What happened to each track, in order; only ever appended.';
 comment on column music.events.id is 'Order of writing.';
 comment on column music.events.track_id is 'The track it happened to.';
 comment on column music.events.at is 'When it happened, by the database''s clock.';
-comment on column music.events.kind is 'claimed, taken_over, announced, submitted, stage, completed, deferred, failed, released, retried, requeued, cancelled, regenerated, and so on.';
+comment on column music.events.kind is 'claimed, taken_over, announced, submitted, stage, completed, deferred, slowed_down, over_budget, failed, released, retried, requeued, cancelled, regenerated, and so on.';
 comment on column music.events.worker_id is 'The worker that did it; null for people.';
 comment on column music.events.detail is 'Particulars of the kind as a JSON object.';
 

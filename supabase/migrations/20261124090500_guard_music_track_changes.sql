@@ -28,10 +28,31 @@ language sql stable set search_path = ''
 as $$ select coalesce(current_setting('music.worker', true) = statement_timestamp()::text, false) $$;
 comment on function music.is_worker() is 'True inside a worker function.';
 
+create function music.check_wishes(p_prompt text, p_lyrics text) returns void
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  if p_prompt is null or btrim(p_prompt, E' \t\r\n') = '' then
+    raise exception 'The prompt is empty; say in 1 to 1024 characters what the music should be.'
+      using errcode = 'check_violation', constraint = 'music_tracks_prompt_length';
+  end if;
+  if length(p_prompt) > 1024 then
+    raise exception 'The prompt has % characters; at most 1024 are allowed.', length(p_prompt)
+      using errcode = 'check_violation', constraint = 'music_tracks_prompt_length';
+  end if;
+  if length(p_lyrics) > 5000 then
+    raise exception 'The lyrics have % characters; at most 5000 are allowed.', length(p_lyrics)
+      using errcode = 'check_violation', constraint = 'music_tracks_lyrics_length';
+  end if;
+end
+$$;
+comment on function music.check_wishes(text, text) is 'Refuse a prompt or lyrics of the wrong length with a sentence; the constraints of the table would name only themselves.';
+
 create function music.check_new_track() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 begin
+  perform music.check_wishes(new.prompt, new.lyrics);
   if new.status is distinct from 'pending' and music.is_app_user() then
     raise exception 'A new track starts as "pending"; it was given "%".', new.status
       using errcode = 'MU003', hint = 'Leave status out of the insert.';
@@ -66,6 +87,9 @@ begin
   new.updated_at := now();
   if music.is_worker() then
     return new;
+  end if;
+  if (new.prompt, new.lyrics) is distinct from (old.prompt, old.lyrics) then
+    perform music.check_wishes(new.prompt, new.lyrics);
   end if;
   if music.is_app_user() then
     if (to_jsonb(new) - 'status' - 'updated_at') is distinct from (to_jsonb(old) - 'status' - 'updated_at') then

@@ -68,6 +68,48 @@ end
 $$;
 comment on function music.settle_unknown_submissions() is 'A paid call was announced and its worker died before the receipt: end the track for a person to decide, or allow it to be sent again, as music.settings says.';
 
+create function music.give_up_lost_tracks() returns void
+language plpgsql set search_path = ''
+as $$
+declare
+  v_max_attempts int := (select max_attempts from music.settings);
+  v_track_ids uuid[];
+begin
+  perform music.act_as_worker();
+  select array_agg(spent.id) into v_track_ids
+  from (
+    select t.id
+    from public.music_tracks t
+    left join music.claims c on c.track_id = t.id
+    where t.status = 'generating' and (c.track_id is null or c.lease_expires_at <= now())
+      and t.attempts + 1 >= v_max_attempts
+    for update of t skip locked
+  ) spent;
+  if v_track_ids is null then
+    return;
+  end if;
+  update public.music_tracks
+  set status = 'error', attempts = attempts + 1, stage = null, stream_url = null, expected_ready_at = null,
+      error_code = 'attempts_exhausted',
+      error_message = format('Given up after %s attempts. The last reason: the worker was lost.', attempts + 1)
+  where id = any (v_track_ids);
+  delete from music.claims where track_id = any (v_track_ids);
+  insert into music.events (track_id, kind, detail)
+  select id, 'failed', '{"error_code": "attempts_exhausted"}'::jsonb from unnest(v_track_ids) as id;
+end
+$$;
+comment on function music.give_up_lost_tracks() is 'A track that loses every worker that takes it up must not do so for ever: each loss is an attempt.';
+
+create function music.allowed_at_once() returns int
+language sql stable set search_path = ''
+as $$
+  select least(
+    (select s.max_concurrent from music.settings s),
+    (select (e.detail ->> 'at_once')::int + floor(extract(epoch from now() - e.at) / 15)::int
+     from music.events e where e.kind = 'slowed_down' order by e.at desc limit 1))
+$$;
+comment on function music.allowed_at_once() is 'How many generations may run at once: the limit in music.settings and, after Mureka refused one for coming too fast, what it was working on then and one more every 15 seconds; null = no limit.';
+
 create function music.due_track_ids(p_limit int) returns setof uuid
 language plpgsql stable set search_path = ''
 as $$
@@ -76,11 +118,8 @@ declare
   v_room int;
 begin
   select * into strict v_settings from music.settings;
-  v_room := p_limit;
-  if v_settings.max_concurrent is not null then
-    v_room := least(v_room, v_settings.max_concurrent
-      - (select count(*)::int from public.music_tracks t where t.status = 'generating'));
-  end if;
+  v_room := least(p_limit, music.allowed_at_once()
+    - (select count(*)::int from public.music_tracks t where t.status = 'generating'));
   if v_settings.paused or v_room <= 0 then
     return;
   end if;
@@ -166,6 +205,7 @@ begin
   end if;
   perform pg_advisory_xact_lock(4915230001);
   perform music.settle_unknown_submissions();
+  perform music.give_up_lost_tracks();
   v_expected := music.expected_seconds();
 
   -- What a lost worker left comes first: it is in the provider's hands already.

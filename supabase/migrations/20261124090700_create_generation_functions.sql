@@ -155,7 +155,7 @@ begin
   set status = 'completed', storage_path = p_storage_path, file_url = p_file_url, duration_ms = p_duration_ms,
       completed_at = now(), stage = null, stream_url = null, error_code = null, error_message = null
   where id = v_track_id;
-  update music.generations set finished_at = now(), provider_status = 'succeeded'
+  update music.generations set finished_at = now(), provider_status = 'succeeded', failed_reason = null
   where track_id = v_track_id and finished_at is null;
   delete from music.claims where id = p_claim_id;
   insert into music.events (track_id, kind, detail)
@@ -178,14 +178,18 @@ begin
   end if;
   if v_open.mureka_task_id is null then
     if p_error_code in ('rate_limited', 'provider_unavailable', 'quota_exhausted', 'provider_auth',
-                        'invalid_request', 'moderation_blocked') then
+                        'invalid_request', 'moderation_blocked', 'internal') then
       update music.generations set finished_at = now(), refused = true, failed_reason = p_reason where id = v_open.id;
       return true;
     end if;
     return false;  -- it may have been accepted
   end if;
-  if p_error_code in ('generation_failed', 'moderation_blocked', 'invalid_request', 'audio_invalid') then
+  if p_error_code in ('generation_failed', 'moderation_blocked', 'invalid_request')
+     or (p_error_code in ('generation_timeout', 'audio_invalid') and v_open.failed_reason is not null) then
     update music.generations set finished_at = now(), failed_reason = p_reason where id = v_open.id;
+  elsif p_error_code in ('generation_timeout', 'audio_invalid') then
+    -- Paid for and perhaps only late: the next attempt looks at it again and costs nothing.
+    update music.generations set failed_reason = p_reason where id = v_open.id;
   end if;
   return true;
 end
@@ -263,6 +267,12 @@ begin
   insert into music.events (track_id, kind, detail) values (v_track_id, 'deferred', jsonb_build_object(
     'error_code', p_error_code, 'error_message', p_error_message, 'delay_seconds', p_delay_seconds,
     'counts_as_attempt', p_counts_as_attempt));
+  if p_error_code = 'rate_limited' then
+    -- What the provider is working on is what it allows: the fleet keeps to that for a while.
+    insert into music.events (track_id, kind, detail)
+    select v_track_id, 'slowed_down', jsonb_build_object('at_once', greatest(count(*), 1))
+    from music.generations g where g.finished_at is null and g.mureka_task_id is not null;
+  end if;
   return next 'pending';
 end
 $$;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,7 +25,7 @@ from service.errors import (
     SubmissionUnknownError,
     TransientError,
 )
-from service.mureka.client import MurekaClient
+from service.mureka.client import MurekaClient, connect_mureka
 from service.tracks import Track, request_for
 
 KEY = "simulated"
@@ -47,8 +48,8 @@ async def url(simulator: Simulator) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def mureka(url: str) -> AsyncIterator[MurekaClient]:
-    async with httpx.AsyncClient() as http:
-        yield MurekaClient(http, api_key=KEY, base_url=url)
+    async with connect_mureka(KEY, url) as client:
+        yield client
 
 
 def order(prompt: str = "rain", lyrics: str | None = None, *, stream: bool = True) -> Any:
@@ -171,12 +172,30 @@ async def test_retry_after_is_honoured(mureka: MurekaClient, simulator: Simulato
 
 
 async def test_a_server_that_is_not_there_certainly_accepted_nothing() -> None:
-    async with httpx.AsyncClient() as http:
-        nobody = MurekaClient(
-            http, api_key=KEY, base_url=f"http://127.0.0.1:{Ports.free().simulator}"
-        )
+    async with connect_mureka(KEY, f"http://127.0.0.1:{Ports.free().simulator}") as nobody:
         with pytest.raises(TransientError):
             await nobody.submit(order())
+
+
+async def test_an_order_never_goes_over_a_connection_that_was_used_before() -> None:
+    connections = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b'"stream":true}')
+                body = b'{"id":"1","status":"preparing"}'
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, connect_mureka(KEY, url) as client:
+        for _ in range(3):
+            await client.submit(order())
+    assert connections == 3
 
 
 @pytest.mark.parametrize(
@@ -270,9 +289,9 @@ async def test_the_account_is_shown_and_a_wrong_key_refused(mureka: MurekaClient
     after = await mureka.billing()
     assert before.balance_cents - after.balance_cents == pytest.approx(4.5)
     assert after.concurrent_request_limit == 25
-    async with httpx.AsyncClient() as http:
+    async with connect_mureka("other", url) as stranger:
         with pytest.raises(ProviderBlockedError):
-            await MurekaClient(http, api_key="other", base_url=url).billing()
+            await stranger.billing()
 
 
 async def test_the_limit_of_unfinished_tasks_is_of_the_account(
@@ -290,12 +309,14 @@ async def test_a_restarted_simulator_knows_its_tasks_and_its_ledger(tmp_path: Pa
     first = Simulator(KEY, 0.0, tmp_path, music_seconds=5)
     transport = httpx.ASGITransport(app=first.app)
     async with httpx.AsyncClient(transport=transport) as http:
-        submission = await MurekaClient(http, api_key=KEY, base_url="http://sim").submit(order())
+        submission = await MurekaClient(http, http, api_key=KEY, base_url="http://sim").submit(
+            order()
+        )
     second = Simulator(KEY, 0.0, tmp_path, music_seconds=5)
     assert second.ledger == first.ledger
     transport = httpx.ASGITransport(app=second.app)
     async with httpx.AsyncClient(transport=transport) as http:
-        again = MurekaClient(http, api_key=KEY, base_url="http://sim")
+        again = MurekaClient(http, http, api_key=KEY, base_url="http://sim")
         assert (await again.query("instrumental", submission.task_id)).is_succeeded
 
 

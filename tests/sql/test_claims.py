@@ -224,3 +224,43 @@ async def test_a_worker_is_listed_with_its_state_and_last_sign_of_life(project: 
     assert await project.value(
         "select now() - last_seen_at < interval '1 minute' from music.workers"
     )
+
+
+async def test_a_track_that_loses_worker_after_worker_is_given_up_and_stays_resumable(
+    project: Project,
+) -> None:
+    await project.sql("update music.settings set max_attempts = 3")
+    track_id = await project.new_track()
+    [claim] = await project.claim()
+    await project.submitted(claim, "task-1")
+    for _ in range(2):
+        await project.lose_lease(claim)
+        [claim] = await project.claim()
+    await project.lose_lease(claim)
+    assert await project.claim() == []
+    track = await project.track(track_id)
+    assert (track["status"], track["error_code"]) == ("error", "attempts_exhausted")
+    assert "worker was lost" in track["error_message"]
+    await project.sql("update public.music_tracks set status = 'pending' where id = %s", track_id)
+    [claim] = await project.claim()
+    assert claim["mureka_task_id"] == "task-1"
+
+
+async def test_the_fleet_slows_down_when_refused_for_its_rate_and_recovers(
+    project: Project,
+) -> None:
+    for _ in range(6):
+        await project.new_track()
+    accepted, refused = (await project.claim(limit=3))[:2], await project.claim(limit=1)
+    for claim in accepted:
+        await project.submitted(claim)
+    await project.begin(refused[0])
+    await project.as_service(
+        "select * from public.defer_music_track(%s, 0, 'rate_limited', 'Busy.', false)",
+        refused[0]["claim_id"],
+    )
+    assert await project.claim() == []
+    await project.sql("update music.events set at = at - interval '31 seconds'")
+    assert len(await project.claim()) == 1
+    await project.sql("update music.events set at = at - interval '10 minutes'")
+    assert len(await project.claim()) == 2

@@ -163,7 +163,8 @@ async def test_a_person_may_order_an_unknown_submission_again(project: Project) 
         ("provider_unavailable", True),
         ("quota_exhausted", True),
         ("provider_auth", True),
-        ("internal", False),
+        ("internal", True),
+        ("submission_unknown", False),
         ("storage_failed", False),
     ],
 )
@@ -224,7 +225,7 @@ async def test_a_deferred_track_waits_and_keeps_its_receipt(project: Project) ->
         ("generation_timeout", True),
         ("storage_failed", True),
         ("generation_failed", False),
-        ("audio_invalid", False),
+        ("audio_invalid", True),
         ("moderation_blocked", False),
     ],
 )
@@ -257,3 +258,39 @@ async def test_the_ledger_outlives_the_track_and_the_account(project: Project) -
     assert generation["track_id"] is None
     assert str(generation["user_id"]) == user
     assert await project.as_service(COMPLETE, claim["claim_id"]) == []
+
+
+@pytest.mark.parametrize("code", ["generation_timeout", "audio_invalid"])
+async def test_the_first_retry_of_what_may_only_be_late_looks_again_and_the_second_pays(
+    project: Project, code: str
+) -> None:
+    track_id = await project.new_track()
+    [claim] = await project.claim()
+    await project.submitted(claim, "task-1")
+    for retries, task in enumerate(["task-1", None]):
+        await project.as_service(
+            "select * from public.fail_music_track(%s, %s, 'Not there.')", claim["claim_id"], code
+        )
+        await project.sql(
+            "update public.music_tracks set status = 'pending' where id = %s", track_id
+        )
+        [claim] = await project.claim()
+        assert claim["mureka_task_id"] == task, f"after retry {retries + 1}"
+
+
+async def test_music_that_came_after_all_leaves_no_trace_of_the_time_out(project: Project) -> None:
+    track_id = await project.new_track()
+    [claim] = await project.claim()
+    await project.submitted(claim)
+    await project.as_service(
+        "select * from public.fail_music_track(%s, 'generation_timeout', 'Late.')",
+        claim["claim_id"],
+    )
+    await project.sql("update public.music_tracks set status = 'pending' where id = %s", track_id)
+    [claim] = await project.claim()
+    await project.as_service(
+        "select * from public.complete_music_track(%s, 'p', 'u', 1)", claim["claim_id"]
+    )
+    [generation] = await project.sql("select * from music.generations")
+    assert generation["failed_reason"] is None
+    assert generation["finished_at"] is not None

@@ -1,0 +1,43 @@
+"""`music-service`: the commands put together, and errors turned into sentences and exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from service.cli.dev import dev
+from service.cli.output import ExitCode, complain
+from service.cli.run import run
+from service.cli.stack import stack
+from service.cli.tracks import enqueue, queue, watch
+from service.errors import ConfigurationError, MusicServiceError
+
+app = typer.Typer(
+    name="music-service",
+    help="Music for apps built on Supabase: a pending row becomes a playable track.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (run, dev, stack, enqueue, watch, queue):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run one command and end the process with what `service.cli.output.ExitCode` says."""
+    try:
+        app()
+    except ConfigurationError as error:
+        complain(str(error))
+        sys.exit(ExitCode.BAD_INPUT)
+    except MusicServiceError as error:
+        complain(str(error))
+        sys.exit(ExitCode.FAILED)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""The one step that costs money: announced before it is sent, sent once, its receipt kept.
+
+It runs in a task of its own that outlives the claim, because a receipt must be stored whatever
+becomes of the track meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import structlog
+
+from service.errors import MusicServiceError, SubmissionUnknownError
+from service.tracks import Claim, GenerationRequest, request_for
+from service.worker.ports import Options, Provider, Queue, Submission
+
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 10
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A generation whose receipt is stored; `age_seconds` as of the moment this claim began."""
+
+    id: UUID
+    request: GenerationRequest
+    task_id: str
+    age_seconds: float
+
+
+async def order(claim: Claim, queue: Queue, provider: Provider, options: Options) -> Ordered:
+    """Order one track.
+
+    Raises:
+        LostClaimError: it must not be ordered (any more); nothing was sent.
+        SubmissionUnknownError: it was sent and may have been accepted.
+        MusicServiceError: any other: it was certainly not accepted.
+    """
+    generation_id = uuid4()
+    request = request_for(claim.track, model=options.model, stream=options.stream)
+    await queue.begin(claim.id, generation_id, request, options.model, options.cost_cents)
+    submission = await _send(provider, request)
+    words = log.bind(
+        track_id=str(claim.track.id), generation_id=str(generation_id), task_id=submission.task_id
+    )
+    words.info("submitted")
+    await _keep_receipt(queue, generation_id, submission, words)
+    return Ordered(generation_id, request, submission.task_id, 0)
+
+
+async def _send(provider: Provider, request: GenerationRequest) -> Submission:
+    try:
+        return await provider.submit(request)
+    except MusicServiceError:
+        raise
+    except Exception as error:
+        # Whatever this is, it came after the request may have left.
+        raise SubmissionUnknownError(
+            f"The order ended in an unexpected way ({type(error).__name__})."
+        ) from error
+
+
+async def _keep_receipt(
+    queue: Queue, generation_id: UUID, submission: Submission, words: structlog.BoundLogger
+) -> None:
+    """Store the receipt, however long it takes: the money is spent."""
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            await queue.record_task(generation_id, submission.task_id, submission.trace_id)
+        except MusicServiceError as error:
+            words.error("receipt_not_kept_yet", reason=str(error))
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        else:
+            return

@@ -1,0 +1,228 @@
+"""Whatever goes wrong at Mureka or in Storage ends where it should, and says why."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from service.embedded.stack import Stack
+from service.watch import wait_for_track
+from tests.conftest import Connection, SignedIn, rows
+from tests.integration.conftest import StartWorker
+
+QUOTA = "You exceeded your current quota, please check your billing details"
+
+
+class Made:
+    """A track that has come to an end, with what the ledger and the history say of it."""
+
+    def __init__(
+        self, row: dict[str, Any], events: list[dict[str, Any]], orders: list[dict[str, Any]]
+    ) -> None:
+        self.row = row
+        self.reasons = [e["detail"]["error_code"] for e in events if e["kind"] == "deferred"]
+        self.paid = len(orders)
+
+    @property
+    def ended(self) -> tuple[str, str | None]:
+        """Status and error code."""
+        return self.row["status"], self.row["error_code"]
+
+
+async def make(stack: Stack, user: SignedIn, database: Connection, *faults: dict[str, Any]) -> Made:
+    """Ask for a track as a user, with faults that hit this track alone, and wait for its end."""
+    prompt = f"unlucky {uuid.uuid4().hex}"
+    for fault in faults:
+        stack.simulator.inject(match=prompt, **fault)
+    inserted = await user.client.table("music_tracks").insert({"prompt": prompt}).execute()
+    track_id = uuid.UUID(rows(inserted)[0]["id"])
+    row = await wait_for_track(user.client, track_id)
+    cursor = await database.execute(
+        "select kind, detail from music.events where track_id = %s order by id", (track_id,)
+    )
+    events = [dict(event) for event in await cursor.fetchall()]
+    return Made(row, events, stack.simulator.orders_for(prompt))
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "paid"),
+    [
+        ({"status": 400, "message": "Invalid request: prompt"}, "invalid_request", 0),
+        ({"status": 451}, "moderation_blocked", 0),
+        ({"status": 500}, "submission_unknown", 0),
+        ({"status": 502}, "submission_unknown", 0),
+        ({"status": 504}, "submission_unknown", 0),
+        ({"drop": "before"}, "submission_unknown", 0),
+        ({"drop": "after"}, "submission_unknown", 1),
+        ({"garbage": True}, "submission_unknown", 1),
+    ],
+)
+@pytest.mark.usefixtures("worker")
+async def test_an_order_that_must_not_be_repeated_ends_in_error(
+    stack: Stack, user: SignedIn, database: Connection, fault: dict[str, Any], code: str, paid: int
+) -> None:
+    made = await make(stack, user, database, {"on": "submit"} | fault)
+    assert made.ended == ("error", code)
+    assert made.paid == paid
+    assert is_a_sentence(made.row["error_message"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "attempts"),
+    [
+        ({"status": 401}, "provider_auth", 0),
+        ({"status": 403, "message": "Unsupported region"}, "provider_auth", 0),
+        ({"status": 429, "message": QUOTA}, "quota_exhausted", 0),
+        ({"status": 429, "message": "Rate limit reached for requests"}, "rate_limited", 0),
+        ({"status": 429, "message": "Too many concurrent requests"}, "rate_limited", 0),
+        ({"status": 503}, "provider_unavailable", 1),
+    ],
+)
+@pytest.mark.usefixtures("worker")
+async def test_a_refused_order_waits_with_its_reason_and_is_made_later(
+    stack: Stack,
+    user: SignedIn,
+    database: Connection,
+    fault: dict[str, Any],
+    code: str,
+    attempts: int,
+) -> None:
+    made = await make(stack, user, database, {"on": "submit"} | fault)
+    assert made.ended == ("completed", None)
+    assert made.reasons == [code]
+    assert made.row["attempts"] == attempts
+    assert made.paid == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"on": "query", "status": 500, "times": 3},
+        {"on": "query", "status": 503, "times": 3},
+        {"on": "query", "status": 429, "message": "Rate limit reached for requests", "times": 3},
+        {"on": "query", "drop": "after", "times": 3},
+        {"on": "query", "garbage": True, "times": 3},
+        {"on": "query", "status": 400, "times": 2},
+        {"on": "submit", "delay_seconds": 0.5},
+        {"on": "query", "delay_seconds": 0.5},
+        {"on": "audio", "audio": "truncated", "times": 2},
+        {"on": "audio", "status": 503, "times": 2},
+    ],
+)
+@pytest.mark.usefixtures("worker")
+async def test_trouble_after_the_order_costs_time_and_nothing_else(
+    stack: Stack, user: SignedIn, database: Connection, fault: dict[str, Any]
+) -> None:
+    made = await make(stack, user, database, fault)
+    assert made.ended == ("completed", None)
+    assert made.paid == 1
+    assert made.row["attempts"] == 0
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_long_outage_of_the_audio_server_never_orders_again(
+    stack: Stack, user: SignedIn, database: Connection
+) -> None:
+    made = await make(stack, user, database, {"on": "audio", "status": 503, "times": 10})
+    assert made.ended == ("completed", None)
+    assert set(made.reasons) == {"provider_unavailable"}
+    assert (made.paid, made.row["attempts"]) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ({"on": "task", "outcome": "failed"}, "generation_failed"),
+        ({"on": "task", "outcome": "timeouted"}, "generation_failed"),
+        ({"on": "task", "outcome": "cancelled"}, "generation_failed"),
+        ({"on": "task", "outcome": "no_choices"}, "generation_failed"),
+        ({"on": "query", "status": 400, "times": 99}, "generation_failed"),
+        ({"on": "audio", "audio": "tiny", "times": 99}, "audio_invalid"),
+        ({"on": "audio", "audio": "not_audio", "times": 99}, "audio_invalid"),
+        ({"on": "audio", "status": 404, "times": 99}, "audio_invalid"),
+    ],
+)
+@pytest.mark.usefixtures("worker")
+async def test_music_that_cannot_be_had_ends_in_error(
+    stack: Stack, user: SignedIn, database: Connection, fault: dict[str, Any], code: str
+) -> None:
+    made = await make(stack, user, database, fault)
+    stack.simulator.faults.clear()
+    assert made.ended == ("error", code)
+    assert made.paid == 1
+    assert is_a_sentence(made.row["error_message"])
+
+
+async def test_a_task_that_never_ends_times_out_and_a_retry_looks_at_the_old_one(
+    stack: Stack, user: SignedIn, database: Connection, start_worker: StartWorker
+) -> None:
+    async with start_worker(deadline=0.5):
+        made = await make(stack, user, database, {"on": "task", "outcome": "stuck"})
+        assert made.ended == ("error", "generation_timeout")
+        assert is_a_sentence(made.row["error_message"])
+        [order] = stack.simulator.orders_for(made.row["prompt"])
+        stack.simulator.account.tasks[order["task_id"]].outcome = None
+        query = user.client.table("music_tracks").update({"status": "pending"})
+        await query.eq("id", made.row["id"]).eq("status", "error").execute()
+        row = await wait_for_track(user.client, uuid.UUID(made.row["id"]))
+    assert row["status"] == "completed"
+    assert len(stack.simulator.orders_for(made.row["prompt"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (500, {"statusCode": "500", "error": "Internal", "message": "Internal Server Error"}),
+        (400, {"statusCode": "403", "error": "Unauthorized", "message": "new row violates policy"}),
+        (400, {"statusCode": "404", "error": "Bucket not found", "message": "Bucket not found"}),
+        (502, "<html><h1>502 Bad Gateway</h1></html>"),
+    ],
+)
+@pytest.mark.usefixtures("worker")
+async def test_a_storage_that_refuses_for_a_while_gets_the_music_later(
+    stack: Stack, user: SignedIn, database: Connection, status: int, body: Any
+) -> None:
+    stack.storage.faults.refuse_uploads(4, status=status, body=body)
+    made = await make(stack, user, database)
+    assert stack.storage.faults.left == 0
+    assert made.ended == ("completed", None)
+    assert made.reasons == ["storage_failed"]
+    assert (made.paid, made.row["attempts"]) == (1, 0)
+
+
+@pytest.mark.usefixtures("worker")
+async def test_audio_that_storage_will_never_take_ends_in_error_and_can_be_retried_for_free(
+    stack: Stack, user: SignedIn, database: Connection
+) -> None:
+    too_large = {"statusCode": "413", "error": "Payload too large", "message": "Too large"}
+    stack.storage.faults.refuse_uploads(1, status=400, body=too_large)
+    made = await make(stack, user, database)
+    assert made.ended == ("error", "storage_failed")
+    assert is_a_sentence(made.row["error_message"])
+    query = user.client.table("music_tracks").update({"status": "pending"})
+    await query.eq("id", made.row["id"]).execute()
+    row = await wait_for_track(user.client, uuid.UUID(made.row["id"]))
+    assert row["status"] == "completed"
+    assert len(stack.simulator.orders_for(made.row["prompt"])) == 1
+
+
+@pytest.mark.usefixtures("worker")
+async def test_an_upload_whose_answer_was_lost_is_simply_repeated(
+    stack: Stack, user: SignedIn, database: Connection
+) -> None:
+    stack.storage.faults.lose_answers(1)
+    made = await make(stack, user, database)
+    assert made.ended == ("completed", None)
+    assert made.reasons == []
+
+
+def is_a_sentence(text: str) -> bool:
+    """Words that a user of the app can read: no stack trace, no class name, not too long."""
+    return (
+        text[0].isupper()
+        and text.endswith(".")
+        and len(text) < 400
+        and not any(part in text for part in ("Error(", "Exception", "Traceback", "<html"))
+    )

@@ -1,0 +1,151 @@
+"""The main path with official clients: a pending row becomes a playable track."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import defaultdict
+from typing import Any
+
+import httpx
+import miniaudio
+import pytest
+
+from service.embedded.stack import Stack
+from service.watch import wait_for_track, watch_track
+from tests.conftest import Connection, SignedIn, rows
+from tests.integration.conftest import StartWorker
+
+LIFE = ["pending", "generating", "completed"]
+
+
+async def ask(user: SignedIn, **columns: Any) -> uuid.UUID:
+    track = {"prompt": "a walk in the rain"} | columns
+    answer = await user.client.table("music_tracks").insert(track).execute()
+    return uuid.UUID(rows(answer)[0]["id"])
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_track_ends_as_an_mp3_as_long_as_the_row_says(user: SignedIn) -> None:
+    row = await wait_for_track(user.client, await ask(user))
+    assert row["status"] == "completed"
+    assert row["storage_path"].startswith(f"{user.id}/{row['id']}/")
+    assert (row["stage"], row["stream_url"], row["error_code"]) == (None, None, None)
+    async with httpx.AsyncClient() as anybody:
+        audio = (await anybody.get(row["file_url"])).raise_for_status()
+    assert audio.headers["content-type"] == "audio/mpeg"
+    heard = miniaudio.decode(audio.content)
+    assert (heard.sample_rate, heard.nchannels) == (44_100, 2)
+    assert heard.num_frames / 44.1 == pytest.approx(row["duration_ms"], abs=100)
+    assert max(heard.samples) > 3000, "it is not silence"
+
+
+@pytest.mark.usefixtures("worker")
+async def test_twenty_tracks_at_once_are_each_seen_through_their_life(user: SignedIn) -> None:
+    seen: dict[str, list[str]] = defaultdict(list)
+    subscribed, all_done = asyncio.Event(), asyncio.Event()
+
+    def on_change(message: Any) -> None:
+        record = message["data"]["record"]
+        if record["status"] not in seen[record["id"]]:
+            seen[record["id"]].append(record["status"])
+        if sum(life == LIFE for life in seen.values()) == 20:
+            all_done.set()
+
+    channel = user.client.channel("mine")
+    channel.on_postgres_changes("*", on_change, table="music_tracks", schema="public")  # type: ignore[arg-type]
+    channel.on_system(lambda _: subscribed.set())
+    session = await user.client.auth.get_session()
+    assert session is not None
+    await user.client.realtime.set_auth(session.access_token)
+    await channel.subscribe()
+    await asyncio.wait_for(subscribed.wait(), 10)
+    tracks = [{"prompt": f"number {number}"} for number in range(20)]
+    await user.client.table("music_tracks").insert(tracks).execute()
+    await asyncio.wait_for(all_done.wait(), 60)
+    assert len(seen) == 20
+    assert all(life == LIFE for life in seen.values())
+
+
+@pytest.mark.usefixtures("worker")
+async def test_words_make_it_a_song_and_none_an_instrumental(stack: Stack, user: SignedIn) -> None:
+    prompt = uuid.uuid4().hex
+    sung = await ask(user, prompt=prompt, lyrics="La la la", genre="folk", mood="calm", duration=90)
+    await wait_for_track(user.client, sung)
+    [order] = stack.simulator.orders_for(prompt)
+    assert order["kind"] == "song"
+    assert order["prompt"] == f"{prompt} (genre: folk; mood: calm; length: about 90 seconds)"
+    task = stack.simulator.account.tasks[order["task_id"]]
+    assert (task.body["n"], task.body["model"]) == (1, "mureka-9")
+    assert task.body["lyrics"] == "La la la"
+
+
+@pytest.mark.usefixtures("worker")
+async def test_repeating_an_insert_with_the_same_id_is_harmless(
+    stack: Stack, user: SignedIn
+) -> None:
+    prompt, track_id = uuid.uuid4().hex, uuid.uuid4()
+    table = user.client.table("music_tracks")
+    for _ in range(2):
+        track = {"id": str(track_id), "prompt": prompt}
+        await table.upsert(track, ignore_duplicates=True).execute()
+    row = await wait_for_track(user.client, track_id)
+    assert row["status"] == "completed"
+    assert len(stack.simulator.orders_for(prompt)) == 1
+
+
+async def test_the_stream_is_offered_while_generating_and_gone_when_completed(
+    stack: Stack, user: SignedIn, start_worker: StartWorker
+) -> None:
+    stack.simulator.seconds = 1.0
+    try:
+        async with start_worker():
+            seen = [row async for row in watch_track(user.client, await ask(user))]
+    finally:
+        stack.simulator.seconds = 0.3
+    streaming = [row for row in seen if row["stream_url"]]
+    assert {row["status"] for row in streaming} == {"generating"}
+    assert streaming[0]["stage"] == "streaming"
+    assert seen[-1]["status"] == "completed"
+    assert seen[-1]["stream_url"] is None
+
+
+async def test_without_streaming_no_stream_is_offered(
+    stack: Stack, user: SignedIn, start_worker: StartWorker
+) -> None:
+    async with start_worker(stream=False):
+        seen = [row async for row in watch_track(user.client, await ask(user))]
+    assert seen[-1]["status"] == "completed"
+    assert not any(row["stream_url"] for row in seen)
+
+
+@pytest.mark.usefixtures("worker")
+async def test_the_expected_time_comes_from_recent_generations(
+    user: SignedIn, database: Connection
+) -> None:
+    for _ in range(2):
+        row = await wait_for_track(user.client, await ask(user))
+    cursor = await database.execute(
+        "select extract(epoch from expected_ready_at - started_at) as seconds"
+        " from public.music_tracks where id = %s",
+        (row["id"],),
+    )
+    found = await cursor.fetchone()
+    assert found is not None
+    assert 0 < float(found["seconds"]) < 30, "not the sixty seconds of a guess"
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_backend_makes_a_track_that_no_user_sees(stack: Stack, user: SignedIn) -> None:
+    headers = {"apikey": stack.keys.secret, "prefer": "return=representation"}
+    async with httpx.AsyncClient(base_url=stack.url, headers=headers) as backend:
+        answer = await backend.post("/rest/v1/music_tracks", json={"prompt": "for everybody"})
+        [row] = answer.json()
+        assert row["user_id"] is None
+        path = f"/rest/v1/music_tracks?id=eq.{row['id']}"
+        while row["status"] != "completed":
+            [row] = (await backend.get(path)).json()
+            assert row["status"] != "error"
+    assert row["storage_path"].startswith(f"service/{row['id']}/")
+    seen = await user.client.table("music_tracks").select("id").eq("id", row["id"]).execute()
+    assert rows(seen) == []
