@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Generator, Sequence
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from service.embedded.auth.refusals import RefusedError, answer_refused
 from service.embedded.keys import Keys
@@ -120,6 +122,15 @@ async def _elsewhere(request: Request) -> Response:
     return JSONResponse({"message": "no Route matched with those values"}, 404)
 
 
+class _PingTelling(WebSocketsSansIOProtocol):
+    """Tells the application, through its scope's state, when the client last sent a ping."""
+
+    def handle_ping(self) -> None:
+        """Answer it and note the time."""
+        super().handle_ping()
+        self.scope["state"]["pinged_at"] = time.monotonic()
+
+
 class Server:
     """Serves one application on one port of 127.0.0.1, in this process.
 
@@ -135,7 +146,7 @@ class Server:
             log_level="error",
             lifespan="off",
             timeout_graceful_shutdown=2,
-            ws="websockets-sansio",
+            ws=_PingTelling,
             server_header=False,
         )
         self._server = _QuietServer(config)

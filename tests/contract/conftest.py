@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.contract.realtime_project import make_table, owner, realtime_project, wire_to
 from tests.contract.storage_project import (
     anonymous_client,
     bucket,
@@ -19,9 +20,13 @@ __all__ = [
     "bucket",
     "http",
     "make_bucket",
+    "make_table",
+    "owner",
     "policies",
     "private_bucket",
     "project",
+    "realtime_project",
     "service_client",
     "stranger",
+    "wire_to",
 ]

@@ -29,14 +29,17 @@ create function realtime.send(payload jsonb, event text, topic text, private boo
 returns void
 language plpgsql set search_path = ''
 as $$
+declare
+  v_id uuid := gen_random_uuid();
 begin
-  insert into realtime.messages (payload, event, topic, private, extension)
-  values (payload, event, topic, private, 'broadcast');
+  insert into realtime.messages (id, payload, event, topic, private, extension)
+  values (v_id, case when payload ? 'id' then payload else jsonb_set(payload, '{id}', to_jsonb(v_id)) end,
+          event, topic, private, 'broadcast');
 exception when others then
   raise warning 'ErrorSendingBroadcastMessage: %', sqlerrm;
 end
 $$;
-comment on function realtime.send(jsonb, text, text, boolean) is 'Broadcast a message to a topic; never fails.';
+comment on function realtime.send(jsonb, text, text, boolean) is 'Broadcast a message to a topic; never fails. A payload without an id is given that of the message.';
 
 create function realtime.announce_message() returns trigger
 language plpgsql set search_path = ''

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-from typing import Any
+import logging
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -13,14 +11,17 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from service.embedded.context import Context
-from service.embedded.database import Database
 from service.embedded.realtime.broadcasts import Broadcast, Broadcasts
 from service.embedded.realtime.changes import Changes
 from service.embedded.realtime.frames import VERSIONS
+from service.embedded.realtime.policies import Policies
 from service.embedded.realtime.socket import Socket
 from service.embedded.realtime.tokens import BadTokenError, claims_of
 
 ROOT = "/realtime/v1"
+SILENCE_SECONDS = 63.0
+DENIAL_SECONDS = 0.1  # the real server takes two, to slow down those who guess
+_LOG = logging.getLogger(__name__)
 
 
 class Faults:
@@ -28,8 +29,16 @@ class Faults:
 
     def __init__(self, api: RealtimeApi) -> None:
         self._api = api
-        self.refuse_private = False
         self.swallow_broadcasts = False
+
+    @property
+    def refuse_private(self) -> bool:
+        """Whether every join of a private channel is refused."""
+        return self._api.policies.refuse_all
+
+    @refuse_private.setter
+    def refuse_private(self, on: bool) -> None:
+        self._api.policies.refuse_all = on
 
     def drop_all(self) -> None:
         """Close every socket, as a restart of the server does."""
@@ -51,13 +60,15 @@ class RealtimeApi:
 
     Args:
         context: the stack's shared parts.
+        silence_seconds: after which a client that says nothing is let go.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, *, silence_seconds: float = SILENCE_SECONDS) -> None:
+        self.silence_seconds = silence_seconds
         self.changes = Changes(context.database)
+        self.policies = Policies(context.database)
         self.faults = Faults(self)
         self._context = context
-        self._policies = _Policies(context.database, self.faults)
         self._broadcasts = Broadcasts(context.database, self._deliver)
         self._sockets: set[Socket] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -90,16 +101,20 @@ class RealtimeApi:
     def _deliver(self, message: Broadcast) -> None:
         if not self.faults.swallow_broadcasts:
             for socket in tuple(self._sockets):
-                socket.broadcast(message)
+                try:
+                    socket.broadcast(message)
+                except ValueError as error:
+                    _LOG.warning("A broadcast was not delivered: %s", error)
 
     async def _serve(self, websocket: WebSocket) -> None:
         version = websocket.query_params.get("vsn", "1.0.0")
         if version not in VERSIONS:
             await websocket.send_denial_response(Response(status_code=403))
             return
-        key = websocket.query_params.get("apikey") or websocket.headers.get("x-api-key")
+        key = websocket.query_params.get("apikey", websocket.headers.get("x-api-key"))
         refusal = self._refusal(key)
         if refusal is not None or key is None:
+            await asyncio.sleep(DENIAL_SECONDS)
             await websocket.send_denial_response(JSONResponse({"error": refusal}, 401))
             return
         await websocket.accept()
@@ -107,9 +122,10 @@ class RealtimeApi:
             websocket,
             version=version,
             api_key=key,
+            silence_seconds=self.silence_seconds,
             context=self._context,
             changes=self.changes,
-            policies=self._policies,
+            policies=self.policies,
         )
         self._sockets.add(socket)
         try:
@@ -126,40 +142,6 @@ class RealtimeApi:
             expired = error.message.startswith("Token has expired")
             return "Token has expired" if expired else error.message
         return None
-
-
-class _Policies:
-    """Asks the policies on `realtime.messages`, as the platform does."""
-
-    def __init__(self, database: Database, faults: Faults) -> None:
-        self._database = database
-        self._faults = faults
-
-    async def may_read(self, topic: str, claims: dict[str, Any]) -> bool:
-        """Whether a message of this topic would be visible to the bearer."""
-        if self._faults.refuse_private:
-            return False
-        async with (
-            self._database.administrator() as connection,
-            connection.transaction(force_rollback=True),
-        ):
-            cursor = await connection.execute(
-                "insert into realtime.messages (topic, extension) values (%s, 'broadcast')"
-                " returning id",
-                (topic,),
-            )
-            row = await cursor.fetchone()
-            await connection.execute(
-                "select set_config('realtime.topic', %s, true),"
-                " set_config('request.jwt.claims', %s, true), set_config('role', %s, true)",
-                (topic, json.dumps(claims), str(claims["role"])),
-            )
-            with contextlib.suppress(Exception):
-                cursor = await connection.execute(
-                    "select 1 as seen from realtime.messages where id = %s", ((row or {})["id"],)
-                )
-                return await cursor.fetchone() is not None
-        return False
 
 
 async def _not_served(_: Request) -> Response:

@@ -23,8 +23,9 @@ _OPERATORS = {
     "imatch": "~*",
     "isdistinct": "is distinct from",
 }
+_KEYWORDS = ("null", "true", "false", "unknown")
 _PART = re.compile(r"^([^=]+)=(not\.)?([a-z]+)\.(.*)$", re.DOTALL)
-_TO_THE_COMMA = re.compile(r",(?=[^,()]+=(?:not\.)?[a-z]+\.)")
+_COMMA_OUTSIDE_LISTS = re.compile(r",(?![^(]*\))")
 
 
 class BadBindingError(Exception):
@@ -43,16 +44,15 @@ class Condition:
     def to_sql(self, type_name: str) -> sql.Composable:
         """The comparison on the columns of a row called `r`; never null."""
         column = sql.SQL("r.{}").format(sql.Identifier(self.column))
-        as_type = sql.SQL("::" + type_name)  # from the catalog
-        if self.operator == "in":
-            values = [sql.Literal(part) + as_type for part in self.value.strip("()").split(",")]
-            found = sql.SQL("{} in ({})").format(column, sql.SQL(",").join(values))
-        elif self.operator == "is":
-            found = sql.SQL("{} is {}").format(column, sql.SQL(_is_operand(self.value)))
+        if self.operator == "is":
+            found = sql.SQL("{} is {}").format(column, sql.SQL(self.value))  # one of _KEYWORDS
+        elif self.operator == "in":
+            members = sql.Literal("{" + self.value[1:-1] + "}")
+            found = sql.SQL("{} = any ({}::{}[])").format(column, members, sql.SQL(type_name))
         else:
-            operand = sql.Literal(self.value) + as_type
-            operator = sql.SQL(f" {_OPERATORS[self.operator]} ")
-            found = column + operator + operand
+            operator = sql.SQL(_OPERATORS[self.operator])
+            value = sql.Literal(self.value)
+            found = sql.SQL("{} {} {}::{}").format(column, operator, value, sql.SQL(type_name))
         if self.negated:
             found = sql.SQL("not ({})").format(found)
         return sql.SQL("coalesce({}, false)").format(found)
@@ -72,7 +72,7 @@ class Binding:
     @property
     def id(self) -> int:
         """The same number for the same parameters, below 2^27."""
-        return zlib.crc32(json.dumps(self.params, sort_keys=True).encode()) & 0x7FFFFFF
+        return id_of(self.params)
 
     def concerns(self, schema: str, table: str, kind: str) -> bool:
         """Whether a change of this kind to this table is asked for."""
@@ -95,10 +95,15 @@ class Binding:
         )
 
 
+def id_of(params: Any) -> int:
+    """The id of a binding with these parameters, whether or not they make sense."""
+    return zlib.crc32(json.dumps(params, sort_keys=True).encode()) & 0x7FFFFFF
+
+
 def parse(params: Any) -> Binding:
     """Read one entry; raises BadBindingError."""
     if not isinstance(params, dict):
-        params = {}
+        raise _without_parameters(params)
     columns = params.get("select")
     return Binding(
         params=params,
@@ -106,34 +111,49 @@ def parse(params: Any) -> Binding:
         table=str(params.get("table") or "*"),
         event=str(params.get("event") or "*"),
         conditions=_conditions(params),
-        columns=tuple(map(str, columns)) if isinstance(columns, list) else None,
+        columns=tuple(map(str, columns)) if isinstance(columns, list) and columns else None,
     )
+
+
+def of_topic(topic: str) -> dict[str, str]:
+    """The binding that a join without a configuration asks for: `schema:table:filter`."""
+    return dict(zip(("schema", "table", "filter"), topic.split(":", 2), strict=False))
 
 
 def _conditions(params: dict[str, Any]) -> tuple[Condition, ...]:
     text = params.get("filter", "")
-    if "filter" in params and not isinstance(text, str):
-        raise BadBindingError(
-            "No subscription params provided. Please provide at least a `schema` or `table` "
-            f"to subscribe to: {json.dumps(params)}"
-        )
+    if not isinstance(text, str):
+        raise _without_parameters(params)
     if not text:
         return ()
-    return tuple(_condition(part) for part in _TO_THE_COMMA.split(text))
+    return tuple(_condition(part) for part in _COMMA_OUTSIDE_LISTS.split(text))
 
 
 def _condition(part: str) -> Condition:
     match = _PART.match(part)
     if match is None or match[3] not in (*_OPERATORS, "in", "is"):
-        pieces = json.dumps(part.split("=", 1))
+        pieces = json.dumps(part.split("=", 1), ensure_ascii=False)
         raise BadBindingError(f"Error parsing `filter` params: {pieces}")
-    if match[3] == "in" and not (match[4].startswith("(") and match[4].endswith(")")):
+    column, operator, value = match[1], match[3], match[4]
+    if operator == "in" and not (value.startswith("(") and value.endswith(")")):
         raise BadBindingError("`in` filter value must be wrapped by parentheses")
-    return Condition(match[1], match[3], match[4], bool(match[2]))
+    if operator == "is" and value not in _KEYWORDS:
+        raise BadBindingError("invalid value for is filter: must be null, true, false, or unknown")
+    return Condition(column, operator, value, bool(match[2]))
 
 
-def _is_operand(value: str) -> str:
-    operand = value.strip().lower()
-    if operand not in ("null", "true", "false", "unknown", "not null"):
-        raise BadBindingError(f'Error parsing `filter` params: ["is", "{value}"]')
-    return operand
+def _without_parameters(params: Any) -> BadBindingError:
+    return BadBindingError(
+        "No subscription params provided. Please provide at least a `schema` or `table` "
+        f"to subscribe to: {_inspected(params)}"
+    )
+
+
+def _inspected(value: Any) -> str:
+    """A value as Elixir prints it, which the real server's messages quote."""
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(key)} => {_inspected(value[key])}" for key in sorted(value))
+        return f"%{{{', '.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_inspected, value))}]"
+    return "nil" if value is None else json.dumps(value)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import psycopg
+from psycopg.rows import DictRow, dict_row
 
-from service.embedded.database import Database
+from service.embedded.database import Connection, Database
 
 _RECONNECT_SECONDS = 0.5
 _KEPT = "3 days"
+_MESSAGE = """
+select topic, event, coalesce(private, false) as private, coalesce(payload, '{}')::text as payload
+from realtime.messages where id::text = %s
+"""
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +50,45 @@ class Broadcasts:
         while True:
             try:
                 await self._listen()
-            except psycopg.OperationalError:
+            except psycopg.OperationalError as error:  # Postgres is away, and others say so
+                _LOG.info("Broadcasts are interrupted: %s", error)
+            except psycopg.Error as error:
+                _LOG.warning("Broadcasts are interrupted: %s", error)
+            finally:
                 self.listening.clear()
-                await asyncio.sleep(_RECONNECT_SECONDS)
+            await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
-        async with await psycopg.AsyncConnection.connect(
-            self._database.conninfo, autocommit=True
-        ) as connection:
-            await connection.execute("listen realtime_messages")
-            await connection.execute(
+        # Reading needs a connection beside the listening one, of its own because the pool
+        # takes long to believe that Postgres is back.
+        async with await self._connect() as listener, await self._connect() as reader:
+            await listener.execute("listen realtime_messages")
+            await self._forget_old(reader)
+            self.listening.set()
+            async for notice in listener.notifies():
+                await self._tell(reader, notice.payload)
+
+    async def _connect(self) -> Connection:
+        return await psycopg.AsyncConnection[DictRow].connect(
+            self._database.conninfo, autocommit=True, row_factory=dict_row
+        )
+
+    async def _forget_old(self, reader: Connection) -> None:
+        try:
+            await reader.execute(
                 "delete from realtime.messages where inserted_at < now() - %s::interval", (_KEPT,)
             )
-            self.listening.set()
-            async for notice in connection.notifies():
-                message = await self._read(notice.payload)
-                if message is not None:
-                    self._deliver(message)
+        except psycopg.ProgrammingError as error:
+            _LOG.warning("Old broadcasts cannot be deleted: %s", error)
 
-    async def _read(self, message_id: str) -> Broadcast | None:
-        async with self._database.administrator() as connection:
-            cursor = await connection.execute(
-                "select topic, event, private, payload::text as payload"
-                " from realtime.messages where id = %s",
-                (message_id,),
-            )
+    async def _tell(self, reader: Connection, message_id: str) -> None:
+        """Deliver one message; one that cannot be read or delivered is left out."""
+        try:
+            cursor = await reader.execute(_MESSAGE, (message_id,))
             row = await cursor.fetchone()
-        if row is None:
-            return None
-        return Broadcast(
-            message_id, row["topic"], row["event"], bool(row["private"]), row["payload"] or "{}"
-        )
+            if row is not None and row["event"] is not None:
+                self._deliver(Broadcast(message_id, **row))
+        except Exception:  # whatever is wrong with one message, the next ones must arrive
+            if reader.closed:
+                raise
+            _LOG.exception("A broadcast was lost")

@@ -5,55 +5,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import time
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from service.embedded.context import Context
-from service.embedded.realtime.bindings import BadBindingError, Binding, parse
 from service.embedded.realtime.broadcasts import Broadcast
 from service.embedded.realtime.changes import Changes
-from service.embedded.realtime.frames import Message, decode, encode, encode_broadcast
+from service.embedded.realtime.channel import PREFIX, Channel
+from service.embedded.realtime.frames import (
+    Message,
+    decode,
+    decode_binary,
+    encode,
+    encode_broadcast,
+)
+from service.embedded.realtime.policies import Policies
 from service.embedded.realtime.tokens import BadTokenError, claims_of
 
-SILENCE_SECONDS = 63
-REFUSAL_SECONDS = 0.5  # the real server takes five, to slow down those who guess
+REFUSAL_SECONDS = 0.3  # the real server takes five, to slow down those who guess
+_UNREACHABLE_SECONDS = 2  # the real server takes five here too
+_FAREWELL_SECONDS = 1
 _QUEUE_FRAMES = 5000
-_PREFIX = "realtime:"
-
-
-class Policies(Protocol):
-    """Decides who may join a private topic."""
-
-    async def may_read(self, topic: str, claims: dict[str, Any]) -> bool:
-        """Whether the bearer may read the topic."""
-
-
-class Channel:
-    """One joined topic of one socket."""
-
-    def __init__(self, socket: Socket, topic: str, join_ref: str | None, *, private: bool) -> None:
-        self.topic = topic
-        self.join_ref = join_ref
-        self.private = private
-        self.claims: dict[str, Any] = {}
-        self.bindings: list[Binding] = []
-        self.expiry: asyncio.TimerHandle | None = None
-        self.subscribing: asyncio.Task[None] | None = None
-        self._socket = socket
-
-    def deliver_change(self, payload: str) -> None:
-        """Send a change."""
-        self._socket.send(self.topic, "postgres_changes", payload)
-
-    def close(self) -> None:
-        """Forget timers and tasks."""
-        if self.expiry is not None:
-            self.expiry.cancel()
-        if self.subscribing is not None:
-            self.subscribing.cancel()
+_LOG = logging.getLogger(__name__)
 
 
 class Socket:
@@ -63,6 +40,7 @@ class Socket:
         websocket: accepted already.
         version: of the protocol.
         api_key: what the connection was opened with.
+        silence_seconds: how long the client may say nothing.
         context, changes, policies: the stack's shared parts.
     """
 
@@ -72,6 +50,7 @@ class Socket:
         *,
         version: str,
         api_key: str,
+        silence_seconds: float,
         context: Context,
         changes: Changes,
         policies: Policies,
@@ -79,38 +58,49 @@ class Socket:
         self._websocket = websocket
         self._version = version
         self._api_key = api_key
+        self._silence_seconds = silence_seconds
         self._context = context
         self._changes = changes
         self._policies = policies
         self._channels: dict[str, Channel] = {}
         self._outgoing: asyncio.Queue[str | bytes | None] = asyncio.Queue(_QUEUE_FRAMES)
+        self._overrun = asyncio.Event()
         self._close_code = 1000
 
     async def serve(self) -> None:
         """Talk until either side has had enough."""
-        writer = asyncio.create_task(self._write(), name="realtime writer")
-        reader = asyncio.create_task(self._read(), name="realtime reader")
+        tasks = [
+            asyncio.create_task(self._write(), name="realtime writer"),
+            asyncio.create_task(self._read(), name="realtime reader"),
+            asyncio.create_task(self._overrun.wait(), name="realtime overrun"),
+        ]
         try:
-            await asyncio.wait([writer, reader], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for channel in self._channels.values():
-                self._drop(channel)
-            for task in (writer, reader):
+                channel.close()
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(writer, reader, return_exceptions=True)
-            with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-                await self._websocket.close(self._close_code)
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
+                async with asyncio.timeout(_FAREWELL_SECONDS):
+                    await self._websocket.close(self._close_code)
 
     def end(self, code: int) -> None:
-        """Close the connection from our side."""
+        """Close the connection from our side, after what is waiting to be sent."""
         self._close_code = code
-        while self._outgoing.full():
-            self._outgoing.get_nowait()
-        self._outgoing.put_nowait(None)
+        try:
+            self._outgoing.put_nowait(None)
+        except asyncio.QueueFull:
+            self._overrun.set()
 
     def broadcast(self, message: Broadcast) -> None:
-        """Tell the client of a broadcast if it has joined the topic in the same privacy."""
-        channel = self._channels.get(_PREFIX + message.topic)
+        """Tell the client of a broadcast if it has joined the topic in the same privacy.
+
+        Raises:
+            ValueError: the message cannot be said in this version of the protocol.
+        """
+        channel = self._channels.get(PREFIX + message.topic)
         if channel is not None and channel.private == message.private:
             self._put(
                 encode_broadcast(
@@ -119,16 +109,15 @@ class Socket:
             )
 
     def send(
-        self,
-        topic: str,
-        event: str,
-        payload: str,
-        *,
-        ref: str | None = None,
-        join_ref: str | None = None,
+        self, topic: str, event: str, payload: str, *, ref: Any = None, join_ref: Any = None
     ) -> None:
         """Send a message; `payload` is JSON already."""
         self._put(encode(self._version, topic, event, payload, ref=ref, join_ref=join_ref))
+
+    def forget(self, channel: Channel) -> None:
+        """The channel has ended by itself."""
+        if self._channels.get(channel.topic) is channel:
+            del self._channels[channel.topic]
 
     def _put(self, frame: str | bytes) -> None:
         try:
@@ -138,24 +127,37 @@ class Socket:
 
     async def _write(self) -> None:
         while (frame := await self._outgoing.get()) is not None:
-            with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-                if isinstance(frame, bytes):
-                    await self._websocket.send_bytes(frame)
-                else:
-                    await self._websocket.send_text(frame)
+            if isinstance(frame, bytes):
+                await self._websocket.send_bytes(frame)
+            else:
+                await self._websocket.send_text(frame)
 
     async def _read(self) -> None:
-        try:
-            while True:
-                async with asyncio.timeout(SILENCE_SECONDS):
+        """Handle what comes until nothing more does."""
+        heard = time.monotonic()
+        while True:
+            try:
+                async with asyncio.timeout(self._silence_seconds - (time.monotonic() - heard)):
                     received = await self._websocket.receive()
-                if received["type"] == "websocket.disconnect":
+            except TimeoutError:
+                # A ping of the WebSocket itself is not told to applications, but it counts.
+                pinged = self._websocket.scope.get("state", {}).get("pinged_at", heard)
+                if pinged <= heard:
                     return
-                message = decode(received.get("text") or "", self._version)
-                if message is not None:
-                    await self._handle(message)
-        except (TimeoutError, WebSocketDisconnect, RuntimeError):
-            return
+                heard = pinged
+                continue
+            heard = time.monotonic()
+            if received["type"] == "websocket.disconnect":
+                return
+            message = self._decoded(received)
+            if message is not None:
+                await self._handle(message)
+
+    def _decoded(self, received: Any) -> Message | None:
+        text, data = received.get("text"), received.get("bytes")
+        if text is not None:
+            return decode(text, self._version)
+        return decode_binary(data) if data and self._version == "2.0.0" else None
 
     async def _handle(self, message: Message) -> None:
         channel = self._channels.get(message.topic)
@@ -170,84 +172,58 @@ class Socket:
                 await self._new_token(channel, message.payload.get("access_token"))
             case "broadcast" | "presence" if channel is None:
                 self._reply(message, "error", {"reason": "unmatched topic"})
-            case "broadcast" | "presence":
+            case "broadcast" if channel is not None:
+                self._echo(message, channel)
+            case "presence":
                 self._reply(message, "ok", {})
 
     async def _join(self, message: Message) -> None:
-        topic = message.topic.removeprefix(_PREFIX)
-        if not message.topic.startswith(_PREFIX):
+        if not message.topic.startswith(PREFIX):
             self._reply(message, "error", {"reason": "unmatched topic"})
             return
-        config = message.payload.get("config")
-        config = config if isinstance(config, dict) else {}
-        channel = Channel(
-            self, message.topic, message.join_ref, private=config.get("private") is True
-        )
-        refusal = await self._refusal(channel, topic, message.payload.get("access_token"))
-        if refusal is not None:
+        try:
+            channel = await self._admit(message)
+        except _RefusedError as refusal:
             await asyncio.sleep(REFUSAL_SECONDS)
-            self._reply(message, "error", {"reason": refusal})
+            self._reply(message, "error", {"reason": str(refusal)})
             return
+        self._reply(message, "ok", channel.echo())
         former = self._channels.get(message.topic)
-        wanted = config.get("postgres_changes")
-        wanted = wanted if isinstance(wanted, list) else []
-        self._answer_join(message, channel, wanted)
         if former is not None:
-            self._drop(former)
-            self.send(
-                former.topic, "phx_close", "{}", ref=former.join_ref, join_ref=former.join_ref
-            )
+            former.close()
+            former.say_closed()
         self._channels[message.topic] = channel
-        self._watch_expiry(channel)
-        if (config.get("presence") or {}).get("enabled"):
+        if channel.wants_presence:
             self.send(channel.topic, "presence_state", "{}", join_ref=channel.join_ref)
-        if wanted:
-            channel.subscribing = asyncio.create_task(
-                self._subscribe(channel, wanted), name="realtime subscribe"
-            )
+        channel.begin()
 
-    async def _refusal(self, channel: Channel, topic: str, token: Any) -> str | None:
-        """Why a join is refused, or None; takes over the claims."""
-        if not topic:
-            return "TopicNameRequired: You must provide a topic name"
-        usable = isinstance(token, str) and token and not token.startswith("sb_")
+    async def _admit(self, message: Message) -> Channel:
+        """The channel that a join asks for; raises _RefusedError."""
+        if message.topic == PREFIX:
+            raise _RefusedError("TopicNameRequired: You must provide a topic name")
+        token = message.payload.get("access_token")
+        if not isinstance(token, str) or not token or token.startswith("sb_"):
+            token = self._api_key
         try:
-            channel.claims = claims_of(self._context.keys, token if usable else self._api_key)
-            if channel.private and not await self._policies.may_read(topic, channel.claims):
-                return (
-                    "Unauthorized: You do not have permissions to read from this "
-                    f"Channel topic: {topic}"
-                )
+            claims = claims_of(self._context.keys, token)
+            channel = Channel(self, self._changes, message, claims)
+            if not await self._may_read(channel, claims):
+                raise _RefusedError(f"Unauthorized: {_not_permitted(channel)}")
         except BadTokenError as error:
-            return error.reason
-        except (psycopg.OperationalError, TimeoutError):
-            return (
+            raise _RefusedError(error.reason) from error
+        except (psycopg.OperationalError, TimeoutError) as error:
+            raise _RefusedError(
                 "UnableToConnectToProject: Realtime was unable to connect to the project database"
-            )
-        return None
+            ) from error
+        return channel
 
-    def _answer_join(self, message: Message, channel: Channel, wanted: list[Any]) -> None:
-        echoed = []
-        for params in wanted:
-            with contextlib.suppress(BadBindingError):
-                channel.bindings.append(parse(params))
-            entry = dict(params) if isinstance(params, dict) else {}
-            echoed.append(entry | {"id": _id_of(params)})
-        self._reply(message, "ok", {"postgres_changes": echoed})
-
-    async def _subscribe(self, channel: Channel, wanted: list[Any]) -> None:
-        try:
-            for params in wanted:
-                await self._changes.check(parse(params))
-        except BadBindingError as error:
-            channel.bindings = []
-            self._system(channel, "postgres_changes", "error", str(error))
-            return
-        except psycopg.Error as error:
-            self._system(channel, "postgres_changes", "error", str(error))
-            return
-        await self._changes.add(channel)
-        self._system(channel, "postgres_changes", "ok", "Subscribed to PostgreSQL")
+    async def _may_read(self, channel: Channel, claims: dict[str, Any]) -> bool:
+        """Ask the database, which has to be there even where there is nothing to ask."""
+        async with asyncio.timeout(_UNREACHABLE_SECONDS):
+            if channel.private:
+                return await self._policies.may_read(channel.name, claims)
+            async with self._context.database.administrator():
+                return True
 
     def _leave(self, message: Message, channel: Channel | None) -> None:
         if channel is None:
@@ -255,10 +231,10 @@ class Socket:
             return
         if message.join_ref is not None and message.join_ref != channel.join_ref:
             return
-        self._drop(channel)
+        channel.close()
         del self._channels[message.topic]
         self._reply(message, "ok", {})
-        self.send(channel.topic, "phx_close", "{}", ref=channel.join_ref, join_ref=channel.join_ref)
+        channel.say_closed()
 
     async def _new_token(self, channel: Channel, token: Any) -> None:
         if not isinstance(token, str) or token.startswith("sb_"):
@@ -266,48 +242,39 @@ class Socket:
         try:
             claims = claims_of(self._context.keys, token)
         except BadTokenError as error:
-            self._expel(channel, error.message)
+            channel.expel(error.farewell)
             return
-        changed = claims != channel.claims
+        if claims == channel.claims:
+            return
+        try:
+            allowed = await self._may_read(channel, claims)
+        except (psycopg.OperationalError, TimeoutError) as error:
+            _LOG.warning("A new token could not be checked: %s", error)
+            allowed = False
+        if not allowed:
+            channel.expel(_not_permitted(channel))
+            return
         channel.claims = claims
-        self._watch_expiry(channel)
-        if changed and channel.bindings:
-            self._system(channel, "postgres_changes", "ok", "Subscribed to PostgreSQL")
+        channel.begin()
 
-    def _watch_expiry(self, channel: Channel) -> None:
-        if channel.expiry is not None:
-            channel.expiry.cancel()
-        left = max(float(channel.claims["exp"]) - time.time(), 0)
-        channel.expiry = asyncio.get_running_loop().call_later(
-            left, self._expel, channel, "Token has expired 0 seconds ago"
-        )
-
-    def _expel(self, channel: Channel, reason: str) -> None:
-        self._system(channel, "system", "error", reason)
-        self._drop(channel)
-        self._channels.pop(channel.topic, None)
-        self.send(channel.topic, "phx_close", "{}", ref=channel.join_ref, join_ref=channel.join_ref)
-
-    def _drop(self, channel: Channel) -> None:
-        channel.close()
-        self._changes.remove(channel)
-
-    def _system(self, channel: Channel, extension: str, status: str, message: str) -> None:
-        payload = {
-            "channel": channel.topic.removeprefix(_PREFIX),
-            "extension": extension,
-            "message": message,
-            "status": status,
-        }
-        self.send(channel.topic, "system", json.dumps(payload), join_ref=channel.join_ref)
+    def _echo(self, message: Message, channel: Channel) -> None:
+        """Clients hear themselves; broadcasts between clients are not served."""
+        if channel.wants_answers:
+            self._reply(message, "ok", {})
+        event = message.payload.get("event")
+        if channel.hears_itself and isinstance(event, str):
+            payload = json.dumps(message.payload.get("payload"))
+            with contextlib.suppress(ValueError, UnicodeError):  # no binary frame can say it
+                self._put(encode_broadcast(self._version, channel.topic, event, None, payload))
 
     def _reply(self, message: Message, status: str, response: dict[str, Any]) -> None:
-        payload = json.dumps({"response": response, "status": status})
+        payload = json.dumps({"response": response, "status": status}, separators=(",", ":"))
         self.send(message.topic, "phx_reply", payload, ref=message.ref, join_ref=message.join_ref)
 
 
-def _id_of(params: Any) -> int:
-    try:
-        return parse(params).id
-    except BadBindingError:
-        return 0
+class _RefusedError(Exception):
+    """A join that is refused, with the reason the client is told."""
+
+
+def _not_permitted(channel: Channel) -> str:
+    return f"You do not have permissions to read from this Channel topic: {channel.name}"

@@ -28,6 +28,11 @@ class BadTokenError(Exception):
         """For the reply to a join."""
         return f"{self.kind}: {self.message}"
 
+    @property
+    def farewell(self) -> str:
+        """For the channel that a new token of this sort ends."""
+        return ":signature_error" if self.kind == "JwtSignatureError" else self.message
+
 
 def claims_of(keys: Keys, token: str) -> dict[str, Any]:
     """The claims of a token; raises BadTokenError."""
@@ -39,7 +44,7 @@ def claims_of(keys: Keys, token: str) -> dict[str, Any]:
         raise BadTokenError("InvalidJWTToken", f"Token has expired {ago} seconds ago") from error
     except jwt.InvalidSignatureError as error:
         raise BadTokenError("JwtSignatureError", "Failed to validate JWT signature") from error
-    except jwt.InvalidTokenError as error:
+    except (jwt.InvalidTokenError, UnicodeError) as error:
         raise BadTokenError("MalformedJWT", "The token provided is not a valid JWT") from error
     if "role" not in claims or "exp" not in claims:
         raise BadTokenError("InvalidJWTToken", "Fields `role` and `exp` are required in JWT")
