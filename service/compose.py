@@ -57,7 +57,9 @@ async def run_worker(
             Queue(client, settings.worker_id),
             provider,
             AudioStore(client, url, settings.music_bucket, public=settings.music_bucket_public),
-            lambda on_hint, on_gap: Feed(url, key, on_hint, on_gap),
+            lambda on_hint, on_gap: Feed(
+                url, key, on_hint, on_gap, ready_seconds=options.realtime_ready
+            ),
             options,
         )
         await opened.enter_async_context(serve_health(settings.health_port, worker.status))

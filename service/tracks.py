@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -119,8 +120,8 @@ class GenerationRequest:
 def compose_prompt(track: Track) -> str:
     """Put prompt, genre, mood, tempo and wished length into one text of at most 1024 characters.
 
-    The provider has no field for any of them. The hints are kept whole and the prompt is cut at
-    a word when both do not fit.
+    The provider has no field for any of them. The hints are kept whole and the prompt is cut when
+    both do not fit: at a word, where that does not cost half of it.
     """
     hints = [
         f"{name}: {' '.join(value.split())}"
@@ -136,10 +137,8 @@ def compose_prompt(track: Track) -> str:
     suffix = suffix[: MAX_PROMPT_CHARACTERS // 2]
     room = MAX_PROMPT_CHARACTERS - len(suffix)
     prompt = track.prompt.strip()
-    if len(prompt) > room:
-        cut = prompt[:room]
-        prompt = cut.rsplit(None, 1)[0] if " " in cut else cut
-    return prompt + suffix
+    whole_words = re.match(rf"(?s).{{{room // 2},{room}}}(?!\S)", prompt)
+    return (whole_words[0] if whole_words else prompt[:room]).rstrip() + suffix
 
 
 def request_for(track: Track, *, model: str, stream: bool) -> GenerationRequest:

@@ -17,6 +17,7 @@ from service.embedded.auth import AuthApi
 from service.embedded.context import Context
 from service.embedded.database import Database
 from service.embedded.gateway import Api, Server, application
+from service.embedded.interference import Interference
 from service.embedded.keys import Keys
 from service.embedded.ports import HOST, Ports
 from service.embedded.postgres import Postgres
@@ -57,6 +58,8 @@ class Stack:
         self.simulator_url = f"http://{HOST}:{ports.simulator}"
         self.failure: asyncio.Future[str] | None = None
         self.ready_seconds = 0.0
+        self.interference = Interference()
+        self.simulator_interference = Interference()
         self._ports = ports
         self._project_dir = project_dir
         self._simulator_seconds = simulator_seconds
@@ -116,6 +119,8 @@ class Stack:
 
     async def stop(self) -> None:
         """Stop everything, the last started first; safe to call twice."""
+        self.interference.clear()
+        self.simulator_interference.clear()
         await self._open.aclose()
 
     async def _start(self) -> None:
@@ -160,7 +165,8 @@ class Stack:
         apis: list[Api] = [RestApi(context), AuthApi(context), self.storage, self.realtime]
         for api in apis:
             await api.start()
-        server = Server(application(apis, self.keys), self._ports.gateway, "the gateway")
+        app = self.interference.around(application(apis, self.keys))
+        server = Server(app, self._ports.gateway, "the gateway")
         await server.start()
         for api in apis:
             self._open.push_async_callback(api.stop)
@@ -173,7 +179,8 @@ class Stack:
         self.simulator = Simulator(
             SIMULATOR_KEY, self._simulator_seconds, self.data_dir / "simulator"
         )
-        server = Server(self.simulator.app, self._ports.simulator, "the Mureka simulator")
+        app = self.simulator_interference.around(self.simulator.app)
+        server = Server(app, self._ports.simulator, "the Mureka simulator")
         await server.start()
         self._open.push_async_callback(server.stop)
 

@@ -130,11 +130,13 @@ class _Connection:
     async def listen(self, ready_seconds: float) -> str:
         """Return when the connection has ended, with the reason."""
         try:
-            await self._client.connect()
-            await self._channel().subscribe(self._on_state)
-            if not await self._is_ready(ready_seconds):
-                self.end(f"not subscribed after {ready_seconds:g} s")
+            async with asyncio.timeout(ready_seconds):
+                await self._client.connect()
+                await self._channel().subscribe(self._on_state)
+                await _first_of(self._subscribed.wait(), self._ended.wait())
             await self._until_end()
+        except TimeoutError:
+            self.end(f"not subscribed after {ready_seconds:g} s")
         except Exception as error:  # noqa: BLE001  whatever it is, hints must come again
             self.end(f"{type(error).__name__}: {error}")
         finally:
@@ -148,12 +150,6 @@ class _Connection:
         if not self._ended.is_set():
             self._reason = reason
             self._ended.set()
-
-    async def _is_ready(self, seconds: float) -> bool:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await _first_of(self._subscribed.wait(), self._ended.wait())
-        return self._subscribed.is_set() or self._ended.is_set()
 
     async def _until_end(self) -> None:
         # An exception anywhere in the client ends this task of its, and nothing else tells.

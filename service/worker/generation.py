@@ -193,6 +193,8 @@ class Generation:
             await self._settlement.settle(error, paid_seconds_ago=paid)
         except LostClaimError:
             self._log.info("claim_lost", reason="while writing why the track was not made")
+        except Exception:  # noqa: BLE001  the lease runs out, and whoever claims it next goes on
+            self._log.exception("end_not_written")
 
 
 def _music_of(task: Task) -> FinishedAudio:

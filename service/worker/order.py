@@ -72,8 +72,8 @@ async def _keep_receipt(
     while True:
         try:
             await queue.record_task(generation_id, submission.task_id, submission.trace_id)
-        except MusicServiceError as error:
-            words.error("receipt_not_kept_yet", reason=str(error))
+        except Exception as error:  # noqa: BLE001  whatever it is, the money is spent
+            words.error("receipt_not_kept_yet", reason=repr(error))
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
         else:

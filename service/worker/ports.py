@@ -133,6 +133,7 @@ class Options:
     poll: float = 4
     deadline: float = 600
     drain: float = 30
+    realtime_ready: float = 30
     blocked_check: float = 60
     first_retry: float = 5
     longest_retry: float = 300

@@ -70,6 +70,7 @@ class Worker:
         self._renewed_at = 0.0
         self._lease_lost = False
         self._stopping = False
+        self._ready = False
         self.counters = Counters()
 
     def status(self) -> dict[str, Any]:
@@ -107,6 +108,8 @@ class Worker:
             finally:
                 for task in background:
                     task.cancel()
+                if self._orders:  # left by an error; what is paid for still gets its receipt
+                    await asyncio.wait(self._orders, timeout=self._options.drain)
         await self._report("stopped")
         log.info("stopped", **asdict(self.counters))
 
@@ -124,8 +127,11 @@ class Worker:
                 self._feed.distrust()
             for claim in claims:
                 self._start(group, claim)
-            if ready is not None:
-                ready.set()
+            if not self._ready:
+                self._ready = True
+                log.info("ready")
+                if ready is not None:
+                    ready.set()
             pause = self._options.sweep * random.uniform(0.8, 1.2)  # noqa: S311
             woken = await _set_within(self._wake, pause)
             sweeping = not woken and not self._hint

@@ -43,8 +43,8 @@ def start_worker(stack: Stack) -> StartWorker:
     """Runs a worker for the length of a block; options that differ from `QUICK` can be named."""
 
     @contextlib.asynccontextmanager
-    async def start(**options: Any) -> AsyncIterator[None]:
-        settings = settings_for(stack)
+    async def start(url: str | None = None, **options: Any) -> AsyncIterator[None]:
+        settings = settings_for(stack, **({"supabase_url": url} if url else {}))
         stop, ready = asyncio.Event(), asyncio.Event()
         quick = replace(options_of(settings), **(QUICK | options))
         running = asyncio.create_task(

@@ -38,6 +38,9 @@ class Simulator:
         seconds: how long a generation takes; may be set while it runs.
         data_dir: keeps the orders between runs; None keeps them in memory.
         music_seconds: length of the shortest music; the longest is half as long again.
+
+    `submit_seconds` is the shortest and the longest time that an order takes to be answered; it
+    is accepted at some moment in between.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Simulator:
     ) -> None:
         self.seconds = seconds
         self.music_seconds = music_seconds
+        self.submit_seconds = (0.0, 0.0)
         self.account = Account(data_dir / "orders.jsonl" if data_dir else None)
         self.faults = Faults()
         self._api_key = api_key
@@ -92,9 +96,13 @@ class Simulator:
         prompt = str(body.get("prompt") or "") if isinstance(body, dict) else ""
         fault = self.faults.meet("submit", prompt)
         instead = await fault.before(trace_id) if fault else None
+        latency = random.uniform(*self.submit_seconds)  # noqa: S311
+        accepted_after = random.uniform(0, latency)  # noqa: S311
+        await asyncio.sleep(accepted_after)
         answer = instead or self._refusal(request, kind, body, trace_id)
         if answer is None:
             answer = JSONResponse(_shown(self._accept(kind, body, prompt, trace_id), time.time()))
+        await asyncio.sleep(latency - accepted_after)
         return fault.after(answer) if fault and not instead else answer
 
     def _refusal(self, request: Request, kind: str, body: Any, trace_id: str) -> Response | None:

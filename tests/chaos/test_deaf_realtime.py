@@ -1,0 +1,124 @@
+"""Realtime in every way of not working: no track waits longer than a sweep, and hints come back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from service.embedded.stack import Stack
+from tests.chaos.conftest import Tracks
+from tests.chaos.fleet import until
+from tests.chaos.wire import Wire
+from tests.integration.conftest import StartWorker
+
+SWEEP_SECONDS = 1.0
+
+
+@pytest.fixture
+async def wire(stack: Stack) -> Any:
+    async with Wire(int(stack.url.rsplit(":", 1)[1])).stretched() as stretched:
+        yield stretched
+
+
+def said(logs: list[Any], event: str) -> Callable[[], Any]:
+    async def is_said() -> bool:
+        return any(line["event"] == event for line in logs)
+
+    return is_said
+
+
+async def pick_up_seconds(tracks: Tracks) -> float:
+    """How long one insert waits for its claim, by the database's clock."""
+    track_id = await tracks.ask()
+    await tracks.ends(track_id)
+    [created] = await tracks.events(track_id, "created")
+    [claimed] = await tracks.events(track_id, "claimed")
+    return float((claimed["at"] - created["at"]).total_seconds())
+
+
+async def recovers(tracks: Tracks, logs: list[Any], since: float, what: str) -> None:
+    """Hints are back, and used: nothing is left to the sweep."""
+    await until(said(logs, "realtime_subscribed"), "the worker is subscribed again")
+    print(f"{what}: subscribed again {time.monotonic() - since:.1f} s after it could be")
+    logs.clear()
+    await pick_up_seconds(tracks)
+    assert not await said(logs, "found_by_sweep")()
+
+
+def spoil(wire: Wire, stack: Stack, how: str) -> None:
+    match how:
+        case "refused":
+            wire.mode = "refuse"
+            wire.cut_all()
+        case "half-open":
+            wire.mode = "vanish"
+        case "never ready":
+            wire.mode = "only_upgrade"
+            wire.cut_all()
+        case "closed":
+            wire.cut_all()
+        case "restarted":
+            stack.realtime.faults.drop_all()
+        case "silent":
+            stack.realtime.faults.swallow(on=True)
+
+
+@pytest.mark.parametrize(
+    "how", ["refused", "half-open", "never ready", "closed", "restarted", "silent"]
+)
+async def test_whatever_ails_realtime_the_sweep_finds_the_track_and_hints_come_back(
+    stack: Stack, tracks: Tracks, wire: Wire, start_worker: StartWorker, how: str
+) -> None:
+    with capture_logs() as logs:
+        async with start_worker(wire.url, sweep=SWEEP_SECONDS, realtime_ready=2.0):
+            await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
+            logs.clear()
+            spoil(wire, stack, how)
+            waited = await pick_up_seconds(tracks)
+            print(f"{how}: picked up after {waited:.2f} s (sweep {SWEEP_SECONDS:g} s)")
+            await until(said(logs, "realtime_lost"), "the worker says that it sweeps alone")
+            wire.mode = "sound"
+            stack.realtime.faults.clear()
+            if how == "half-open":
+                wire.cut_all()
+            await recovers(tracks, logs, time.monotonic(), how)
+
+
+async def test_a_refused_private_channel_falls_back_to_a_public_one_and_says_so(
+    stack: Stack, tracks: Tracks, start_worker: StartWorker
+) -> None:
+    stack.realtime.faults.refuse_private = True
+    try:
+        with capture_logs() as logs:
+            async with start_worker(sweep=60):
+                await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
+                assert await said(logs, "realtime_private_refused")()
+                waited = await pick_up_seconds(tracks)
+                print(f"public channel: picked up after {waited:.2f} s")
+    finally:
+        stack.realtime.faults.clear()
+
+
+async def test_a_burst_of_inserts_is_claimed_in_few_calls(
+    stack: Stack, tracks: Tracks, start_worker: StartWorker
+) -> None:
+    with capture_logs() as logs:
+        async with start_worker(sweep=60, capacity=60):
+            await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
+            counted = stack.interference.count("/rpc/claim_music_tracks")
+            await tracks.sql(
+                "insert into public.music_tracks (prompt)"
+                " select 'burst ' || n from generate_series(1, 40) n"
+            )
+
+            async def all_claimed() -> bool:
+                return len([line for line in logs if line["event"] == "claimed"]) == 40
+
+            await until(all_claimed, "forty tracks are claimed")
+            assert counted.met <= 3
+            await asyncio.sleep(0)
