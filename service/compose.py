@@ -51,7 +51,9 @@ async def run_worker(
         provider = await opened.enter_async_context(
             connect_mureka(settings.mureka_api_key.get_secret_value(), settings.mureka_api_url)
         )
-        await preflight.check(client, url=url, bucket=settings.music_bucket)
+        await preflight.check(
+            client, url=url, bucket=settings.music_bucket, public=settings.music_bucket_public
+        )
         await check_account(provider)
         worker = Worker(
             Queue(client, settings.worker_id),

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import socket
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,6 +20,9 @@ _CONFIG = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=T
 
 def _unique_worker_id() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _FromEnvironment(BaseSettings):
@@ -66,6 +69,11 @@ class ProjectSettings(_FromEnvironment):
         None, description="`console` or `json`; unset: `json` when not on a terminal."
     )
 
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_any_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
     @field_validator("supabase_url")
     @classmethod
     def _is_a_url(cls, value: str) -> str:
@@ -93,10 +101,22 @@ class MurekaSettings(_FromEnvironment):
         "mureka-9", description="The pinned model; `auto` costs three times as much."
     )
     mureka_stream: bool = Field(True, description="Publish `stream_url` while generating.")
-    mureka_timeout_seconds: float = Field(600, gt=0, description="Deadline of one generation.")
-    mureka_poll_seconds: float = Field(
-        4, gt=0, description="Time between two looks at a generation, jittered."
+    mureka_timeout_seconds: Seconds = Field(600, description="Deadline of one generation.")
+    mureka_poll_seconds: Seconds = Field(
+        4,
+        gt=0,
+        allow_inf_nan=False,
+        description="Time between two looks at a generation, jittered.",
     )
+
+    @field_validator("mureka_api_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr) -> SecretStr:
+        # A key that cannot be a header would fail only once an order is on its way.
+        key = value.get_secret_value().strip()
+        if not key or not (key.isascii() and key.isprintable()):
+            raise ValueError("holds characters that no Mureka key has")
+        return SecretStr(key)
 
     @field_validator("mureka_api_url")
     @classmethod
@@ -112,11 +132,12 @@ class Settings(ProjectSettings, MurekaSettings):
     music_max_concurrent: int = Field(
         10, ge=1, le=1000, description="Generations at once in this worker."
     )
-    music_lease_seconds: float = Field(
-        30, gt=0, description="How long a claim lasts without renewal."
-    )
-    music_sweep_seconds: float = Field(
-        15, gt=0, description="Time between two looks for what no event announced, jittered."
+    music_lease_seconds: Seconds = Field(30, description="How long a claim lasts without renewal.")
+    music_sweep_seconds: Seconds = Field(
+        15,
+        gt=0,
+        allow_inf_nan=False,
+        description="Time between two looks for what no event announced, jittered.",
     )
     worker_id: str = Field(
         default_factory=_unique_worker_id,

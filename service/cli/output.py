@@ -57,5 +57,6 @@ def answer_table(table: Table) -> None:
 
 
 def answer_json(value: Mapping[str, Any] | list[Any]) -> None:
-    """The result as one line of JSON, on stdout; for scripts."""
-    answer(json.dumps(value, default=str, ensure_ascii=False))
+    """The result as one line of JSON, on stdout; ASCII, so that nothing in it steers a terminal."""
+    sys.stdout.write(f"{json.dumps(value, default=str)}\n")
+    sys.stdout.flush()

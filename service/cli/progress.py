@@ -6,7 +6,6 @@ only when the track is completed; beside it stands what the row says.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -30,7 +29,7 @@ def fraction_done(row: Mapping[str, Any], now: datetime) -> float:
     expected = (ready - started).total_seconds() if ready else _EXPECTED_SECONDS
     passed = max((now - started).total_seconds(), 0.0) / max(expected, 1.0)
     # Straight to 90 % when the expected time has passed, then ever slower.
-    return 0.9 * passed if passed < 1 else 1 - 0.1 * math.exp(1 - passed)
+    return 0.9 * passed if passed < 1 else 1 - 0.1 / passed
 
 
 def describe(row: Mapping[str, Any]) -> str:
@@ -99,6 +98,7 @@ class _ByTheClock(ProgressColumn):
 
 
 def _time(value: Any) -> datetime | None:
-    if value is None or isinstance(value, datetime):
-        return value
-    return datetime.fromisoformat(str(value))
+    if value is None:
+        return None
+    time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -143,7 +143,7 @@ class Server:
     def __init__(self, app: ASGIApp, port: int, part: str) -> None:
         config = uvicorn.Config(
             app,
-            log_level="error",
+            log_level="critical",  # what the other side breaks off is its own affair
             lifespan="off",
             timeout_graceful_shutdown=2,
             ws=_PingTelling,

@@ -29,7 +29,9 @@ from service.embedded.storage import StorageApi
 from service.errors import ConfigurationError, EmbeddedStackError
 
 PLATFORM = Path(__file__).parent / "platform"
-PROJECT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[2]
+PACKAGED = Path(__file__).parent / "project"
+PROJECT = CHECKOUT if (CHECKOUT / "supabase" / "migrations").is_dir() else PACKAGED
 SIMULATOR_KEY = "simulated-mureka-key"
 
 

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import math
+
 import httpx
 from pydantic import ValidationError
 
@@ -26,6 +28,9 @@ NEVER_SENT = (
     httpx.PoolTimeout,
     httpx.UnsupportedProtocol,
 )
+
+
+_LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
 
 def refusal(answer: httpx.Response) -> MusicServiceError | None:  # noqa: PLR0911  a table
@@ -101,6 +106,7 @@ def _message(answer: httpx.Response) -> str:
 
 def _retry_after(answer: httpx.Response) -> float | None:
     try:
-        return max(float(answer.headers.get("retry-after", "")), 0.0)
+        seconds = float(answer.headers.get("retry-after", ""))
     except ValueError:
         return None
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER_SECONDS) if math.isfinite(seconds) else None

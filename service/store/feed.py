@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import structlog
 from realtime import AsyncRealtimeChannel, AsyncRealtimeClient, RealtimeSubscribeStates
@@ -56,14 +57,22 @@ class Feed:
         self._ready_seconds = ready_seconds
         self._connection: _Connection | None = None
         self._silent_since: float | None = time.monotonic()
+        self._subscribed_at: float | None = None
 
     @property
     def is_working(self) -> bool:
         """Whether hints are to be expected at the moment."""
         return self._silent_since is None
 
+    def has_missed(self, track_id: UUID, waited_seconds: float) -> bool:
+        """Whether a track that has been due for so long should have been announced and was not."""
+        if self._connection is None or self._subscribed_at is None:
+            return False
+        came_since = waited_seconds < time.monotonic() - self._subscribed_at
+        return came_since and not self._connection.has_heard_of(track_id)
+
     def distrust(self) -> None:
-        """Something pending was found that no event had announced: begin anew."""
+        """It has missed something: begin anew."""
         if self._connection is not None and self.is_working:
             self._connection.end("rows came that it had not announced")
 
@@ -91,9 +100,11 @@ class Feed:
             silent_seconds = round(time.monotonic() - self._silent_since, 1)
             log.info("realtime_subscribed", silent_seconds=silent_seconds)
             self._silent_since = None
+        self._subscribed_at = time.monotonic()
         self._on_gap()
 
     def _lost(self, reason: str) -> None:
+        self._subscribed_at = None
         if self._silent_since is None:
             self._silent_since = time.monotonic()
             log.warning("realtime_lost", reason=reason, now="sweeping alone")
@@ -125,6 +136,7 @@ class _Connection:
         self._ended = asyncio.Event()
         self._reason = "closed"
         self._announced: Counter[str] = Counter()
+        self._heard: dict[str, None] = {}
         self.was_refused = False
 
     async def listen(self, ready_seconds: float) -> str:
@@ -183,16 +195,27 @@ class _Connection:
             ids = message["payload"].get("ids", [])
             if len(self._announced) < _REMEMBERED_IDS:
                 self._announced.update(ids)
+            self._hear_of(ids)
             self._hint()
 
     def _heard_change(self, message: Any) -> None:
         with contextlib.suppress(Exception):
             track_id = message["data"]["record"]["id"]
+            self._hear_of([track_id])
             if self._announced[track_id] > 0:
                 self._announced[track_id] -= 1  # the broadcast of this change came long ago
             else:
                 self._hint()
             self._announced += Counter()  # forgets the zeros
+
+    def has_heard_of(self, track_id: UUID) -> bool:
+        """Whether an event on this connection named the track, as far as it remembers."""
+        return str(track_id) in self._heard
+
+    def _hear_of(self, ids: list[str]) -> None:
+        self._heard.update(dict.fromkeys(ids))
+        while len(self._heard) > _REMEMBERED_IDS:
+            del self._heard[next(iter(self._heard))]
 
     def _hint(self) -> None:
         if not self._ended.is_set():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 from postgrest.exceptions import APIError
 from storage3.exceptions import StorageApiError
@@ -11,7 +13,7 @@ from service.store import failures
 from supabase import AsyncClient
 
 
-async def check(client: AsyncClient, *, url: str, bucket: str) -> None:
+async def check(client: AsyncClient, *, url: str, bucket: str, public: bool) -> None:
     """Make sure that URL, key, migrations and bucket are as the service needs them.
 
     Raises:
@@ -22,7 +24,7 @@ async def check(client: AsyncClient, *, url: str, bucket: str) -> None:
         await client.rpc(
             "renew_music_claims", {"p_worker_id": "", "p_claim_ids": [], "p_lease_seconds": 1}
         ).execute()
-        await client.storage.get_bucket(bucket)
+        found = await client.storage.get_bucket(bucket)
     except (APIError, httpx.HTTPError) as error:
         failure = failures.of_database(error)
         if isinstance(failure, (TransientError, ContractError)):
@@ -37,6 +39,15 @@ async def check(client: AsyncClient, *, url: str, bucket: str) -> None:
         raise ConfigurationError(f"Storage refuses the service: {error.message}") from error
     except ValueError as error:  # an answer that is no JSON: not a Supabase
         raise _unreachable(url) from error
+    _check_bucket(found, public=public)
+
+
+def _check_bucket(bucket: Any, *, public: bool) -> None:
+    if public and not bucket.public:
+        raise ConfigurationError(
+            f'The bucket "{bucket.id}" is private, so nobody could open a file_url; '
+            "set MUSIC_BUCKET_PUBLIC=false, or make the bucket public."
+        )
 
 
 def _unreachable(url: str) -> ConfigurationError:

@@ -195,6 +195,7 @@ def _claim(row: dict[str, Any]) -> Claim:
             ),
             open_generation=_generation(row),
             expected_seconds=row["expected_seconds"],
+            waited_seconds=row["waited_seconds"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ContractError("claim_music_tracks answered a row of another shape.") from error

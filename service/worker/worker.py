@@ -24,6 +24,8 @@ from service.worker.order import Ordered
 from service.worker.ports import AudioStore, Feed, Options, Provider, Queue
 from service.worker.settlement import Settlement
 
+_LAST_WORDS_SECONDS = 5  # a database that does not answer must not hold up a stop
+
 log = structlog.get_logger(__name__)
 
 
@@ -121,10 +123,8 @@ class Worker:
             self._wake.clear()
             self._hint = False
             claims = await self._claim()
-            if sweeping and claims:
-                self.counters.unannounced += len(claims)
-                log.warning("found_by_sweep", tracks=len(claims))
-                self._feed.distrust()
+            if sweeping:
+                self._mind_missed(claims)
             for claim in claims:
                 self._start(group, claim)
             if not self._ready:
@@ -147,6 +147,14 @@ class Worker:
         except MusicServiceError as error:
             log.warning("claim_failed", reason=str(error))
             return []
+
+    def _mind_missed(self, claims: list[Claim]) -> None:
+        """Tracks that a sweep found and a working feed should have announced."""
+        missed = [c for c in claims if self._feed.has_missed(c.track.id, c.waited_seconds)]
+        if missed:
+            self.counters.unannounced += len(missed)
+            log.warning("found_by_sweep", tracks=len(missed))
+            self._feed.distrust()
 
     def _start(self, group: asyncio.TaskGroup, claim: Claim) -> None:
         log.info("claimed", track_id=str(claim.track.id), claim_id=str(claim.id))
@@ -210,8 +218,9 @@ class Worker:
                     owned = await self._queue.renew(ours, lease)
             except (MusicServiceError, TimeoutError) as error:
                 log.warning("renewal_failed", reason=str(error) or "no answer")
-                pause = lease / 10
-                if _now() - self._renewed_at >= lease:
+                left = self._renewed_at + lease - _now()
+                pause = min(lease / 10, left) if left > 0 else lease / 10
+                if left <= 0:
                     self._lease_lost = True
                     self._let_go(ours, "the leases could not be renewed")
                 continue
@@ -273,22 +282,25 @@ class Worker:
         if not claim_ids:
             return
         try:
-            await self._queue.release(claim_ids)
-        except MusicServiceError as error:
-            log.warning("release_failed", reason=str(error), tracks=len(claim_ids))
+            async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                await self._queue.release(claim_ids)
+        except (MusicServiceError, TimeoutError) as error:
+            reason = str(error) or "no answer"
+            log.warning("release_failed", reason=reason, tracks=len(claim_ids))
 
     async def _report(self, state: str, note: str | None = None) -> None:
         options = self._options
         try:
-            await self._queue.report_worker(
-                host=options.host,
-                version=options.version,
-                capacity=options.capacity,
-                state=state,
-                note=note,
-            )
-        except MusicServiceError as error:
-            log.warning("report_failed", state=state, reason=str(error))
+            async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                await self._queue.report_worker(
+                    host=options.host,
+                    version=options.version,
+                    capacity=options.capacity,
+                    state=state,
+                    note=note,
+                )
+        except (MusicServiceError, TimeoutError) as error:
+            log.warning("report_failed", state=state, reason=str(error) or "no answer")
 
 
 def _now() -> float:

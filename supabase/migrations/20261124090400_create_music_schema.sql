@@ -40,6 +40,18 @@ comment on column music.settings.on_unknown_submission is 'What happens to a pai
 comment on column music.settings.max_attempts is 'Counted failed attempts after which a track ends as attempts_exhausted.';
 comment on column music.settings.updated_at is 'When the row last changed.';
 
+create function music.stamp_settings() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  new.updated_at := now();
+  return new;
+end
+$$;
+comment on function music.stamp_settings() is 'Before an update of music.settings: note when.';
+create trigger settings_stamp before update on music.settings
+  for each row execute function music.stamp_settings();
+
 create table music.claims (
   track_id uuid primary key references public.music_tracks (id) on delete cascade,
   id uuid not null default gen_random_uuid(),

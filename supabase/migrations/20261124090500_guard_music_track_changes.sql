@@ -48,6 +48,13 @@ end
 $$;
 comment on function music.check_wishes(text, text) is 'Refuse a prompt or lyrics of the wrong length with a sentence; the constraints of the table would name only themselves.';
 
+create function music.wishes(p_track public.music_tracks) returns jsonb
+language sql immutable set search_path = ''
+as $$
+  select jsonb_build_array(p_track.prompt, p_track.lyrics, p_track.genre, p_track.mood, p_track.tempo, p_track.duration)
+$$;
+comment on function music.wishes(public.music_tracks) is 'All that says what the music should be.';
+
 create function music.check_new_track() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
@@ -84,12 +91,17 @@ as $$
 declare
   v_edit text := old.status || ' to ' || new.status;
 begin
-  new.updated_at := now();
+  -- Not the start of the transaction: one that waited for a lock would seem to come before it.
+  new.updated_at := greatest(clock_timestamp(), old.updated_at);
   if music.is_worker() then
     return new;
   end if;
   if (new.prompt, new.lyrics) is distinct from (old.prompt, old.lyrics) then
     perform music.check_wishes(new.prompt, new.lyrics);
+  end if;
+  if old.status = 'generating' and music.wishes(new) is distinct from music.wishes(old) then
+    raise exception 'The music is being made already; what was asked for cannot be changed now.'
+      using errcode = 'MU001', hint = 'Cancel it (set status to "error"), change it, and set status to "pending".';
   end if;
   if music.is_app_user() then
     if (to_jsonb(new) - 'status' - 'updated_at') is distinct from (to_jsonb(old) - 'status' - 'updated_at') then
@@ -176,6 +188,18 @@ end
 $$;
 comment on function music.follow_track_change() is 'After a person''s edit of the status: take the track from its worker and write history.';
 
+create function music.follow_wishes() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  update music.generations
+  set finished_at = now(), failed_reason = 'What was asked for was changed after it was ordered.'
+  where track_id = new.id and finished_at is null and mureka_task_id is not null;
+  return null;
+end
+$$;
+comment on function music.follow_wishes() is 'After an operator''s change of what the music should be: the next attempt orders that, instead of resuming the old order.';
+
 create function music.note_new_track() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
@@ -193,5 +217,8 @@ create trigger music_tracks_check_update before update on public.music_tracks
 create trigger music_tracks_follow_status after update of status on public.music_tracks
   for each row when (old.status is distinct from new.status)
   execute function music.follow_track_change();
+create trigger music_tracks_follow_wishes after update of prompt, lyrics, genre, mood, tempo, duration on public.music_tracks
+  for each row when (music.wishes(old) is distinct from music.wishes(new))
+  execute function music.follow_wishes();
 create trigger music_tracks_note_insert after insert on public.music_tracks
   referencing new table as new_tracks for each statement execute function music.note_new_track();

@@ -105,7 +105,8 @@ language sql stable set search_path = ''
 as $$
   select least(
     (select s.max_concurrent from music.settings s),
-    (select (e.detail ->> 'at_once')::int + floor(extract(epoch from now() - e.at) / 15)::int
+    (select (e.detail ->> 'at_once')::int
+            + greatest(floor(extract(epoch from now() - e.at) / 15)::int, 0)
      from music.events e where e.kind = 'slowed_down' order by e.at desc limit 1))
 $$;
 comment on function music.allowed_at_once() is 'How many generations may run at once: the limit in music.settings and, after Mureka refused one for coming too fast, what it was working on then and one more every 15 seconds; null = no limit.';
@@ -188,7 +189,7 @@ returns table (
   claim_id uuid, attempt int, lease_expires_at timestamptz, track_id uuid, user_id uuid, prompt text,
   lyrics text, genre text, mood text, tempo text, duration int, attempts int, generation_id uuid,
   generation_request jsonb, generation_intent_at timestamptz, mureka_task_id text,
-  generation_age_seconds double precision, expected_seconds double precision)
+  generation_age_seconds double precision, expected_seconds double precision, waited_seconds double precision)
 language plpgsql set search_path = ''
 as $$
 #variable_conflict use_column
@@ -255,7 +256,8 @@ begin
     )
     select h.id, h.attempt, h.lease_expires_at, k.id, k.user_id, k.prompt, k.lyrics, k.genre, k.mood,
            k.tempo, k.duration, k.attempts::int, g.id, g.request, g.intent_at, g.mureka_task_id,
-           extract(epoch from now() - greatest(g.intent_at, k.started_at))::double precision, v_expected
+           extract(epoch from now() - greatest(g.intent_at, k.started_at))::double precision, v_expected,
+           extract(epoch from now() - greatest(k.created_at, k.run_after))::double precision
     from held h
     join taken k on k.id = h.track_id
     left join music.generations g on g.track_id = k.id and g.finished_at is null and g.mureka_task_id is not null

@@ -271,7 +271,9 @@ begin
     -- What the provider is working on is what it allows: the fleet keeps to that for a while.
     insert into music.events (track_id, kind, detail)
     select v_track_id, 'slowed_down', jsonb_build_object('at_once', greatest(count(*), 1))
-    from music.generations g where g.finished_at is null and g.mureka_task_id is not null;
+    from music.generations g
+    join public.music_tracks t on t.id = g.track_id and t.status = 'generating'
+    where g.finished_at is null and g.mureka_task_id is not null;
   end if;
   return next 'pending';
 end

@@ -11,11 +11,10 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +63,14 @@ async def measure(stack: Stack, hint: str, inserts: int) -> tuple[list[float], i
             await connection.execute(
                 "alter table public.music_tracks disable trigger music_tracks_announce_insert"
             )
-        with worker(stack) as process:
+        async with worker(stack) as process:
             await until_ready(connection, process)
             await insert_at_random(stack, inserts, hint)
             return await read_latencies(connection, inserts)
 
 
-@contextmanager
-def worker(stack: Stack) -> Iterator[subprocess.Popen[bytes]]:
+@asynccontextmanager
+async def worker(stack: Stack) -> AsyncIterator[asyncio.subprocess.Process]:
     """A `music-service run` of its own, sweeping so seldom that only hints wake it."""
     environment = (
         os.environ
@@ -83,16 +82,18 @@ def worker(stack: Stack) -> Iterator[subprocess.Popen[bytes]]:
         }
     )
     command = [sys.executable, "-m", "service.cli.app", "run"]
-    with subprocess.Popen(command, env=environment) as process:
-        try:
-            yield process
-        finally:
+    process = await asyncio.create_subprocess_exec(*command, env=environment)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
             process.terminate()
+        await process.wait()
 
 
-async def until_ready(connection: Any, process: subprocess.Popen[bytes]) -> None:
+async def until_ready(connection: Any, process: asyncio.subprocess.Process) -> None:
     """Wait until the worker claims a track by a hint, so that its subscription certainly works."""
-    while process.poll() is None:
+    while process.returncode is None:
         await connection.execute("insert into public.music_tracks (prompt) values ('warm up')")
         await asyncio.sleep(1)
         cursor = await connection.execute(

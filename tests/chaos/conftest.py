@@ -98,6 +98,8 @@ async def tracks(stack: Stack) -> AsyncIterator[Tracks]:
     connection = await psycopg.AsyncConnection[DictRow].connect(
         stack.database_url, autocommit=True, row_factory=dict_row
     )
+    stack.realtime.faults.clear()
+    stack.storage.faults.clear()
     tracks = Tracks(stack, connection)
     await tracks.sql("delete from public.music_tracks")
     await tracks.sql("update music.settings set max_concurrent = null, paused = false")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -104,6 +103,26 @@ async def test_a_refused_private_channel_falls_back_to_a_public_one_and_says_so(
         stack.realtime.faults.clear()
 
 
+async def test_a_track_that_a_limit_held_back_is_no_sign_of_deafness(
+    stack: Stack, tracks: Tracks, start_worker: StartWorker
+) -> None:
+    await tracks.sql("update music.settings set max_concurrent = 0")
+    with capture_logs() as logs:
+        async with start_worker(sweep=SWEEP_SECONDS):
+            await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
+            track_id = await tracks.ask()
+            counted = stack.interference.count("/rpc/claim_music_tracks")
+
+            async def has_looked() -> bool:
+                return counted.met > 1
+
+            await until(has_looked, "hint and sweep have looked in vain")
+            await tracks.sql("update music.settings set max_concurrent = null")
+            await tracks.ends(track_id)
+    assert not await said(logs, "found_by_sweep")()
+    assert not await said(logs, "realtime_lost")()
+
+
 async def test_a_burst_of_inserts_is_claimed_in_few_calls(
     stack: Stack, tracks: Tracks, start_worker: StartWorker
 ) -> None:
@@ -121,4 +140,3 @@ async def test_a_burst_of_inserts_is_claimed_in_few_calls(
 
             await until(all_claimed, "forty tracks are claimed")
             assert counted.met <= 3
-            await asyncio.sleep(0)

@@ -228,3 +228,35 @@ async def test_regenerating_a_completed_track_asks_for_a_new_paid_call(project: 
     assert claim["generation_id"] is None
     await project.submitted(claim)
     assert await project.value("select count(*) from music.generations") == 2
+
+
+async def test_what_was_asked_for_cannot_be_changed_while_it_is_made(project: Project) -> None:
+    track_id = await track_in(project, "generating")
+    with pytest.raises(psycopg.DatabaseError, match="is being made already") as refusal:
+        await project.sql("update public.music_tracks set mood = 'wild' where id = %s", track_id)
+    assert refusal.value.sqlstate == "MU001"
+
+
+async def test_a_failed_track_whose_wish_was_changed_is_ordered_anew(project: Project) -> None:
+    track_id = await project.new_track()
+    [claim] = await project.claim()
+    await project.submitted(claim, "task-1")
+    await project.as_service(
+        "select * from public.fail_music_track(%s, 'storage_failed', 'No.')", claim["claim_id"]
+    )
+    await project.sql(
+        "update public.music_tracks set prompt = 'something else', status = 'pending'"
+        " where id = %s",
+        track_id,
+    )
+    [again] = await project.claim()
+    assert (again["prompt"], again["mureka_task_id"]) == ("something else", None)
+
+
+async def test_a_settings_change_notes_when(project: Project) -> None:
+    await project.sql("update music.settings set updated_at = '2020-01-01'")
+    await project.sql("update music.settings set paused = true")
+    changed = await project.value(
+        "select now() - updated_at < interval '1 minute' from music.settings"
+    )
+    assert changed

@@ -1,0 +1,245 @@
+"""Documents that cannot drift: compared with settings, codes, commands, SQL and each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import typer
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
+
+from service.cli.app import app
+from service.cli.output import ExitCode
+from service.mureka.prices import expected_cost_cents
+from service.settings import Settings
+from service.tracks import ErrorCode, Status
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+MIGRATIONS = "\n".join(
+    path.read_text() for path in sorted((ROOT / "supabase" / "migrations").glob("*.sql"))
+)
+REQUIRED = "required"
+UNSET = "unset"
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def names_of(field_name: str, field: FieldInfo) -> list[str]:
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        return [str(choice) for choice in alias.choices]
+    return [field_name.upper()]
+
+
+def default_of(field: FieldInfo) -> str:
+    if field.is_required():
+        return REQUIRED
+    if field.default_factory is not None:
+        return "unique"
+    if field.default is None:
+        return UNSET
+    if isinstance(field.default, bool):
+        return str(field.default).lower()
+    return str(field.default)
+
+
+def settings() -> dict[str, str]:
+    """Every setting with its default; of two names for one, the second is an alternative."""
+    found = {}
+    for field_name, field in Settings.model_fields.items():
+        first, *alternatives = names_of(field_name, field)
+        found[first] = default_of(field)
+        found |= dict.fromkeys(alternatives, UNSET)
+    return found
+
+
+def test_the_readme_lists_every_setting_with_its_default() -> None:
+    table = read("README.md").partition("<!-- settings -->")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", table, re.MULTILINE)
+    assert {name: default.strip("`") for name, default in rows} == settings()
+
+
+def test_the_example_file_holds_every_setting_with_its_default() -> None:
+    lines = re.findall(r"^(# )?([A-Z_]+)=(.*)$", read(".env.example"), re.MULTILINE)
+    shown = {
+        name: REQUIRED if not optional else value or UNSET for optional, name, value in lines
+    } | {"WORKER_ID": "unique"}
+    assert shown == settings()
+
+
+def test_the_example_file_needs_three_values_and_then_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in settings():
+        monkeypatch.delenv(name, raising=False)
+    given = {
+        "SUPABASE_URL": "https://ref.supabase.co",
+        "SUPABASE_SECRET_KEY": "sb_secret_x",
+        "MUREKA_API_KEY": "op_x",
+    }
+    filled = read(".env.example")
+    for name, value in given.items():
+        filled = filled.replace(f"\n{name}=\n", f"\n{name}={value}\n")
+    (tmp_path / ".env").write_text(filled)
+    monkeypatch.chdir(tmp_path)
+    loaded = Settings.load()
+    assert loaded.supabase_url == given["SUPABASE_URL"]
+    assert {name for name in Settings.model_fields if name in loaded.model_fields_set} == {
+        name.lower() for name in given
+    }
+
+
+def test_every_setting_of_the_fleet_is_documented_for_operators() -> None:
+    columns = re.findall(r"comment on column music\.settings\.(\w+)", MIGRATIONS)
+    rows = re.findall(r"^\| `(\w+)` \|", section("docs/operating.md", "Limits"), re.MULTILINE)
+    assert rows == [column for column in columns if column != "id"]
+
+
+def test_every_column_of_a_track_is_documented_for_apps() -> None:
+    columns = re.findall(r"comment on column public\.music_tracks\.(\w+)", MIGRATIONS)
+    rows = re.findall(r"^\| `(\w+)` \|", section("docs/clients.md", "Columns"), re.MULTILINE)
+    assert rows == columns
+
+
+def test_every_error_code_and_status_is_documented_for_apps() -> None:
+    codes = re.findall(r"^\| `(\w+)` \|", section("docs/clients.md", "Error codes"), re.MULTILINE)
+    assert set(codes) == set(ErrorCode)
+    life = section("docs/clients.md", "Life of a track")
+    assert set(re.findall(r"^\| `(\w+)` \|", life, re.MULTILINE)) == set(Status)
+
+
+def test_every_kind_of_event_is_documented_for_operators() -> None:
+    written = re.findall(
+        r"insert into music\.events \(track_id, kind[^;]*?"
+        r"(?:values \(\w+(?:\.\w+)?, |select [\w.]+, )'(\w+)'",
+        MIGRATIONS,
+    )
+    assert len(set(written)) > 8
+    shown = section("docs/operating.md", "Look")
+    assert [kind for kind in set(written) if f"`{kind}`" not in shown] == []
+
+
+def test_every_event_of_the_log_is_documented_for_operators() -> None:
+    code = "".join(
+        path.read_text()
+        for part in ("worker", "store", "compose.py")
+        for path in [ROOT / "service" / part, *(ROOT / "service" / part).glob("*.py")]
+        if path.is_file()
+    )
+    events = set(re.findall(r"\.(?:info|warning|error|exception)\(\s*\"(\w+)\"", code))
+    assert len(events) > 20
+    page = section("docs/running.md", "Logs")
+    assert sorted(event for event in events if f"`{event}`" not in page) == []
+
+
+def test_the_readme_has_the_price_of_each_model() -> None:
+    table = section("README.md", "What it costs")
+    rows = re.findall(r"^\| `(\S+)`.*? \| (?:counted as )?([\d.]+) \|", table, re.MULTILINE)
+    assert len(rows) == 5
+    assert {model: float(cents) for model, cents in rows} == {
+        model: float(expected_cost_cents(model)) for model, _ in rows
+    }
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    group = typer.main.get_command(app)
+    yield from group.commands.items()  # type: ignore[attr-defined]  # a group, typed as a command
+
+
+def test_every_command_and_option_is_documented() -> None:
+    page = read("docs/commands.md")
+    shown = re.findall(r"^## `music-service (\w+)", page, re.MULTILINE)
+    assert shown == [name for name, _ in commands()]
+    for name, command in commands():
+        part = re.split(rf"^## `music-service {name}\b.*$", page, flags=re.MULTILINE)[1]
+        part = part.partition("\n## ")[0]
+        options = {
+            option
+            for parameter in command.params
+            for option in parameter.opts
+            if option.startswith("--") and option != "--help"
+        }
+        assert set(re.findall(r"`(--[\w-]+)", part)) == options, name
+
+
+def test_every_exit_code_is_documented() -> None:
+    for page in ("docs/commands.md", "docs/running.md"):
+        rows = re.findall(r"^\| (\d+) \|", read(page), re.MULTILINE)
+        assert {int(code) for code in rows} >= set(ExitCode), page
+
+
+def test_every_function_that_workers_may_call_is_documented() -> None:
+    granted = re.findall(r"^\s+'public\.(\w+)\(", MIGRATIONS, re.MULTILINE)
+    created = re.findall(r"^create function public\.(\w+)\(", MIGRATIONS, re.MULTILINE)
+    assert set(granted) == set(created)
+    page = section("docs/architecture.md", "The database")
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert [name for name in granted if f"| `{name}` |" not in page] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", without_code(page.read_text()), re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+
+
+def section(page: str, heading: str) -> str:
+    """A part of a page, up to the next heading of the same level."""
+    text = f"\n{read(page)}".partition(f"\n## {heading}\n")[2]
+    assert text, f"{page} has no part {heading}"
+    return text.partition("\n## ")[0]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_between_documents_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(page.read_text())):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = page.parent / path if path else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), target
+
+
+def test_every_document_can_be_reached_from_the_readme() -> None:
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop().resolve()
+        if page in reached or page.suffix != ".md":
+            continue
+        reached.add(page)
+        links = re.findall(r"\]\(([^)\s#]+)", without_code(page.read_text()))
+        waiting += [page.parent / link for link in links if not link.startswith("https://")]
+    assert set(PAGES) <= reached
+
+
+def test_decisions_are_numbered_without_gaps_dated_and_listed() -> None:
+    numbers = [int(path.name[:4]) for path in DECISIONS]
+    assert numbers == list(range(1, len(DECISIONS) + 1))
+    index = read("docs/decisions/README.md")
+    for path in DECISIONS:
+        found = re.match(
+            r"# (\d{4})\. (.+)\n\nDate: (\d{4}-\d{2}-\d{2})\nStatus: \w+", path.read_text()
+        )
+        assert found is not None, path.name
+        number, title, date = found.groups()
+        assert path.name.startswith(number)
+        assert f"| {number} | [{title}]({path.name}) | {date} |" in index
+
+
+def test_the_changelog_has_a_part_for_what_is_not_released() -> None:
+    assert "\n## [Unreleased]\n" in read("CHANGELOG.md")
