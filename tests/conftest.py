@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -15,6 +16,29 @@ from psycopg.rows import DictRow, dict_row
 from service.embedded.ports import Ports
 from service.embedded.stack import Stack
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
+
+IS_FULL = bool(os.environ.get("MUSIC_TEST_FULL"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--figures`."""
+    parser.addoption(
+        "--figures", action="store_true", help="Print what tests measured, though they passed."
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let passed tests speak where figures are wanted."""
+    if config.getoption("--figures"):
+        config.option.reportchars += "P"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what belongs to the long form alone, and say so."""
+    if not IS_FULL and (left_out := [item for item in items if item.get_closest_marker("full")]):
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
 
 Connection = psycopg.AsyncConnection[DictRow]
 MakeClient = Callable[..., Awaitable[AsyncClient]]

@@ -96,6 +96,8 @@ class Interference:
         for plan in self._plans:
             if plan.path in path:
                 plan.met += 1
+                if plan.kind == "count":
+                    continue
                 if plan.met == plan.times:
                     self._plans.remove(plan)
                 return plan
@@ -104,8 +106,6 @@ class Interference:
 
 async def _interfere(plan: Plan, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     match plan.kind:
-        case "count":
-            await app(scope, receive, send)
         case "hold_before":
             whole = await _received(receive)
             plan.reached.set()

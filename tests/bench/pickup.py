@@ -1,6 +1,6 @@
 """How soon an idle worker claims an insert: with the broadcast, and with postgres_changes alone.
 
-    scripts/bench [INSERTS]
+    scripts/bench pickup [INSERTS]
 
 Starts an embedded stack and a worker process of their own, spaces single inserts at random, and
 reads both moments from the database's clock in `music.events`. The sweep is put out of the way.
@@ -9,12 +9,9 @@ reads both moments from the database's clock in `music.events`. The sweep is put
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from rich.table import Table
 from service.embedded.ports import Ports
 from service.embedded.stack import Stack
 from supabase import AsyncClientOptions, acreate_client
+from tests.bench.workers import worker
 
 DEFAULT_INSERTS = 200
 MEAN_GAP_SECONDS = 0.25
@@ -63,32 +61,10 @@ async def measure(stack: Stack, hint: str, inserts: int) -> tuple[list[float], i
             await connection.execute(
                 "alter table public.music_tracks disable trigger music_tracks_announce_insert"
             )
-        async with worker(stack) as process:
+        async with worker(stack, MUSIC_SWEEP_SECONDS="3600", MUSIC_MAX_CONCURRENT="50") as process:
             await until_ready(connection, process)
             await insert_at_random(stack, inserts, hint)
             return await read_latencies(connection, inserts)
-
-
-@asynccontextmanager
-async def worker(stack: Stack) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A `music-service run` of its own, sweeping so seldom that only hints wake it."""
-    environment = (
-        os.environ
-        | stack.environment()
-        | {
-            "MUSIC_SWEEP_SECONDS": "3600",
-            "MUSIC_MAX_CONCURRENT": "50",
-            "LOG_LEVEL": "warning",
-        }
-    )
-    command = [sys.executable, "-m", "service.cli.app", "run"]
-    process = await asyncio.create_subprocess_exec(*command, env=environment)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
 
 
 async def until_ready(connection: Any, process: asyncio.subprocess.Process) -> None:

@@ -18,9 +18,9 @@ import pytest
 from service.embedded.stack import Stack
 from tests.chaos.conftest import Tracks
 from tests.chaos.fleet import Fleet, WorkerProcess, until
+from tests.conftest import IS_FULL
 
 WORKERS = 3
-IS_FULL = bool(os.environ.get("MUSIC_TEST_FULL"))
 
 
 @dataclass(frozen=True)
@@ -125,21 +125,27 @@ async def was_in_flight(
     )
 
 
-async def test_a_killed_worker_is_replaced_within_its_lease(
-    stack: Stack, tracks: Tracks, fleet: Fleet
+QUICK_LEASE = {"MUSIC_LEASE_SECONDS": "1.2", "MUSIC_SWEEP_SECONDS": "0.5"}
+DEFAULTS = {"MUSIC_LEASE_SECONDS": "30", "MUSIC_SWEEP_SECONDS": "15"}
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param(QUICK_LEASE, id="a short lease"),
+        pytest.param(DEFAULTS, id="the default settings", marks=pytest.mark.full),
+    ],
+)
+async def test_what_a_killed_worker_left_is_taken_over_once_its_lease_has_run_out(
+    stack: Stack, tracks: Tracks, fleet: Fleet, settings: dict[str, str]
 ) -> None:
-    stack.simulator.seconds = 30
-    try:
-        await seconds_to_take_over(tracks, fleet)
-    finally:
-        stack.simulator.seconds = 0.5
-
-
-async def seconds_to_take_over(tracks: Tracks, fleet: Fleet) -> None:
-    doomed: WorkerProcess = await fleet.start("doomed")
+    doomed: WorkerProcess = await fleet.start("doomed", **settings)
+    stack.simulator.seconds = 120
     track_id = await tracks.ask()
     await doomed.says("submitted")
-    await fleet.start("heir")
+    stack.simulator.seconds = 0.5
+    await fleet.start("heir", **settings)
     died_at = await doomed.kill()
 
     async def taken_over() -> bool:
@@ -147,5 +153,7 @@ async def seconds_to_take_over(tracks: Tracks, fleet: Fleet) -> None:
 
     await until(taken_over, "the track is taken over")
     [event] = await tracks.events(track_id, "taken_over")
-    print(f"taken over {event['at'].timestamp() - died_at:.2f} s after SIGKILL (lease 1.2 s)")
+    lease, sweep = settings["MUSIC_LEASE_SECONDS"], settings["MUSIC_SWEEP_SECONDS"]
+    seconds = event["at"].timestamp() - died_at
+    print(f"taken over {seconds:.2f} s after SIGKILL (lease {lease} s, sweep {sweep} s)")
     assert (await tracks.row(track_id))["attempts"] == 1
