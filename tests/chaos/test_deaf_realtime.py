@@ -76,6 +76,7 @@ async def test_whatever_ails_realtime_the_sweep_finds_the_track_and_hints_come_b
     with capture_logs() as logs:
         async with start_worker(wire.url, sweep=SWEEP_SECONDS, realtime_ready=2.0):
             await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
+            await pick_up_seconds(tracks)  # by then the look that follows a subscription is over
             logs.clear()
             spoil(wire, stack, how)
             waited = await pick_up_seconds(tracks)
