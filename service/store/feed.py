@@ -25,6 +25,7 @@ _JOIN_SECONDS = 10
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30
 _STEADY_SECONDS = 60
+_DELIVERY_SECONDS = 1.0  # an event may take this long and is not missed yet
 _REMEMBERED_IDS = 10_000
 
 log = structlog.get_logger(__name__)
@@ -68,8 +69,9 @@ class Feed:
         """Whether a track that has been due for so long should have been announced and was not."""
         if self._connection is None or self._subscribed_at is None:
             return False
-        came_since = waited_seconds < time.monotonic() - self._subscribed_at
-        return came_since and not self._connection.has_heard_of(track_id)
+        listened_seconds = time.monotonic() - self._subscribed_at
+        was_due = _DELIVERY_SECONDS < waited_seconds < listened_seconds
+        return was_due and not self._connection.has_heard_of(track_id)
 
     def distrust(self) -> None:
         """It has missed something: begin anew."""

@@ -15,7 +15,7 @@ from tests.chaos.fleet import until
 from tests.chaos.wire import Wire
 from tests.integration.conftest import StartWorker
 
-SWEEP_SECONDS = 1.0
+SWEEP_SECONDS = 2.0
 
 
 @pytest.fixture
@@ -76,12 +76,12 @@ async def test_whatever_ails_realtime_the_sweep_finds_the_track_and_hints_come_b
     with capture_logs() as logs:
         async with start_worker(wire.url, sweep=SWEEP_SECONDS, realtime_ready=2.0):
             await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
-            await pick_up_seconds(tracks)  # by then the look that follows a subscription is over
             logs.clear()
             spoil(wire, stack, how)
-            waited = await pick_up_seconds(tracks)
-            print(f"{how}: picked up after {waited:.2f} s (sweep {SWEEP_SECONDS:g} s)")
-            await until(said(logs, "realtime_lost"), "the worker says that it sweeps alone")
+            waits = [await pick_up_seconds(tracks)]
+            while not await said(logs, "realtime_lost")():
+                waits.append(await pick_up_seconds(tracks))
+            print(f"{how}: picked up after {max(waits):.2f} s (sweep {SWEEP_SECONDS:g} s)")
             wire.mode = "sound"
             stack.realtime.faults.clear()
             if how == "half-open":
