@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Coroutine
 from importlib.metadata import version
+from typing import Any
 
 import structlog
 
@@ -21,6 +23,7 @@ from service.store.queue import Queue
 from service.worker.health import serve_health
 from service.worker.ports import Options
 from service.worker.worker import Worker
+from supabase import AsyncClient
 
 log = structlog.get_logger(__name__)
 
@@ -51,10 +54,9 @@ async def run_worker(
         provider = await opened.enter_async_context(
             connect_mureka(settings.mureka_api_key.get_secret_value(), settings.mureka_api_url)
         )
-        await preflight.check(
-            client, url=url, bucket=settings.music_bucket, public=settings.music_bucket_public
-        )
-        await check_account(provider)
+        checks = check_all(client, provider, settings)
+        if not await finished_before(stop, checks):
+            return
         worker = Worker(
             Queue(client, settings.worker_id),
             provider,
@@ -67,6 +69,32 @@ async def run_worker(
         await opened.enter_async_context(serve_health(settings.health_port, worker.status))
         log.info("started", project=url, worker_id=options.worker_id, model=options.model)
         await worker.run(stop, ready)
+
+
+async def check_all(client: AsyncClient, provider: MurekaClient, settings: Settings) -> None:
+    """Make sure that project and account are fit for the service; raises ConfigurationError."""
+    await preflight.check(
+        client,
+        url=settings.supabase_url,
+        bucket=settings.music_bucket,
+        public=settings.music_bucket_public,
+    )
+    await check_account(provider)
+
+
+async def finished_before(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Do the work; False where `stop` was set first and the work was given up."""
+    working = asyncio.create_task(work, name="checks")
+    stopping = asyncio.create_task(stop.wait(), name="stop during checks")
+    try:
+        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            return False
+        await working
+        return True
+    finally:
+        working.cancel()
+        stopping.cancel()
 
 
 async def check_account(provider: MurekaClient) -> None:

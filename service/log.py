@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from typing import Literal
 
 import structlog
+
+
+class _Printer:
+    """Writes lines to stderr; a full disk or a closed pipe must not end what is being logged."""
+
+    def msg(self, message: str) -> None:
+        """Write one line."""
+        with contextlib.suppress(OSError, ValueError):
+            print(message, file=sys.stderr, flush=True)  # noqa: T201
+
+    debug = info = warning = error = critical = exception = msg
 
 
 def configure(level: str, form: Literal["console", "json"] | None) -> None:
@@ -31,7 +43,7 @@ def configure(level: str, form: Literal["console", "json"] | None) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: _Printer(),
         cache_logger_on_first_use=False,
     )
     # Libraries log requests with their full address, which may hold a key.

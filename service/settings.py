@@ -85,11 +85,23 @@ class ProjectSettings(_FromEnvironment):
     @classmethod
     def _is_secret(cls, value: SecretStr) -> SecretStr:
         key = value.get_secret_value().strip()
+        if not (key.isascii() and key.isprintable()):
+            raise ValueError("holds characters that no key has")
         if key.startswith("sb_publishable_") or _role(key) in ("anon", "authenticated"):
             raise ValueError("is the public key of the project; the service needs the secret one")
         if not key.startswith("sb_secret_") and _role(key) != "service_role":
             raise ValueError("is neither an sb_secret_ key nor a service_role key")
         return SecretStr(key)
+
+    @classmethod
+    def check_whole(cls) -> None:
+        """Raise ConfigurationError where a project is named by half: URL or key is missing."""
+        try:
+            cls()
+        except ValidationError as error:
+            missing = [detail for detail in error.errors() if detail["type"] == "missing"]
+            if len(missing) == 1:
+                raise ConfigurationError(_sentence(error)) from None
 
 
 class MurekaSettings(_FromEnvironment):

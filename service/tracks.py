@@ -88,14 +88,15 @@ class Claim:
 
     `id` is the fence that every write carries; `open_generation` is what an earlier claim left
     to be resumed, if it left anything. `expected_seconds` is how long generations usually take,
-    None while nobody knows; `waited_seconds` is for how long the track had been due.
+    None while nobody knows; `waited_seconds` is the time since the insert that made it due, None
+    for a track that came due otherwise.
     """
 
     id: UUID
     track: Track
     open_generation: Generation | None
     expected_seconds: float | None = None
-    waited_seconds: float = 0.0
+    waited_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,12 +66,15 @@ async def _read(
     """The row; while the project cannot be reached, the row as it was `before`."""
     query = client.table("music_tracks").select("*").eq("id", str(track_id))
     try:
-        rows: list[Any] = list((await query.execute()).data)
+        rows: Any = (await query.execute()).data
     except (APIError, httpx.HTTPError) as error:
-        failure = failures.of_database(error)
-        if before is not None and isinstance(failure, TransientError):
+        if before is not None:
             return before
-        raise failure from error
+        raise failures.of_database(error) from error
+    if not isinstance(rows, list):
+        if before is not None:
+            return before
+        raise TransientError("The project answered something else than rows.")
     if not rows:
         raise ConfigurationError(f"There is no track {track_id}, or it is not yours to see.")
     row: dict[str, Any] = rows[0]

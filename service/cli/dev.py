@@ -66,6 +66,7 @@ def dev(
     Uses the project that SUPABASE_URL and SUPABASE_SECRET_KEY name, if they are set, and the real
     Mureka if MUREKA_API_KEY is set; else an embedded stack and a simulator.
     """
+    ProjectSettings.check_whole()
     if MurekaSettings.is_given():
         confirm_cost(MurekaSettings.load(), yes=yes)
     options = StackOptions(port, data_dir, env_file, sim_seconds, reset)

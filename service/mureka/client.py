@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 from pydantic import ValidationError
@@ -140,14 +141,14 @@ class MurekaClient:
             ProviderBlockedError: the key is refused.
             TransientError: look again later.
         """
-        answer = await self._get(f"/v1/{kind}/query/{task_id}")
+        answer = await self._get(f"/v1/{kind}/query/{quote(task_id, safe='')}")
         if answer.status_code != 200:
             raise query_failure(answer)
         body = _parsed(TaskBody, answer)
         choice = body.choices[0] if body.choices else None
         audio = None
         if choice is not None and choice.url:
-            audio = Audio(choice.url, round(choice.duration) if choice.duration else None)
+            audio = Audio(choice.url, choice.duration)
         return Task(
             task_id=body.id,
             status=body.status,

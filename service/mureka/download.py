@@ -37,6 +37,8 @@ async def download(
             if answer.status_code != 200:
                 raise _unavailable(answer.status_code)
             size = await _save(answer, path, max_bytes)
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise _invalid("its address is none") from error
     except httpx.HTTPError as error:
         raise TransientError("The download of the finished music broke off.") from error
     announced = answer.headers.get("content-length")
@@ -67,8 +69,10 @@ def _looks_like_mp3(path: Path) -> bool:
 
 
 def _unavailable(status: int) -> TransientError | PermanentError:
-    if status in (404, 410):
-        return PermanentError("The finished music is not there any more.", code="audio_invalid")
+    if status in (401, 403, 404, 410):  # a server of files says so of what has expired
+        return PermanentError(
+            f"The finished music is not there any more ({status}).", code="audio_invalid"
+        )
     return TransientError(f"The server of the finished music answered {status}.")
 
 

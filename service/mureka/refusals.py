@@ -19,7 +19,7 @@ from service.errors import (
     SubmissionUnknownError,
     TransientError,
 )
-from service.mureka.wire import ErrorBody
+from service.mureka.wire import ErrorBody, plain
 
 # The request certainly never reached the server.
 NEVER_SENT = (
@@ -99,9 +99,9 @@ def query_failure(answer: httpx.Response) -> MusicServiceError:
 
 def _message(answer: httpx.Response) -> str:
     try:
-        return ErrorBody.model_validate_json(answer.content).error.message[:300].rstrip(" .")
+        return plain(ErrorBody.model_validate_json(answer.content).error.message).rstrip(" .")
     except ValidationError:
-        return answer.text[:100].strip(" .\n")
+        return plain(answer.text, 100).rstrip(" .")
 
 
 def _retry_after(answer: httpx.Response) -> float | None:

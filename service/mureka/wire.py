@@ -1,24 +1,81 @@
-"""Mureka's bodies as far as they are read. Everything may be missing: zero values are left out."""
+"""Mureka's bodies as far as they are read.
+
+Everything may be missing (zero values are left out) or be something else than expected: only the
+id of a task is insisted on, because it is the receipt of a paid call. Text of the provider is cut
+and freed from control characters here, before it can reach a row, a log or a terminal.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 SUCCEEDED = "succeeded"
 FAILED = frozenset({"failed", "timeouted", "cancelled"})
 
-
-def _text(value: Any) -> Any:
-    return str(value) if isinstance(value, int) else value
-
-
-def _nothing_is_an_empty_list(value: Any) -> Any:
-    return [] if value is None else value
+_LONGEST_ID = 100
+_LONGEST_STATUS = 40
+_LONGEST_TEXT = 300
+_LONGEST_URL = 2000
+_LONGEST_DURATION_MS = 24 * 3600 * 1000
 
 
-Text = Annotated[str, BeforeValidator(_text)]
+def plain(text: str, limit: int = _LONGEST_TEXT) -> str:
+    """One printable line of at most so many characters."""
+    words = " ".join(text[: 2 * limit].split())
+    return "".join(c for c in words if c.isprintable())[:limit]
+
+
+def _id(value: Any) -> str:
+    text = str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
+    if not (0 < len(text) <= _LONGEST_ID and text.isascii() and text.isprintable()):
+        raise ValueError("not an id")
+    return text
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        return plain(str(value)) or None
+    return None
+
+
+def _status(value: Any) -> str:
+    return (plain(value, _LONGEST_STATUS) if isinstance(value, str) else "") or "preparing"
+
+
+def _url(value: Any) -> str | None:
+    if not isinstance(value, str) or not value.startswith(("https://", "http://")):
+        return None
+    try:
+        has_host = bool(urlsplit(value).hostname)
+    except ValueError:
+        return None
+    return value if has_host and len(value) <= _LONGEST_URL and value.isprintable() else None
+
+
+def _milliseconds(value: Any) -> int | None:
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return round(value) if 1 <= value <= _LONGEST_DURATION_MS else None
+
+
+def _objects(value: Any) -> list[Any]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0.0
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+Text = Annotated[str | None, BeforeValidator(_text)]
+Url = Annotated[str | None, BeforeValidator(_url)]
 
 
 class _Lenient(BaseModel):
@@ -28,29 +85,26 @@ class _Lenient(BaseModel):
 class Choice(_Lenient):
     """One piece of music of a task; `duration` is in milliseconds."""
 
-    id: Text | None = None
-    url: str | None = None
-    stream_url: str | None = None
-    duration: float | None = None
+    url: Url = None
+    stream_url: Url = None
+    duration: Annotated[int | None, BeforeValidator(_milliseconds)] = None
 
 
 class TaskBody(_Lenient):
     """The answer to a submission or a query."""
 
-    id: Text
-    status: str = "preparing"
-    trace_id: Text | None = None
-    failed_reason: str | None = None
-    choices: Annotated[list[Choice], BeforeValidator(_nothing_is_an_empty_list)] = Field(
-        default_factory=list
-    )
+    id: Annotated[str, BeforeValidator(_id)]
+    status: Annotated[str, BeforeValidator(_status)] = "preparing"
+    trace_id: Text = None
+    failed_reason: Text = None
+    choices: Annotated[list[Choice], BeforeValidator(_objects)] = Field(default_factory=list)
 
 
 class BillingBody(_Lenient):
     """The account; money is in cents."""
 
-    balance: float = 0
-    concurrent_request_limit: int | None = None
+    balance: Annotated[float, BeforeValidator(_number)] = 0
+    concurrent_request_limit: Annotated[int | None, BeforeValidator(_count)] = None
 
 
 class _ErrorDetail(_Lenient):
@@ -61,4 +115,3 @@ class ErrorBody(_Lenient):
     """Why a call was refused."""
 
     error: _ErrorDetail = _ErrorDetail()
-    trace_id: Text | None = None

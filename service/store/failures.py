@@ -33,6 +33,8 @@ def of_database(error: APIError | httpx.HTTPError) -> MusicServiceError:  # noqa
         )
     if code in _BAD_KEY or "Invalid API key" in message or code == "401":
         return ConfigurationError("Supabase refuses the secret key; check SUPABASE_SECRET_KEY.")
+    if not code:  # not PostgREST's own words: somebody before it answered
+        return TransientError(f"The database cannot answer now ({message[:100]}).", code="internal")
     if code in _BAD_INPUT:
         return ConfigurationError(f"The database refused this: {message}")
     if code in _LATER or code.startswith(_LATER_CLASSES) or code in ("429",) or _is_5xx(code):

@@ -25,6 +25,7 @@ _JOIN_SECONDS = 10
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30
 _STEADY_SECONDS = 60
+_CLOSE_SECONDS = 1.0
 _DELIVERY_SECONDS = 1.0  # an event may take this long and is not missed yet
 _REMEMBERED_IDS = 10_000
 
@@ -65,9 +66,12 @@ class Feed:
         """Whether hints are to be expected at the moment."""
         return self._silent_since is None
 
-    def has_missed(self, track_id: UUID, waited_seconds: float) -> bool:
-        """Whether a track that has been due for so long should have been announced and was not."""
-        if self._connection is None or self._subscribed_at is None:
+    def has_missed(self, track_id: UUID, waited_seconds: float | None) -> bool:
+        """Whether a track inserted so long ago should have been announced and was not.
+
+        None where it did not become due by its insert.
+        """
+        if waited_seconds is None or self._connection is None or self._subscribed_at is None:
             return False
         listened_seconds = time.monotonic() - self._subscribed_at
         was_due = _DELIVERY_SECONDS < waited_seconds < listened_seconds
@@ -156,7 +160,8 @@ class _Connection:
         finally:
             self._ended.set()
             with contextlib.suppress(Exception):
-                await self._client.close()
+                async with asyncio.timeout(_CLOSE_SECONDS):  # a half-open link never says goodbye
+                    await self._client.close()
         return self._reason.replace(self._key, "…")  # an address in it holds the key
 
     def end(self, reason: str) -> None:

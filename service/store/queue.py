@@ -53,7 +53,12 @@ class Queue:
             p_lease_seconds=lease_seconds,
             **self._me,
         )
-        return {UUID(str(row)) for row in found}
+        try:
+            return {UUID(str(row)) for row in found}
+        except ValueError as error:
+            raise ContractError(
+                "renew_music_claims did not answer ids.", excerpt=str(found)
+            ) from error
 
     async def release(self, claim_ids: Sequence[UUID]) -> None:
         """Hand the tracks back at once; no attempt is counted."""
@@ -145,29 +150,33 @@ class Queue:
         )
 
     @property
-    def _me(self) -> dict[str, str]:
+    def _me(self) -> dict[str, Any]:
         return {"p_worker_id": self._worker_id}
 
     async def _fenced(self, function: str, **arguments: Any) -> list[Any]:
-        found = await self._call(function, **arguments)
+        found = await self._call(function, rows_needed=True, **arguments)
         if not found:
             raise LostClaimError(f"{function} answered that the claim is gone.")
         return found
 
-    async def _call(self, function: str, **arguments: Any) -> list[Any]:
+    async def _call(
+        self, function: str, *, rows_needed: bool = False, **arguments: Any
+    ) -> list[Any]:
         for pause in _PAUSES_SECONDS:
             try:
-                return await self._once(function, **arguments)
-            except TransientError:
+                return await self._once(function, rows_needed=rows_needed, **arguments)
+            except (TransientError, ContractError):
                 await asyncio.sleep(pause)
-        return await self._once(function, **arguments)
+        return await self._once(function, rows_needed=rows_needed, **arguments)
 
-    async def _once(self, function: str, **arguments: Any) -> list[Any]:
+    async def _once(
+        self, function: str, *, rows_needed: bool = False, **arguments: Any
+    ) -> list[Any]:
         try:
             data: Any = (await self._client.rpc(function, arguments).execute()).data
         except (APIError, httpx.HTTPError) as error:
             raise failures.of_database(error) from error
-        if data is None:
+        if data is None and not rows_needed:
             return []
         if not isinstance(data, list):
             raise ContractError(f"{function} did not answer a list.", excerpt=str(data))

@@ -11,7 +11,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from service.errors import TransientError
-from service.tracks import Track
+from service.tracks import ErrorCode, Track
 from service.worker.ports import AudioStore, FinishedAudio, Options, Provider
 
 ATTEMPTS = 3
@@ -45,8 +45,20 @@ async def deliver(
 async def _tried(step: Callable[[], Awaitable[Result]], options: Options) -> Result:
     for attempt in range(1, ATTEMPTS):
         try:
-            return await step()
+            return await _in_time(step, options)
         except TransientError:
             pause = attempt * options.first_retry / 10
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
-    return await step()
+    return await _in_time(step, options)
+
+
+async def _in_time(step: Callable[[], Awaitable[Result]], options: Options) -> Result:
+    """One try; time-outs of single reads do not end one that trickles."""
+    try:
+        async with asyncio.timeout(options.transfer):
+            return await step()
+    except TimeoutError as error:
+        raise TransientError(
+            f"The music was not carried over within {options.transfer:g} seconds.",
+            code=ErrorCode.STORAGE_FAILED,
+        ) from error

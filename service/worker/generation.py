@@ -56,6 +56,7 @@ class Generation:
         start_order: Callable[[Coroutine[Any, Any, Ordered]], asyncio.Task[Ordered]],
     ) -> None:
         self.claim = claim
+        self.is_ending = False
         self._queue = queue
         self._provider = provider
         self._audio = audio
@@ -104,6 +105,7 @@ class Generation:
             audio=self._audio,
             options=self._options,
         )
+        self.is_ending = True
         await self._queue.complete(self.claim.id, key, url, duration_ms)
         self._log.info("completed", storage_path=key, duration_ms=duration_ms)
 
@@ -169,7 +171,9 @@ class Generation:
         """Write the stage to the row; False where that must wait for the next look."""
         try:
             await self._queue.report_stage(self.claim.id, task.status, task.stream_url)
-        except TransientError as error:
+        except LostClaimError:
+            raise
+        except MusicServiceError as error:
             self._log.warning("stage_not_shown", reason=str(error))
             return False
         return True
@@ -181,11 +185,12 @@ class Generation:
         if expected is not None and self._options.stream:
             wait = min(wait, expected / 2)
         elif expected is not None:
-            wait = max(wait, expected / 2)  # without a stream there is nothing to see earlier
+            # Without a stream there is nothing to see earlier.
+            wait = min(max(wait, expected / 2), self._options.deadline / 4)
         await asyncio.sleep(wait)
 
     async def _settle(self, error: MusicServiceError) -> None:
-        self._must_finish = True
+        self._must_finish = self.is_ending = True
         paid = None
         if self._ordered is not None:
             paid = self._ordered.age_seconds + _now() - self._claimed_at

@@ -7,17 +7,19 @@ becomes of the track meanwhile.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 import structlog
 
-from service.errors import MusicServiceError, SubmissionUnknownError
+from service.errors import MusicServiceError, SubmissionUnknownError, TransientError
 from service.tracks import Claim, GenerationRequest, request_for
 from service.worker.ports import Options, Provider, Queue, Submission
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10
+_REFUSALS = 20  # some three minutes
 
 log = structlog.get_logger(__name__)
 
@@ -43,18 +45,9 @@ async def order(claim: Claim, queue: Queue, provider: Provider, options: Options
     generation_id = uuid4()
     request = request_for(claim.track, model=options.model, stream=options.stream)
     await queue.begin(claim.id, generation_id, request, options.model, options.cost_cents)
-    submission = await _send(provider, request)
-    words = log.bind(
-        track_id=str(claim.track.id), generation_id=str(generation_id), task_id=submission.task_id
-    )
-    words.info("submitted")
-    await _keep_receipt(queue, generation_id, submission, words)
-    return Ordered(generation_id, request, submission.task_id, 0)
-
-
-async def _send(provider: Provider, request: GenerationRequest) -> Submission:
     try:
-        return await provider.submit(request)
+        submission = await provider.submit(request)
+        await _keep_receipt(claim, queue, generation_id, submission)
     except MusicServiceError:
         raise
     except Exception as error:
@@ -62,19 +55,35 @@ async def _send(provider: Provider, request: GenerationRequest) -> Submission:
         raise SubmissionUnknownError(
             f"The order ended in an unexpected way ({type(error).__name__})."
         ) from error
+    return Ordered(generation_id, request, submission.task_id, 0)
 
 
 async def _keep_receipt(
-    queue: Queue, generation_id: UUID, submission: Submission, words: structlog.BoundLogger
+    claim: Claim, queue: Queue, generation_id: UUID, submission: Submission
 ) -> None:
-    """Store the receipt, however long it takes: the money is spent."""
-    pause = _FIRST_PAUSE_SECONDS
+    """Store the receipt, however long that takes: the money is spent.
+
+    A database that is away is waited for without end. One that refuses the receipt for good
+    leaves it to a person, who finds it in the log.
+    """
+    words = log.bind(
+        track_id=str(claim.track.id), generation_id=str(generation_id), task_id=submission.task_id
+    )
+    pause, refusals = _FIRST_PAUSE_SECONDS, 0
     while True:
         try:
             await queue.record_task(generation_id, submission.task_id, submission.trace_id)
-        except Exception as error:  # noqa: BLE001  whatever it is, the money is spent
-            words.error("receipt_not_kept_yet", reason=repr(error))
+        except Exception as error:
+            refusals += not isinstance(error, TransientError)
+            with contextlib.suppress(Exception):  # a full disk must not cost the receipt
+                words.error("receipt_not_kept_yet", reason=repr(error))
+            if refusals == _REFUSALS:
+                raise SubmissionUnknownError(
+                    "The order was accepted, but its receipt could not be stored."
+                ) from error
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
         else:
-            return
+            break
+    with contextlib.suppress(Exception):
+        words.info("submitted")

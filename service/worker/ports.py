@@ -113,7 +113,7 @@ class Feed(Protocol):
 
     @property
     def is_working(self) -> bool: ...
-    def has_missed(self, track_id: UUID, waited_seconds: float) -> bool: ...
+    def has_missed(self, track_id: UUID, waited_seconds: float | None) -> bool: ...
     def distrust(self) -> None: ...
     async def run(self) -> None: ...
 
@@ -133,6 +133,7 @@ class Options:
     sweep: float = 15
     poll: float = 4
     deadline: float = 600
+    transfer: float = 300
     drain: float = 30
     realtime_ready: float = 30
     blocked_check: float = 60

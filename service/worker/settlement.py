@@ -4,6 +4,7 @@
     rate limited             later, no attempt counted        (not met)
     account blocked          later, no attempt counted        likewise; the worker stops claiming
     may work later           later, an attempt counted        later, no attempt counted
+    trouble of ours          later, an attempt counted        later, no attempt counted
     submission unknown       error                            (not met)
     anything else            error                            error
 
@@ -20,6 +21,8 @@ from collections.abc import Callable
 import structlog
 
 from service.errors import (
+    ConfigurationError,
+    ContractError,
     LostClaimError,
     MusicServiceError,
     ProviderBlockedError,
@@ -32,6 +35,9 @@ from service.worker.ports import Options, Queue
 
 _WRITE_AGAIN_SECONDS = 1.0
 _LONGEST_PAID_RETRY_SECONDS = 900
+_KEPT_SECONDS = 30 * 24 * 3600  # by then the provider has deleted the music
+_REFUSALS = 20
+_OUR_TROUBLE = "The music service has trouble of its own; it is tried again later."
 
 
 class Settlement:
@@ -74,23 +80,32 @@ class Settlement:
         self._log.warning("not_made", code=code_of(error), reason=str(error))
         if isinstance(error, ProviderBlockedError):
             self._on_blocked(error)
-        while True:
+        refusals = 0
+        while refusals < _REFUSALS:
             try:
                 await self._write(error, paid_seconds_ago)
             except LostClaimError:
                 raise
             except MusicServiceError as failure:
                 self._log.error("end_not_written_yet", reason=str(failure))
+                refusals += not isinstance(failure, TransientError)
                 await asyncio.sleep(_WRITE_AGAIN_SECONDS)
             else:
                 return
+        self._log.error("end_not_written", now="the lease runs out and counts as an attempt")
 
     async def _write(self, error: MusicServiceError, paid_seconds_ago: float | None) -> None:
         if isinstance(error, SubmissionUnknownError):
             message = f"{error} It was not ordered twice; retry to order it again."
             await self._queue.fail(self._claim.id, code_of(error), message)
+        elif paid_seconds_ago is not None and paid_seconds_ago > _KEPT_SECONDS:
+            await self._queue.fail(self._claim.id, code_of(error), str(error))
         elif isinstance(error, TransientError):
             await self._defer(error, paid_seconds_ago)
+        elif isinstance(error, (ConfigurationError, ContractError)):
+            # The operator's affair, which is in the log; the user is only asked for patience.
+            trouble = TransientError(_OUR_TROUBLE, code=ErrorCode.INTERNAL)
+            await self._defer(trouble, paid_seconds_ago)
         else:
             await self._queue.fail(self._claim.id, code_of(error), str(error))
 

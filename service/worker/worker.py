@@ -64,7 +64,6 @@ class Worker:
         self._options = options
         self._feed = make_feed(self._hinted, self._sweep_now)
         self._wake = asyncio.Event()
-        self._hint = False
         self._running: dict[UUID, tuple[Generation, asyncio.Task[None]]] = {}
         self._orders: set[asyncio.Task[Ordered]] = set()
         self._blocked: ProviderBlockedError | None = None
@@ -118,10 +117,9 @@ class Worker:
     async def _work(
         self, group: asyncio.TaskGroup, stop: asyncio.Event, ready: asyncio.Event | None
     ) -> None:
-        sweeping = False
+        sweeping, sweep_at = False, self._next_sweep()
         while not stop.is_set():
             self._wake.clear()
-            self._hint = False
             claims = await self._claim()
             if sweeping:
                 self._mind_missed(claims)
@@ -132,10 +130,11 @@ class Worker:
                 log.info("ready")
                 if ready is not None:
                     ready.set()
-            pause = self._options.sweep * random.uniform(0.8, 1.2)  # noqa: S311
-            woken = await _set_within(self._wake, pause)
-            sweeping = not woken and not self._hint
-            self.counters.sweeps += sweeping
+            await _set_within(self._wake, sweep_at - _now())
+            sweeping = _now() >= sweep_at
+            if sweeping:
+                sweep_at = self._next_sweep()
+                self.counters.sweeps += 1
 
     async def _claim(self) -> list[Claim]:
         """Take what there is room for."""
@@ -147,6 +146,9 @@ class Worker:
         except MusicServiceError as error:
             log.warning("claim_failed", reason=str(error))
             return []
+
+    def _next_sweep(self) -> float:
+        return _now() + self._options.sweep * random.uniform(0.8, 1.2)  # noqa: S311
 
     def _mind_missed(self, claims: list[Claim]) -> None:
         """Tracks that a sweep found and a working feed should have announced."""
@@ -193,7 +195,6 @@ class Worker:
 
     def _hinted(self) -> None:
         self.counters.hints += 1
-        self._hint = True
         self._wake.set()
 
     def _sweep_now(self) -> None:
@@ -216,7 +217,7 @@ class Worker:
             try:
                 async with asyncio.timeout(lease / 3 if self._lease_lost else min(lease / 3, left)):
                     owned = await self._queue.renew(ours, lease)
-            except (MusicServiceError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001  whatever it is, leases must be minded on
                 log.warning("renewal_failed", reason=str(error) or "no answer")
                 left = self._renewed_at + lease - _now()
                 pause = min(lease / 10, left) if left > 0 else lease / 10
@@ -229,7 +230,11 @@ class Worker:
                 self._lease_lost = False
                 log.info("renewal_works_again")
                 self._wake.set()
-            self._let_go(set(ours) - owned, "taken by somebody else")
+            self._let_go(self._stolen(set(ours) - owned), "taken by somebody else")
+
+    def _stolen(self, gone: set[UUID]) -> list[UUID]:
+        """Of claims that are gone those that we did not end ourselves."""
+        return [c for c in gone if c in self._running and not self._running[c][0].is_ending]
 
     def _let_go(self, claim_ids: Iterable[UUID], reason: str) -> None:
         for claim_id in claim_ids:

@@ -85,6 +85,7 @@ create table music.generations (
   finished_at timestamptz,
   failed_reason text,
   refused boolean not null default false,
+  outdated boolean not null default false,
   constraint generations_mureka_task_id_unique unique (mureka_task_id),
   constraint generations_cost_not_negative check (expected_cost_cents >= 0),
   constraint generations_refused_has_no_receipt check (not refused or (mureka_task_id is null and finished_at is not null))
@@ -110,6 +111,7 @@ comment on column music.generations.provider_status is 'The last status Mureka r
 comment on column music.generations.expected_cost_cents is 'What the call costs by the price list, in US cents.';
 comment on column music.generations.finished_at is 'When the call ended, one way or the other; null while it may still yield music.';
 comment on column music.generations.failed_reason is 'Why it yielded no music; null when it did.';
+comment on column music.generations.outdated is 'What was asked for was changed before the receipt came, so its music is not used.';
 comment on column music.generations.refused is 'Mureka certainly did not accept the call, so it cost nothing.';
 
 create table music.events (

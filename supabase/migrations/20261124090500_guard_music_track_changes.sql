@@ -195,6 +195,8 @@ begin
   update music.generations
   set finished_at = now(), failed_reason = 'What was asked for was changed after it was ordered.'
   where track_id = new.id and finished_at is null and mureka_task_id is not null;
+  -- One whose receipt may still come stays as it is, so that nothing is ordered meanwhile.
+  update music.generations set outdated = true where track_id = new.id and mureka_task_id is null and not refused;
   return null;
 end
 $$;

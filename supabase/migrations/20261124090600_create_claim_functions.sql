@@ -1,7 +1,9 @@
 -- How a worker takes tracks, keeps them and hands them back. Liveness is the lease: by the
 -- database's clock, renewed in one call per worker, taken over by anybody once it has run out.
--- Lock order everywhere: track, then claim, then generation. Claiming is one at a time (an advisory
--- lock of milliseconds), which is what makes limits and fairness hold for any number of workers.
+-- Lock order everywhere: track, then claim, then generation. Renewing locks many claims and no track,
+-- so it waits for none: one that somebody is just writing is renewed the next time. Claiming is one
+-- at a time (an advisory lock of milliseconds), which is what makes limits and fairness hold for any
+-- number of workers.
 -- SQLSTATE MU002: an argument that makes no sense.
 -- Locks: nothing that exists.
 
@@ -14,6 +16,7 @@ as $$
     from music.generations g
     where g.model = (select l.model from music.generations l order by l.intent_at desc limit 1)
       and g.finished_at is not null and g.failed_reason is null
+      and g.finished_at - g.intent_at < interval '1 hour'  -- longer is trouble with storing it
     order by g.finished_at desc
     limit 50
   ) recent
@@ -117,6 +120,7 @@ as $$
 declare
   v_settings music.settings;
   v_room int;
+  v_has_money boolean;
 begin
   select * into strict v_settings from music.settings;
   v_room := least(p_limit, music.allowed_at_once()
@@ -124,6 +128,7 @@ begin
   if v_settings.paused or v_room <= 0 then
     return;
   end if;
+  v_has_money := v_settings.daily_budget_cents is null or music.spent_today_cents() < v_settings.daily_budget_cents;
   return query
     with recursive owners (user_id) as (
       (select t.user_id from public.music_tracks t where t.status = 'pending' and t.user_id is not null
@@ -176,8 +181,7 @@ begin
     from waiting w
     where (v_settings.max_concurrent_per_user is null or w.user_id is null
            or w.turn <= v_settings.max_concurrent_per_user)
-      and (w.resumes or v_settings.daily_budget_cents is null
-           or music.spent_today_cents() < v_settings.daily_budget_cents)
+      and (w.resumes or v_has_money)
     order by w.resumes desc, w.priority desc, w.turn, w.created_at, w.id
     limit v_room;
 end
@@ -257,7 +261,8 @@ begin
     select h.id, h.attempt, h.lease_expires_at, k.id, k.user_id, k.prompt, k.lyrics, k.genre, k.mood,
            k.tempo, k.duration, k.attempts::int, g.id, g.request, g.intent_at, g.mureka_task_id,
            extract(epoch from now() - greatest(g.intent_at, k.started_at))::double precision, v_expected,
-           extract(epoch from now() - greatest(k.created_at, k.run_after))::double precision
+           case when k.run_after <= k.created_at + interval '1 second'
+                then extract(epoch from now() - k.created_at)::double precision end
     from held h
     join taken k on k.id = h.track_id
     left join music.generations g on g.track_id = k.id and g.finished_at is null and g.mureka_task_id is not null
@@ -274,16 +279,17 @@ begin
   update music.workers set last_seen_at = now() where id = p_worker_id;
   return query
     with mine as (
-      select c.track_id from music.claims c
+      select c.id from music.claims c where c.id = any (p_claim_ids) and c.worker_id = p_worker_id
+    ), free as (
+      select c.id from music.claims c
       where c.id = any (p_claim_ids) and c.worker_id = p_worker_id
-      order by c.track_id
-      for update
+      for update skip locked
+    ), renewed as (
+      update music.claims c
+      set lease_expires_at = now() + make_interval(secs => p_lease_seconds)
+      from free where c.id = free.id
     )
-    update music.claims c
-    set lease_expires_at = now() + make_interval(secs => p_lease_seconds)
-    from mine
-    where c.track_id = mine.track_id and c.id = any (p_claim_ids)
-    returning c.id;
+    select mine.id from mine;
 end
 $$;
 comment on function public.renew_music_claims(text, uuid[], double precision) is 'For workers: prolong all leases in one call; answers the claims still owned.';
@@ -307,7 +313,7 @@ begin
     where c.track_id = any (coalesce(v_track_ids, '{}')) and c.id = any (p_claim_ids) and c.worker_id = p_worker_id
     returning c.id, c.track_id
   ), back as (
-    update public.music_tracks t set status = 'pending', run_after = now()
+    update public.music_tracks t set status = 'pending', run_after = now(), stage = null, stream_url = null
     from gone where t.id = gone.track_id and t.status = 'generating'
   ), told as (
     insert into music.events (track_id, kind, worker_id) select g.track_id, 'released', p_worker_id from gone g

@@ -48,7 +48,7 @@ begin
   v_budget_cents := (select s.daily_budget_cents from music.settings s);
   if music.spent_today_cents() + p_expected_cost_cents > v_budget_cents then
     update public.music_tracks
-    set status = 'pending', run_after = music.start_of_tomorrow(), stage = null, expected_ready_at = null,
+    set status = 'pending', run_after = music.start_of_tomorrow(), stage = null, stream_url = null, expected_ready_at = null,
         error_code = 'quota_exhausted', error_message = 'Today''s budget for music is used up; this track continues tomorrow.'
     where id = v_track_id;
     delete from music.claims where id = p_claim_id;
@@ -73,6 +73,7 @@ as $$
 declare
   v_generation music.generations;
   v_track public.music_tracks;
+  v_resumes boolean;
 begin
   perform music.act_as_worker();
   if coalesce(p_mureka_task_id, '') = '' then
@@ -95,12 +96,15 @@ begin
   -- track has not been asked for anew it is taken up again.
   update music.generations g
   set mureka_task_id = p_mureka_task_id, trace_id = p_trace_id, refused = false,
-      finished_at = case when v_track.status in ('pending', 'generating', 'error') and not exists (
+      finished_at = case when not g.outdated and v_track.status in ('pending', 'generating', 'error') and not exists (
           select from music.generations o where o.track_id = v_track.id and o.id <> g.id and o.finished_at is null)
-        then null else g.finished_at end
+        then null else coalesce(g.finished_at, now()) end,
+      failed_reason = case when g.outdated
+        then coalesce(g.failed_reason, 'What was asked for was changed after it was ordered.') else g.failed_reason end
   where g.id = p_generation_id;
   update music.generations set failed_reason = null where id = p_generation_id and finished_at is null;
-  if v_track.status = 'error' and v_track.error_code = 'submission_unknown' then
+  v_resumes := found;
+  if v_resumes and v_track.status = 'error' and v_track.error_code = 'submission_unknown' then
     update public.music_tracks
     set status = 'pending', run_after = now(), error_code = null, error_message = null
     where id = v_track.id;
@@ -209,10 +213,13 @@ begin
   end if;
   if not music.close_generation(v_track_id, p_error_code, p_error_message) then
     v_code := 'submission_unknown';
-    if (select s.on_unknown_submission from music.settings s) = 'resubmit' then
+    -- Each is a counted attempt, or a provider that never answers would be paid without end.
+    if exists (select from music.settings s, public.music_tracks t
+               where t.id = v_track_id and s.on_unknown_submission = 'resubmit' and t.attempts + 1 < s.max_attempts) then
       update music.generations set finished_at = now(), failed_reason = 'Never confirmed; sent again because on_unknown_submission = resubmit.'
       where track_id = v_track_id and finished_at is null;
-      update public.music_tracks set status = 'pending', run_after = now(), stage = null where id = v_track_id;
+      update public.music_tracks set status = 'pending', run_after = now(), attempts = attempts + 1, stage = null, stream_url = null
+      where id = v_track_id;
       delete from music.claims where id = p_claim_id;
       insert into music.events (track_id, kind, detail) values (v_track_id, 'deferred', '{"error_code": "submission_unknown"}');
       return next v_track_id;
@@ -239,15 +246,26 @@ as $$
 declare
   v_track_id uuid := music.lock_claim(p_claim_id);
   v_attempts int;
+  v_was_paid boolean;
 begin
   perform music.act_as_worker();
   if v_track_id is null then
     return;
   end if;
+  v_was_paid := exists (
+    select from music.generations g
+    where g.track_id = v_track_id and g.finished_at is null and g.mureka_task_id is not null);
   if not music.close_generation(v_track_id, p_error_code, p_error_message) then
     perform public.fail_music_track(p_claim_id, 'submission_unknown',
       'It is not known whether the music was ordered, so it was not ordered twice. Retry to order it again.');
     return query select t.status from public.music_tracks t where t.id = v_track_id;
+    return;
+  end if;
+  if v_was_paid and not exists (
+      select from music.generations g where g.track_id = v_track_id and g.finished_at is null) then
+    -- Going on would order it once more: that is for a person to ask.
+    perform public.fail_music_track(p_claim_id, p_error_code, p_error_message);
+    return next 'error';
     return;
   end if;
   select t.attempts + p_counts_as_attempt::int into v_attempts from public.music_tracks t where t.id = v_track_id;

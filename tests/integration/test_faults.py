@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import uuid
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from service.embedded.stack import Stack
 from service.watch import wait_for_track
@@ -153,6 +157,108 @@ async def test_music_that_cannot_be_had_ends_in_error(
     assert made.ended == ("error", code)
     assert made.paid == 1
     assert is_a_sentence(made.row["error_message"])
+
+
+@pytest.mark.parametrize("function", ["begin_music_generation", "complete_music_track"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: HTMLResponse("<h1>Welcome</h1>", 200),
+        lambda: JSONResponse({"message": "An invalid response was received"}, 502),
+        lambda: JSONResponse({"code": "PGRST202", "message": "Could not find it"}, 404),
+        lambda: JSONResponse({"message": "Invalid API key"}, 401),
+        lambda: Response(status_code=200),
+    ],
+    ids=["200 HTML", "502 without a code", "schema reloading", "401", "empty 200"],
+)
+@pytest.mark.usefixtures("worker")
+async def test_odd_answers_of_the_database_for_a_while_cost_time_only(
+    stack: Stack,
+    user: SignedIn,
+    database: Connection,
+    function: str,
+    answer: Callable[[], Response],
+) -> None:
+    stack.interference.answer(f"/rpc/{function}", answer(), times=5)
+    made = await make(stack, user, database)
+    stack.interference.clear()
+    assert made.ended == ("completed", None)
+    assert made.paid == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"id": "{id}", "status": None, "trace_id": {"odd": True}},
+        {"id": "{id}", "status": "a status nobody knows \x1b[31m" * 1000},
+    ],
+)
+@pytest.mark.usefixtures("worker")
+async def test_a_receipt_with_odd_company_is_a_receipt(
+    stack: Stack, user: SignedIn, database: Connection, answer: dict[str, Any]
+) -> None:
+    odd = str(random.randrange(10**15))
+    shown = {name: odd if value == "{id}" else value for name, value in answer.items()}
+    stack.simulator_interference.answer("/generate", JSONResponse(shown))
+    bad = {"id": odd, "status": "failed", "failed_reason": "bad \x00\x1b[31m" + "x" * 10**6}
+    stack.simulator_interference.answer(f"/query/{odd}", JSONResponse(bad))
+    made = await make(stack, user, database)
+    assert made.ended == ("error", "generation_failed")
+    assert len(made.row["error_message"]) < 400
+    assert made.row["error_message"].isprintable()
+
+
+@pytest.mark.parametrize("answer", [{"id": ""}, {"id": None}, {"id": "x" * 300_000}, [], "no"])
+@pytest.mark.usefixtures("worker")
+async def test_an_answer_without_a_receipt_leaves_it_unknown(
+    stack: Stack, user: SignedIn, database: Connection, answer: Any
+) -> None:
+    stack.simulator_interference.answer("/generate", JSONResponse(answer))
+    made = await make(stack, user, database)
+    assert made.ended == ("error", "submission_unknown")
+
+
+@pytest.mark.parametrize("choice", [{"duration": -5}, {"duration": 1e12}, {"duration": "NaN"}])
+@pytest.mark.usefixtures("worker")
+async def test_a_senseless_length_is_reckoned_from_the_file(
+    stack: Stack, user: SignedIn, database: Connection, choice: dict[str, Any]
+) -> None:
+    before = stack.simulator.ledger
+    made_first = await make(stack, user, database)
+    assert made_first.ended == ("completed", None)
+    [order] = [order for order in stack.simulator.ledger if order not in before]
+    url = f"{stack.simulator_url}/audio/{order['task_id']}.mp3"
+    odd = {"id": "1", "status": "succeeded", "choices": [None, {"url": url} | choice]}
+    stack.simulator_interference.answer("/query/", JSONResponse(odd))
+    made = await make(stack, user, database)
+    assert made.ended == ("completed", None)
+    assert made.row["duration_ms"] == pytest.approx(made_first.row["duration_ms"], abs=200)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "http://[x", "javascript:alert(1)", 7])
+@pytest.mark.usefixtures("worker")
+async def test_an_address_that_is_none_ends_in_error(
+    stack: Stack, user: SignedIn, database: Connection, url: Any
+) -> None:
+    odd = {"id": "1", "status": "succeeded", "choices": [{"url": url}]}
+    stack.simulator_interference.answer("/query/", JSONResponse(odd))
+    made = await make(stack, user, database)
+    assert made.row["status"] == "error"
+    assert made.row["error_code"] in ("generation_failed", "audio_invalid")
+
+
+async def test_a_download_that_trickles_is_given_up_and_tried_again(
+    stack: Stack, user: SignedIn, database: Connection, start_worker: StartWorker
+) -> None:
+    async def trickle() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+            await asyncio.sleep(0.05)
+
+    stack.simulator_interference.answer("/audio/", StreamingResponse(trickle()))
+    async with start_worker(transfer=0.5):
+        made = await make(stack, user, database)
+    assert made.ended == ("completed", None)
 
 
 async def test_a_task_that_never_ends_times_out_and_a_retry_looks_at_the_old_one(

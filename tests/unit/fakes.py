@@ -301,7 +301,7 @@ class FakeFeed:
         self.distrusted = 0
         self.missed = True
 
-    def has_missed(self, track_id: UUID, waited_seconds: float) -> bool:
+    def has_missed(self, track_id: UUID, waited_seconds: float | None) -> bool:
         return self.missed
 
     def distrust(self) -> None:

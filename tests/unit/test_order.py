@@ -129,3 +129,33 @@ def test_no_error_makes_the_receipt_be_given_up(error: Exception) -> None:
     world.journal.fail("record", error)
     run(ordered(world))
     assert world.journal.steps() == ["begin", "submit", "record", "record"]
+
+
+class FullDisk:
+    """A log that cannot be written."""
+
+    def bind(self, **_: object) -> FullDisk:
+        return self
+
+    def info(self, *_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    error = info
+
+
+def test_a_log_that_cannot_be_written_costs_no_receipt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.worker.order.log", FullDisk())
+    world = World()
+    world.journal.fail("record", AWAY)
+    got = run(ordered(world))
+    assert world.journal.steps() == ["begin", "submit", "record", "record"]
+    assert got.task_id == "task-1"
+
+
+@pytest.mark.timeout(20)
+def test_a_receipt_that_the_database_refuses_for_good_is_left_to_a_person() -> None:
+    world = World()
+    world.journal.break_down("record", ContractError("Already known."))
+    with pytest.raises(SubmissionUnknownError, match="was accepted"):
+        run(ordered(world))
+    assert len(world.journal.of("record")) == 20

@@ -68,8 +68,6 @@ def assert_jittered(pause: float, least: float) -> None:
         (PermanentError("No."), "generation_failed"),
         (PermanentError("No.", code="moderation_blocked"), "moderation_blocked"),
         (StorageRefusedError("Too large."), "storage_failed"),
-        (ContractError("Not understood."), "internal"),
-        (ConfigurationError("Apply the migrations."), "internal"),
     ],
 )
 def test_what_will_never_work_ends_the_track_with_its_reason(
@@ -77,6 +75,23 @@ def test_what_will_never_work_ends_the_track_with_its_reason(
 ) -> None:
     call = Ending().of(error, paid_seconds_ago)
     assert (call.step, call.code, call.message) == ("fail", code, str(error))
+
+
+@pytest.mark.parametrize("paid_seconds_ago", [None, 100.0])
+@pytest.mark.parametrize(
+    "error", [ContractError("Not understood."), ConfigurationError("Apply the migrations.")]
+)
+def test_trouble_of_ours_puts_the_track_off_and_tells_its_user_no_internals(
+    error: MusicServiceError, paid_seconds_ago: float | None
+) -> None:
+    call = Ending().of(error, paid_seconds_ago)
+    assert (call.step, call.code, call.counts) == ("defer", "internal", paid_seconds_ago is None)
+    assert str(error) not in call.message
+
+
+def test_music_that_the_provider_has_deleted_is_given_up() -> None:
+    call = Ending().of(TransientError("Not there."), 31 * 24 * 3600.0)
+    assert call.step == "fail"
 
 
 def test_an_order_of_unknown_fate_ends_the_track_and_says_how_to_go_on() -> None:

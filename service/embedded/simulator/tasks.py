@@ -61,7 +61,8 @@ class Account:
     path: Path | None = None
     concurrent_request_limit: int = 25
     tasks: dict[str, SimulatedTask] = field(default_factory=dict)
-    _next_number: int = 1_436_211
+    # From the clock, so that an account begun anew gives no id again that a project knows.
+    _next_number: int = field(default_factory=lambda: int(time.time() * 1000))
 
     def __post_init__(self) -> None:
         if self.path is None or not self.path.exists():

@@ -1,0 +1,186 @@
+"""However large the tables grow, the workers' calls read only what waits or runs.
+
+What the statements inside a function read is taken from the statistics of its transaction: how
+often each table was read from end to end, and which indexes were used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from service.embedded.postgres import Postgres
+from tests.sql.conftest import Project, connect, copy_of, rows
+
+FINISHED = 1_000_000
+PENDING = 300
+GENERATING = 20
+USERS = 100
+GENERATIONS = 100_000
+BIG = {"music_tracks", "generations", "events"}
+# Each user with something waiting costs a few pages, whatever else there is; a whole reading of
+# music_tracks would be some 20,000.
+MOST_PAGES = 5_000
+CALLS_UNTIL_PLANS_ARE_KEPT = 6
+
+PENDING_INDEX = "music_tracks_pending_by_user_idx"
+GENERATING_INDEX = "music_tracks_generating_idx"
+CLAIM = "select * from public.claim_music_tracks('worker-1', 10, 30)"
+FILL = f"""
+    set session_replication_role = replica;
+    update music.settings set max_concurrent = 400, daily_budget_cents = 1000000;
+    insert into auth.users (id, email)
+      select gen_random_uuid(), n || '@example.com' from generate_series(1, {USERS}) n;
+    insert into public.music_tracks
+      (user_id, prompt, status, file_url, created_at, started_at, completed_at)
+    select u.id, 'rain', 'completed', 'u', now() - interval '1 day', now(), now()
+    from generate_series(1, {FINISHED // USERS}), auth.users u;
+    insert into public.music_tracks (user_id, prompt)
+    select u.id, 'rain' from generate_series(1, {PENDING // USERS}), auth.users u;
+    insert into public.music_tracks (user_id, prompt, status, started_at)
+    select u.id, 'rain', 'generating', now() from (select id from auth.users limit {GENERATING}) u;
+    insert into music.claims (track_id, worker_id, lease_expires_at)
+    select id, 'worker-1', now() + interval '1 hour' from public.music_tracks
+    where status = 'generating';
+    insert into music.generations
+      (id, request, model, intent_at, mureka_task_id, expected_cost_cents, finished_at)
+    select gen_random_uuid(), '{{}}', 'mureka-9', now() - n * interval '1 minute', n::text, 4.5,
+           now() - (n - 0.5) * interval '1 minute'
+    from generate_series(1, {GENERATIONS}) n;
+    insert into music.generations (id, track_id, request, model, expected_cost_cents)
+    select gen_random_uuid(), id, '{{}}', 'mureka-9', 4.5 from public.music_tracks
+    where status = 'generating' limit 5;
+    insert into music.events (track_id, kind)
+    select id, 'created' from public.music_tracks limit {GENERATIONS};
+    set session_replication_role = origin;
+"""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one call read: tables from end to end, indexes, and pages of 8 kB in all."""
+
+    whole_tables: set[str]
+    indexes: set[str]
+    pages: int
+
+
+async def reading_of(project: Project, call: str, prepare: str = "select 1") -> Reading:
+    """Make a call as a long-lived session does, when plans no longer depend on the arguments.
+
+    Every call is undone, so that the next one finds the same.
+    """
+    async with (
+        await connect(project.postgres.conninfo("postgres", project.name)) as connection,
+        connection.transaction(force_rollback=True),
+    ):
+        await rows(connection, prepare)
+
+        async def undone(query: str) -> Any:
+            async with connection.transaction(force_rollback=True):
+                return await rows(connection, query)
+
+        for _ in range(CALLS_UNTIL_PLANS_ARE_KEPT):
+            await undone(call)
+        before = await statistics(connection)
+        await undone(call)
+        after = await statistics(connection)
+        [explained] = await undone(f"explain (analyze, buffers, format json) {call}")
+    plan = next(iter(explained.values()))[0]["Plan"]
+    more = {name: scans - before.get(name, 0) for name, scans in after.items()}
+    return Reading(
+        {name for name, scans in more.items() if name in BIG and scans},
+        {name for name, scans in more.items() if name not in BIG and scans},
+        plan["Shared Hit Blocks"] + plan["Shared Read Blocks"],
+    )
+
+
+async def statistics(connection: Any) -> dict[str, int]:
+    """Readings so far in this transaction: whole tables by table, the others by index."""
+    found = await rows(
+        connection,
+        "select relname as name, seq_scan as scans from pg_stat_xact_user_tables"
+        " union all"
+        " select indexrelname, pg_stat_get_xact_numscans(indexrelid) from pg_stat_user_indexes"
+        " where schemaname in ('public', 'music')",
+    )
+    return {row["name"]: row["scans"] for row in found}
+
+
+@pytest.fixture(scope="module")
+async def large(cluster: Postgres) -> AsyncIterator[Project]:
+    """A project with a million finished tracks and a few hundred that wait or are being made."""
+    async with copy_of(cluster, "migrated") as project:
+        superuser = cluster.conninfo("supabase_admin", project.name)
+        async with await connect(superuser) as administrator:
+            await administrator.execute(FILL.encode())
+            await administrator.execute(b"analyze")
+        yield project
+
+
+async def test_a_claim_reads_what_waits_and_what_runs_and_nothing_else(large: Project) -> None:
+    reading = await reading_of(large, CLAIM)
+    assert reading.whole_tables == set()
+    assert {PENDING_INDEX, GENERATING_INDEX} <= reading.indexes
+    assert reading.pages < MOST_PAGES
+    print(f"a claim touches {reading.pages} pages")
+
+
+EXPIRE = "update music.claims set lease_expires_at = now() - interval '1 second'"
+SAMPLE = "(select array_agg(id) from music.claims)"
+
+
+@pytest.mark.parametrize(
+    ("call", "index"),
+    [
+        pytest.param(CLAIM, GENERATING_INDEX, id="claiming what other workers lost"),
+        pytest.param(
+            "select music.settle_unknown_submissions()",
+            "generations_unconfirmed_idx",
+            id="settling calls of unknown fate",
+        ),
+        pytest.param(
+            "select music.give_up_lost_tracks()", GENERATING_INDEX, id="giving up lost tracks"
+        ),
+        pytest.param(
+            "select music.spent_today_cents()", "generations_intent_at_idx", id="adding up a day"
+        ),
+        pytest.param(
+            "select music.expected_seconds()", "generations_succeeded_idx", id="the median"
+        ),
+        pytest.param(
+            f"select * from public.renew_music_claims('worker-1', {SAMPLE}, 30)",
+            None,
+            id="renewing",
+        ),
+        pytest.param(
+            f"select * from public.release_music_claims('worker-1', {SAMPLE})",
+            "music_tracks_pkey",
+            id="releasing",
+        ),
+        pytest.param(
+            "select * from public.begin_music_generation((select c.id from music.claims c"
+            " where not exists (select from music.generations g where g.track_id = c.track_id)"
+            " limit 1), gen_random_uuid(), '{}', 'mureka-9', 4.5)",
+            "generations_intent_at_idx",
+            id="announcing a paid call",
+        ),
+        pytest.param(
+            "select * from public.complete_music_track("
+            "(select id from music.claims limit 1), 'path', 'https://file', 1000)",
+            "generations_one_open_per_track",
+            id="completing",
+        ),
+    ],
+)
+async def test_no_call_of_a_worker_reads_a_big_table_from_end_to_end(
+    large: Project, call: str, index: str | None
+) -> None:
+    reading = await reading_of(large, call, prepare=EXPIRE)
+    assert reading.whole_tables == set()
+    assert index is None or index in reading.indexes
+    assert reading.pages < MOST_PAGES
+    print(f"{reading.pages} pages")
