@@ -7,6 +7,7 @@ import sys
 import typer
 
 from service.cli.dev import dev
+from service.cli.doctor import doctor
 from service.cli.output import ExitCode, complain
 from service.cli.run import run
 from service.cli.stack import stack
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run, dev, stack, enqueue, watch, queue):
+for command in (run, dev, stack, doctor, enqueue, watch, queue):
     app.command()(command)
 
 
