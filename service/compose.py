@@ -10,7 +10,7 @@ from importlib.metadata import version
 import structlog
 
 from service.errors import ConfigurationError, MusicServiceError, ProviderBlockedError
-from service.mureka.client import MurekaClient, connect_mureka
+from service.mureka.client import Billing, MurekaClient, connect_mureka
 from service.mureka.prices import expected_cost_cents
 from service.settings import Settings
 from service.store import preflight
@@ -18,6 +18,7 @@ from service.store.audio import AudioStore
 from service.store.client import connect
 from service.store.feed import Feed
 from service.store.queue import Queue
+from service.worker.account import tell_account
 from service.worker.health import serve_health
 from service.worker.ports import Options
 from service.worker.worker import Worker
@@ -54,9 +55,12 @@ async def run_worker(
         await preflight.check(
             client, url=url, bucket=settings.music_bucket, public=settings.music_bucket_public
         )
-        await check_account(provider)
+        queue = Queue(client, settings.worker_id)
+        billing = await check_account(provider)
+        if billing is not None:
+            await tell_account(queue, billing)
         worker = Worker(
-            Queue(client, settings.worker_id),
+            queue,
             provider,
             AudioStore(client, url, settings.music_bucket, public=settings.music_bucket_public),
             lambda on_hint, on_gap: Feed(
@@ -69,8 +73,10 @@ async def run_worker(
         await worker.run(stop, ready)
 
 
-async def check_account(provider: MurekaClient) -> None:
+async def check_account(provider: MurekaClient) -> Billing | None:
     """Make sure that Mureka knows the key; where it cannot be reached, that is for later.
+
+    Answers the account, where Mureka has told.
 
     Raises:
         ConfigurationError: it refuses the key or the region.
@@ -81,9 +87,10 @@ async def check_account(provider: MurekaClient) -> None:
         raise ConfigurationError(str(error)) from error
     except MusicServiceError as error:
         log.warning("mureka_not_checked", reason=str(error))
-        return
+        return None
     if billing.balance_cents <= 0:
         log.warning("mureka_balance_used_up", balance_cents=billing.balance_cents)
+    return billing
 
 
 def options_of(settings: Settings) -> Options:
