@@ -32,7 +32,7 @@ class Health:
     @property
     def workers(self) -> int:
         """How many workers were seen within the last minute."""
-        return 0 if self._row is None else int(self._row["workers"])
+        return 0 if self._row is None else int(self._row["workers_alive"])
 
     async def read(self, probe: Probe) -> None:
         """Ask the database."""

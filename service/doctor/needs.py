@@ -92,12 +92,15 @@ TRACK_COLUMNS = (
     "stream_url,file_url,storage_path,duration_ms,error_code,error_message,priority,run_after,"
     "attempts,created_at,updated_at,started_at,completed_at"
 )
+TABLE = "music_tracks"
 RELATIONS: Mapping[str, str] = {
-    "music_tracks": TRACK_COLUMNS,
-    "music_queue_health": "*",
-    "music_spend_daily": "*",
-    "music_review": "*",
-    "music_track_history": "*",
+    TABLE: TRACK_COLUMNS,
+    "music_queue_health": "paused,paused_at,paused_by,paused_reason,pending,due,"
+    "oldest_pending_seconds,generating,waiting,failures_last_hour,workers_alive,workers_blocked,"
+    "allowed_at_once,max_concurrent,spent_today_cents,daily_budget_cents",
+    "music_spend_daily": "utc_day,model,paid_calls,expected_cost_cents",
+    "music_review": "what,track_id,user_id,worker_id,since,tracks,is_free,reason,what_to_do",
+    "music_track_history": "track_id,event_id,at,kind,what_happened,by_whom",
 }
 TRACK_RIGHTS = ("insert", "update", "delete")
 

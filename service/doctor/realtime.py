@@ -8,12 +8,12 @@ import uuid
 from realtime import AsyncRealtimeClient
 
 from service.doctor.findings import Finding, ok, skipped, warning, wrong
+from service.doctor.needs import TABLE
 from service.errors import TransientError
 from service.store.echo import Ear, listening
 from service.store.probe import NO_FUNCTION, NOT_ALLOWED, Probe
 
 TOPIC = "music:doctor"
-TABLE = "music_tracks"
 PUBLISH = f"alter publication supabase_realtime add table public.{TABLE};"
 _STATUS = "Look at Realtime in the dashboard (Settings, Logs) and at status.supabase.com."
 _FALLBACK = "Until then workers hear of new tracks by postgres_changes, about 250 ms later."

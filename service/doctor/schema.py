@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.doctor.findings import Finding, ok, wrong
-from service.doctor.needs import FUNCTIONS, RELATIONS, TRACK_RIGHTS, samples
+from service.doctor.needs import FUNCTIONS, RELATIONS, TABLE, TRACK_RIGHTS, samples
 from service.store.probe import (
     NO_COLUMN,
     NO_FUNCTION,
@@ -105,22 +105,21 @@ async def _function(probe: Probe, name: str, known: Mapping[str, Call]) -> Lack 
 async def _relation(probe: Probe, name: str, columns: str) -> Lack | None:
     answer = await probe.select(name, columns)
     if answer.code in NO_TABLE:
-        return Lack(f"{'view' if columns == '*' else 'table'} {name}")
+        return Lack(f"{'table' if name == TABLE else 'view'} {name}")
     if answer.code in NO_COLUMN:
         return Lack(answer.message.removesuffix(" does not exist"))
     return _refused(answer, f"read {name}")
 
 
 async def _right(probe: Probe, verb: str) -> Lack | None:
-    table = "music_tracks"
     match verb:
         case "insert":
-            answer = await probe.insert_nothing(table)
+            answer = await probe.insert_nothing(TABLE)
         case "update":
-            answer = await probe.update_nothing(table, {"priority": 0})
+            answer = await probe.update_nothing(TABLE, {"priority": 0})
         case _:
-            answer = await probe.delete_nothing(table)
-    return _refused(answer, f"{verb} rows of {table}", verb)
+            answer = await probe.delete_nothing(TABLE)
+    return _refused(answer, f"{verb} rows of {TABLE}", verb)
 
 
 async def _inside(probe: Probe) -> Lack | None:
@@ -143,5 +142,5 @@ def _refused(answer: Answer, what: str, verb: str = "select") -> Lack | None:
     schema = "public" if name in FUNCTIONS or name in RELATIONS else "music"
     if kind == "function":
         return Lack(what, f"grant execute on function {schema}.{name} to service_role")
-    verb = verb if schema == "music" or name == "music_tracks" else "select"
+    verb = verb if schema == "music" or name == TABLE else "select"
     return Lack(what, f"grant {verb} on {schema}.{name} to service_role")
