@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Annotated
 
 import typer
@@ -26,6 +27,8 @@ def doctor(
 
     Nothing is spent, no worker is woken, and what is put down for a trial is taken away again.
     """
+    # What the Realtime client logs, the doctor finds and says in a sentence.
+    logging.getLogger("realtime").setLevel(logging.CRITICAL)
     given = _given(skip_mureka=skip_mureka)
     findings = asyncio.run(_doctor(given, json=json))
     raise typer.Exit(ExitCode.OK if is_well(findings) else ExitCode.FAILED)
@@ -63,7 +66,7 @@ async def _doctor(given: Given, *, json: bool) -> list[Finding]:
 
 def described(finding: Finding) -> str:
     """A finding as a line."""
-    line = f"{finding.verdict.upper():<8}{finding.check}: {finding.found}"
+    line = f"{finding.verdict.upper()} {finding.check}: {finding.found}"
     return f"{line} → {finding.mend}" if finding.mend else line
 
 

@@ -85,7 +85,11 @@ async def _retriable(
 ) -> list[dict[str, Any]]:
     async with operations() as queue:
         await queue.check_known(ids)
-        return await queue.retriable(ids, code, since)
+        found = await queue.retriable(ids, code, since)
+    if ids or code is not None:
+        return found
+    # What somebody cancelled did not fail; it is retried only where it is asked for by name.
+    return [row for row in found if row["error_code"] != ErrorCode.CANCELLED]
 
 
 async def _retry(found: list[dict[str, Any]], *, json: bool) -> int:

@@ -98,7 +98,8 @@ async def _function(probe: Probe, name: str, known: Mapping[str, Call]) -> Lack 
         return None
     answer = await probe.call_read_only(name, samples(name))
     if answer.code in NO_FUNCTION:
-        return Lack(f"function {name}", is_old=f"public.{name}(" in answer.hint)
+        is_old = call is not None or f"public.{name}(" in answer.hint
+        return Lack(f"function {name}", is_old=is_old)
     return _refused(answer, f"execute {name}")
 
 
