@@ -78,9 +78,10 @@ begin
   perform music.check_text('quote', p_quote, 4000);
   perform music.check_text('memo', p_memo, 4000);
   begin
-    insert into public.music_tracks (id, journey_id, prompt)
-    values (v_track_id, p_journey_id,
-            music.compose_journey_prompt(p_journey_id, p_station, p_quote, p_memo, p_emotions));
+    insert into public.music_tracks (id, user_id, journey_id, prompt)
+    select v_track_id, j.user_id, j.id,
+           music.compose_journey_prompt(j.id, p_station, p_quote, p_memo, p_emotions)
+    from public.journeys j where j.id = p_journey_id;
   exception when unique_violation then
     raise exception 'There is another track with the id %.', v_track_id
       using errcode = 'MU002', hint = 'Choose a new id, or leave p_track_id out.';

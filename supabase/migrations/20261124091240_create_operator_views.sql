@@ -192,7 +192,7 @@ union all
 select 'queue_paused', null, null, null, s.paused_at,
        (select count(*)::int from public.music_tracks t where t.status = 'pending'), null,
        'Paused by ' || coalesce(s.paused_by, 'somebody') || coalesce(': ' || s.paused_reason, '.'),
-       'Go on when the reason has passed: select resume_music_queue();'
+       'Run resume_music_queue() when the reason has passed.'
 from music.settings s
 where s.paused
 union all

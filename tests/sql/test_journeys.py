@@ -414,9 +414,10 @@ async def test_deleting_a_journey_takes_logs_tracks_and_claims_along(project: Pr
     await project.as_user(user, "delete from public.journeys where id = %s", journey_id)
     for table in ("public.reading_logs", "public.music_tracks", "music.claims", "music.events"):
         assert await project.value(f"select count(*) from {table}") == 0, table
-    assert await project.as_service(
-        "select public.record_music_task(%s, 'late', null)", generation_id
-    ) == []
+    assert (
+        await project.as_service("select public.record_music_task(%s, 'late', null)", generation_id)
+        == []
+    )
     [generation] = await project.sql("select * from music.generations")
     assert (generation["track_id"], generation["mureka_task_id"]) == (None, "late")
 
@@ -432,9 +433,12 @@ async def test_deleting_an_account_leaves_nothing_but_the_ledger(project: Projec
     for table in ("public.journeys", "public.reading_logs", "public.music_tracks", "music.claims"):
         assert await project.value(f"select count(*) from {table}") == 0, table
     for claim in claims:
-        assert await project.as_service(
-            "select * from public.report_music_stage(%s, 'running')", claim["claim_id"]
-        ) == []
+        assert (
+            await project.as_service(
+                "select * from public.report_music_stage(%s, 'running')", claim["claim_id"]
+            )
+            == []
+        )
     for generation_id in generation_ids:
         await project.as_service(
             "select public.record_music_task(%s, %s, null)", generation_id, generation_id

@@ -91,7 +91,8 @@ async def test_every_table_view_column_and_function_of_ours_has_a_comment(projec
         select c.oid::regclass || '.' || a.attname as thing
         from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
         where c.relnamespace in ('public'::regnamespace, 'music'::regnamespace)
-          and c.relkind in ('r', 'v') and not a.attisdropped and col_description(c.oid, a.attnum) is null
+          and c.relkind in ('r', 'v') and not a.attisdropped
+          and col_description(c.oid, a.attnum) is null
         union all
         select c.oid::regclass::text from pg_class c
         where c.relnamespace in ('public'::regnamespace, 'music'::regnamespace)
