@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from service.errors import ConfigurationError, MusicServiceError, ProviderBlockedError
-from service.mureka.client import MurekaClient, connect_mureka
+from service.mureka.client import Billing, MurekaClient, connect_mureka
 from service.mureka.prices import expected_cost_cents
 from service.settings import Settings
 from service.store import preflight
@@ -20,6 +20,7 @@ from service.store.audio import AudioStore
 from service.store.client import connect
 from service.store.feed import Feed
 from service.store.queue import Queue
+from service.worker.account import tell_account
 from service.worker.health import serve_health
 from service.worker.ports import Options
 from service.worker.worker import Worker
@@ -54,11 +55,12 @@ async def run_worker(
         provider = await opened.enter_async_context(
             connect_mureka(settings.mureka_api_key.get_secret_value(), settings.mureka_api_url)
         )
-        checks = check_all(client, provider, settings)
+        queue = Queue(client, settings.worker_id)
+        checks = check_all(client, queue, provider, settings)
         if not await finished_before(stop, checks):
             return
         worker = Worker(
-            Queue(client, settings.worker_id),
+            queue,
             provider,
             AudioStore(client, url, settings.music_bucket, public=settings.music_bucket_public),
             lambda on_hint, on_gap: Feed(
@@ -71,7 +73,9 @@ async def run_worker(
         await worker.run(stop, ready)
 
 
-async def check_all(client: AsyncClient, provider: MurekaClient, settings: Settings) -> None:
+async def check_all(
+    client: AsyncClient, queue: Queue, provider: MurekaClient, settings: Settings
+) -> None:
     """Make sure that project and account are fit for the service; raises ConfigurationError."""
     await preflight.check(
         client,
@@ -79,7 +83,9 @@ async def check_all(client: AsyncClient, provider: MurekaClient, settings: Setti
         bucket=settings.music_bucket,
         public=settings.music_bucket_public,
     )
-    await check_account(provider)
+    billing = await check_account(provider)
+    if billing is not None:
+        await tell_account(queue, billing)
 
 
 async def finished_before(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
@@ -97,8 +103,10 @@ async def finished_before(stop: asyncio.Event, work: Coroutine[Any, Any, None]) 
         stopping.cancel()
 
 
-async def check_account(provider: MurekaClient) -> None:
+async def check_account(provider: MurekaClient) -> Billing | None:
     """Make sure that Mureka knows the key; where it cannot be reached, that is for later.
+
+    Answers the account, where Mureka has told.
 
     Raises:
         ConfigurationError: it refuses the key or the region.
@@ -109,9 +117,10 @@ async def check_account(provider: MurekaClient) -> None:
         raise ConfigurationError(str(error)) from error
     except MusicServiceError as error:
         log.warning("mureka_not_checked", reason=str(error))
-        return
+        return None
     if billing.balance_cents <= 0:
         log.warning("mureka_balance_used_up", balance_cents=billing.balance_cents)
+    return billing
 
 
 def options_of(settings: Settings) -> Options:

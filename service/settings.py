@@ -38,7 +38,16 @@ class _FromEnvironment(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            raise ConfigurationError(_sentence(error)) from None
+            raise ConfigurationError(next(iter(_sentences(error).values()))) from None
+
+    @classmethod
+    def problems(cls) -> dict[str, str]:
+        """What is missing or malformed: a sentence for each name."""
+        try:
+            cls()
+        except ValidationError as error:
+            return _sentences(error)
+        return {}
 
     @classmethod
     def is_given(cls) -> bool:
@@ -79,7 +88,7 @@ class ProjectSettings(_FromEnvironment):
     def _is_a_url(cls, value: str) -> str:
         if not value.startswith(("http://", "https://")) or len(value.split("://", 1)[1]) < 3:
             raise ValueError("must start with https:// (the Project URL in the dashboard)")
-        return value.rstrip("/").removesuffix("/rest/v1")
+        return _root(value)
 
     @field_validator("supabase_secret_key")
     @classmethod
@@ -99,9 +108,9 @@ class ProjectSettings(_FromEnvironment):
         try:
             cls()
         except ValidationError as error:
-            missing = [detail for detail in error.errors() if detail["type"] == "missing"]
+            missing = [d for d in error.errors(include_input=False) if d["type"] == "missing"]
             if len(missing) == 1:
-                raise ConfigurationError(_sentence(error)) from None
+                raise ConfigurationError(next(iter(_sentences(error).values()))) from None
 
 
 class MurekaSettings(_FromEnvironment):
@@ -161,6 +170,29 @@ class Settings(ProjectSettings, MurekaSettings):
     )
 
 
+class GivenSettings(_FromEnvironment):
+    """What is given, whatever it is worth: `music-service doctor` looks at each on its own."""
+
+    supabase_url: str
+    supabase_secret_key: SecretStr = Field(
+        validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY")
+    )
+    music_bucket: str = ProjectSettings.model_fields["music_bucket"].default
+    music_bucket_public: bool = ProjectSettings.model_fields["music_bucket_public"].default
+    mureka_api_key: SecretStr = SecretStr("")
+    mureka_api_url: str = MurekaSettings.model_fields["mureka_api_url"].default
+    mureka_model: str = MurekaSettings.model_fields["mureka_model"].default
+
+    @field_validator("supabase_url")
+    @classmethod
+    def _is_root(cls, value: str) -> str:
+        return _root(value)
+
+
+def _root(url: str) -> str:
+    return url.strip().rstrip("/").removesuffix("/rest/v1")
+
+
 def _role(key: str) -> str | None:
     """The role in a legacy key, whose signature only the project can check."""
     parts = key.split(".")
@@ -174,11 +206,15 @@ def _role(key: str) -> str | None:
     return claims.get("role") if isinstance(claims, dict) else None
 
 
-def _sentence(error: ValidationError) -> str:
-    """The first thing that is wrong, without the value: it may be a secret."""
-    detail = error.errors(include_input=False, include_url=False)[0]
-    name = str(detail["loc"][0]).upper()
-    if detail["type"] == "missing":
-        return f"{name} is not set; put it into the environment or into a file .env."
-    reason = detail["msg"].removeprefix("Value error, ")
-    return f"{name} {reason[0].lower()}{reason[1:]}."
+def _sentences(error: ValidationError) -> dict[str, str]:
+    """What is wrong with each setting, without the value: it may be a secret."""
+    found: dict[str, str] = {}
+    for detail in error.errors(include_input=False, include_url=False):
+        name = str(detail["loc"][0]).upper()
+        if detail["type"] == "missing":
+            sentence = f"{name} is not set; put it into the environment or into a file .env."
+        else:
+            reason = detail["msg"].removeprefix("Value error, ")
+            sentence = f"{name} {reason[0].lower()}{reason[1:]}."
+        found.setdefault(name, sentence)
+    return found

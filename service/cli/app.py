@@ -7,7 +7,10 @@ import sys
 import typer
 
 from service.cli.dev import dev
+from service.cli.doctor import doctor
+from service.cli.operations import cancel, pause, resume, retry
 from service.cli.output import ExitCode, complain
+from service.cli.review import history, review
 from service.cli.run import run
 from service.cli.stack import stack
 from service.cli.tracks import enqueue, queue, watch
@@ -21,7 +24,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run, dev, stack, enqueue, watch, queue):
+for command in (
+    *(run, dev, stack, doctor),
+    *(enqueue, watch, queue),
+    *(retry, cancel, pause, resume, review, history),
+):
     app.command()(command)
 
 

@@ -8,11 +8,27 @@ from contextlib import asynccontextmanager
 from service.settings import ProjectSettings
 from service.store.catalog import Catalog
 from service.store.client import connect
+from service.store.operations import Operations
+from supabase import AsyncClient
 
 
 @asynccontextmanager
 async def catalog() -> AsyncIterator[Catalog]:
-    """The tracks of the project that the environment or `.env` names.
+    """The tracks of the project that the environment or `.env` names; raises as `_project`."""
+    async with _project() as (client, url):
+        yield Catalog(client, url)
+
+
+@asynccontextmanager
+async def operations() -> AsyncIterator[Operations]:
+    """What operators do to that project; raises as `_project`."""
+    async with _project() as (client, url):
+        yield Operations(client, url)
+
+
+@asynccontextmanager
+async def _project() -> AsyncIterator[tuple[AsyncClient, str]]:
+    """The client and the URL of the project that the environment or `.env` names.
 
     Raises:
         ConfigurationError: no project is named, or its key is not the secret one.
@@ -20,4 +36,4 @@ async def catalog() -> AsyncIterator[Catalog]:
     settings = ProjectSettings.load()
     url = settings.supabase_url
     async with connect(url, settings.supabase_secret_key.get_secret_value()) as client:
-        yield Catalog(client, url)
+        yield client, url

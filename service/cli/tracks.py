@@ -11,11 +11,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from service.cli.health import health_line
 from service.cli.output import ExitCode, answer, answer_json, answer_table, complain, printable, say
 from service.cli.progress import TrackProgress, bar, describe
 from service.cli.project import catalog
 from service.errors import ConfigurationError
 from service.store.catalog import Catalog
+from service.store.operations import Operations
 from service.tracks import MAX_LYRICS_CHARACTERS, MAX_PROMPT_CHARACTERS, Status
 from service.watch import watch_track
 
@@ -90,12 +92,14 @@ async def _queue(limit: int, *, json: bool) -> None:
     async with catalog() as tracks:
         rows = await tracks.unfinished(limit)
         counts = {status.value: await tracks.count(status) for status in Status}
+        health = await Operations(tracks.client, tracks.url).health()
     if json:
-        answer_json({"counts": counts, "tracks": rows})
+        answer_json({"counts": counts, "health": health, "tracks": rows})
         return
     if rows:
         answer_table(_drawn(rows))
     answer(" · ".join(f"{count} {status}" for status, count in counts.items()))
+    answer(health_line(health))
 
 
 def _drawn(rows: list[dict[str, Any]]) -> Table:

@@ -17,3 +17,8 @@ _DEAREST_CENTS = max(_CENTS.values())
 def expected_cost_cents(model: str) -> Decimal:
     """The price in US cents of one piece by this model, songs and instrumentals alike."""
     return _CENTS.get(model, _DEAREST_CENTS)
+
+
+def has_price(model: str) -> bool:
+    """Whether the price list names this model; `auto` it does not."""
+    return model in _CENTS

@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import httpx
 from postgrest import CountMethod
-from postgrest.exceptions import APIError
 from supabase_auth.errors import AuthError
 
-from service.errors import ConfigurationError, MusicServiceError, TransientError
-from service.store import failures
-from supabase import AsyncClient
+from service.errors import ConfigurationError, TransientError
+from service.store.answers import Answers
 
 _USERS_PER_PAGE = 200
 
 
-class Catalog:
-    """The table `music_tracks` with the service's rights.
-
-    Every method raises ConfigurationError when the project refuses or lacks something, and
-    TransientError when it cannot be reached.
-
-    Args:
-        client: the official client with the secret key.
-        url: the project's URL, for messages.
-    """
-
-    def __init__(self, client: AsyncClient, url: str) -> None:
-        self.client = client
-        self._url = url
+class Catalog(Answers):
+    """The table `music_tracks` with the service's rights."""
 
     async def insert(self, track: dict[str, Any]) -> dict[str, Any]:
         """Ask for a track; `track` holds columns and values. Answers the row."""
-        [row] = await self._rows(self.client.table("music_tracks").insert(track))
+        [row] = await self.rows(self.client.table("music_tracks").insert(track))
         return row
 
     async def read(self, track_id: UUID) -> dict[str, Any]:
         """The row of a track; raises ConfigurationError when there is none."""
         query = self.client.table("music_tracks").select("*").eq("id", str(track_id))
-        found = await self._rows(query)
+        found = await self.rows(query)
         if not found:
             raise ConfigurationError(f"There is no track {track_id}.")
         return found[0]
@@ -56,12 +42,12 @@ class Catalog:
             .order("created_at")
             .limit(limit)
         )
-        return await self._rows(query)
+        return await self.rows(query)
 
     async def count(self, status: str) -> int:
         """How many tracks are in a status."""
         query = self.client.table("music_tracks").select("id", count=CountMethod.exact, head=True)
-        return int((await self._answer(query.eq("status", status))).count or 0)
+        return int((await self.answer(query.eq("status", status))).count or 0)
 
     async def user_id(self, email: str) -> str:
         """The id of the app's user with this address; raises ConfigurationError for nobody."""
@@ -71,7 +57,7 @@ class Catalog:
                 users = await self.client.auth.admin.list_users(page, _USERS_PER_PAGE)
             except (AuthError, httpx.HTTPError) as error:
                 raise TransientError(
-                    f"The users of {self._url} cannot be listed ({type(error).__name__})."
+                    f"The users of {self.url} cannot be listed ({type(error).__name__})."
                 ) from error
             for user in users:
                 if (user.email or "").lower() == email.lower():
@@ -79,21 +65,3 @@ class Catalog:
             if len(users) < _USERS_PER_PAGE:
                 raise ConfigurationError(f"There is no user with the e-mail address {email}.")
             page += 1
-
-    async def _rows(self, query: Any) -> list[dict[str, Any]]:
-        return cast("list[dict[str, Any]]", (await self._answer(query)).data)
-
-    async def _answer(self, query: Any) -> Any:
-        try:
-            return await query.execute()
-        except (APIError, httpx.HTTPError, ValueError) as error:
-            raise self._failure(error) from error
-
-    def _failure(self, error: Exception) -> MusicServiceError:
-        if isinstance(error, (APIError, httpx.HTTPError)):
-            failure = failures.of_database(error)
-            if not isinstance(failure, TransientError):
-                return failure
-        return TransientError(
-            f"No Supabase answers at {self._url}; check SUPABASE_URL and whether it is running."
-        )

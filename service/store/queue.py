@@ -78,6 +78,16 @@ class Queue:
             **self._me,
         )
 
+    async def report_account(
+        self, concurrent_request_limit: int | None, balance_cents: float
+    ) -> None:
+        """Tell what the Mureka account allows and holds; the fleet keeps to it."""
+        await self._call(
+            "report_music_account",
+            p_concurrent_request_limit=concurrent_request_limit,
+            p_balance_cents=balance_cents,
+        )
+
     async def begin(
         self,
         claim_id: UUID,

@@ -21,6 +21,9 @@ class Queue(Protocol):
     async def report_worker(
         self, *, host: str, version: str, capacity: int, state: str, note: str | None = None
     ) -> None: ...
+    async def report_account(
+        self, concurrent_request_limit: int | None, balance_cents: float
+    ) -> None: ...
     async def begin(
         self,
         claim_id: UUID,
@@ -85,10 +88,12 @@ class Download(Protocol):
 
 
 class Billing(Protocol):
-    """The account's money, in US cents."""
+    """The account's money, in US cents, and how many tasks it may have at once."""
 
     @property
     def balance_cents(self) -> float: ...
+    @property
+    def concurrent_request_limit(self) -> int | None: ...
 
 
 class Provider(Protocol):
@@ -137,6 +142,7 @@ class Options:
     drain: float = 30
     realtime_ready: float = 30
     blocked_check: float = 60
+    account_check: float = 3600
     first_retry: float = 5
     longest_retry: float = 300
     rate_limited_pause: float = 10

@@ -19,6 +19,7 @@ import structlog
 
 from service.errors import MusicServiceError, ProviderBlockedError
 from service.tracks import Claim
+from service.worker.account import keep_account_told
 from service.worker.generation import Generation
 from service.worker.order import Ordered
 from service.worker.ports import AudioStore, Feed, Options, Provider, Queue
@@ -101,6 +102,10 @@ class Worker:
                 group.create_task(self._feed.run(), name="feed"),
                 group.create_task(self._keep_leases(), name="leases"),
                 group.create_task(self._look_again_while_blocked(), name="blocked"),
+                group.create_task(
+                    keep_account_told(self._queue, self._provider, self._options.account_check),
+                    name="account",
+                ),
                 group.create_task(self._wake_on(stop), name="stop"),
             ]
             try:

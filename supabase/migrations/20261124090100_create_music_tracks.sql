@@ -103,6 +103,8 @@ create index if not exists music_tracks_user_id_created_at_idx
 create index if not exists music_tracks_journey_id_idx on public.music_tracks (journey_id);
 create index if not exists music_tracks_pending_by_user_idx
   on public.music_tracks (user_id, priority desc, created_at, id) where status = 'pending';
+create index if not exists music_tracks_pending_due_idx
+  on public.music_tracks (run_after) where status = 'pending';
 
 alter table public.music_tracks enable row level security;
 

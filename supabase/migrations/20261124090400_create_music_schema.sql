@@ -5,6 +5,7 @@
 --   music.generations  one row per paid call: the ledger
 --   music.events       append-only history
 --   music.settings     one row of limits and switches
+--   music.account      one row: what the Mureka account was last seen to allow
 --   music.workers      the processes and when they were last seen
 --
 -- Locks: nothing that exists.
@@ -18,13 +19,18 @@ create table music.settings (
   max_concurrent int default 10,
   max_concurrent_per_user int,
   daily_budget_cents numeric(12, 2),
+  daily_budget_cents_per_user numeric(12, 2),
   on_unknown_submission text not null default 'error',
   max_attempts smallint not null default 10,
+  paused_at timestamptz,
+  paused_by text,
+  paused_reason text,
   updated_at timestamptz not null default now(),
   constraint settings_one_row check (id),
   constraint settings_max_concurrent_not_negative check (max_concurrent >= 0),
   constraint settings_max_concurrent_per_user_not_negative check (max_concurrent_per_user >= 0),
   constraint settings_daily_budget_not_negative check (daily_budget_cents >= 0),
+  constraint settings_daily_budget_per_user_not_negative check (daily_budget_cents_per_user >= 0),
   constraint settings_on_unknown_submission_known check (on_unknown_submission in ('error', 'resubmit')),
   constraint settings_max_attempts_positive check (max_attempts > 0)
 );
@@ -33,24 +39,57 @@ insert into music.settings default values;
 comment on table music.settings is 'One row of switches and limits; a change takes effect at the next claim, without a restart.';
 comment on column music.settings.id is 'Always true: there is one row.';
 comment on column music.settings.paused is 'While true no worker takes up a new track; what runs is finished.';
-comment on column music.settings.max_concurrent is 'Generations at once by all workers together; null = no limit. Keep it within what the Mureka account allows.';
+comment on column music.settings.max_concurrent is 'Generations at once by all workers together; null = no limit. What the Mureka account allows is never exceeded.';
 comment on column music.settings.max_concurrent_per_user is 'Generations at once for one user; null = no limit.';
 comment on column music.settings.daily_budget_cents is 'Expected cost of all paid calls of one UTC day, in US cents; null = no limit.';
+comment on column music.settings.daily_budget_cents_per_user is 'The same for each single user; null = no limit.';
 comment on column music.settings.on_unknown_submission is 'What happens to a paid call whose answer was lost: error = a person decides, resubmit = it is sent again and may be paid twice.';
 comment on column music.settings.max_attempts is 'Counted failed attempts after which a track ends as attempts_exhausted.';
+comment on column music.settings.paused_at is 'Since when it is paused; filled in by itself.';
+comment on column music.settings.paused_by is 'Who paused it; filled in by itself.';
+comment on column music.settings.paused_reason is 'Why it is paused, in words for other operators; emptied when the queue goes on.';
 comment on column music.settings.updated_at is 'When the row last changed.';
+
+create function music.caller() returns text
+language sql stable set search_path = ''
+as $$ select coalesce(auth.uid()::text, nullif(current_setting('role', true), 'none'), session_user::text) $$;
+comment on function music.caller() is 'Who is at work, for history: the signed-in user, else the role.';
 
 create function music.stamp_settings() returns trigger
 language plpgsql set search_path = ''
 as $$
 begin
   new.updated_at := now();
+  if not new.paused then
+    new.paused_at := null;
+    new.paused_by := null;
+    new.paused_reason := null;
+  elsif not old.paused then
+    new.paused_at := now();
+    new.paused_by := music.caller();
+  end if;
   return new;
 end
 $$;
-comment on function music.stamp_settings() is 'Before an update of music.settings: note when.';
+comment on function music.stamp_settings() is 'Before an update of music.settings: note when, and who paused.';
 create trigger settings_stamp before update on music.settings
   for each row execute function music.stamp_settings();
+
+create table music.account (
+  id boolean primary key default true,
+  concurrent_request_limit int,
+  balance_cents numeric(14, 2),
+  checked_at timestamptz,
+  constraint account_one_row check (id),
+  constraint account_limit_positive check (concurrent_request_limit > 0)
+);
+insert into music.account default values;
+
+comment on table music.account is 'One row: what the Mureka account was last seen to allow; written by workers. What is older than a day is ignored.';
+comment on column music.account.id is 'Always true: there is one row.';
+comment on column music.account.concurrent_request_limit is 'Generations at once that the account allows; the fleet never runs more. Null = not known.';
+comment on column music.account.balance_cents is 'Money left in the account, in US cents. Null = not known.';
+comment on column music.account.checked_at is 'When a worker last asked Mureka.';
 
 create table music.claims (
   track_id uuid primary key references public.music_tracks (id) on delete cascade,
@@ -93,6 +132,7 @@ create table music.generations (
 create unique index generations_one_open_per_track on music.generations (track_id) where finished_at is null;
 create index generations_track_id_idx on music.generations (track_id);
 create index generations_intent_at_idx on music.generations (intent_at);
+create index generations_user_id_intent_at_idx on music.generations (user_id, intent_at desc);
 create index generations_succeeded_idx on music.generations (model, finished_at desc)
   where finished_at is not null and failed_reason is null;
 create index generations_unconfirmed_idx on music.generations (track_id)
@@ -156,6 +196,7 @@ comment on column music.workers.started_at is 'When the process started.';
 comment on column music.workers.last_seen_at is 'When it last spoke to the database.';
 
 alter table music.settings enable row level security;
+alter table music.account enable row level security;
 alter table music.claims enable row level security;
 alter table music.generations enable row level security;
 alter table music.events enable row level security;

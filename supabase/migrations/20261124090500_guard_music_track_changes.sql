@@ -181,8 +181,7 @@ begin
   end if;
   insert into music.events (track_id, kind, detail)
   values (new.id, v_kind, jsonb_build_object(
-    'by', coalesce(auth.uid()::text, nullif(current_setting('role', true), 'none'), session_user),
-    'from', old.status, 'error_code', old.error_code));
+    'by', music.caller(), 'from', old.status, 'error_code', old.error_code));
   return null;
 end
 $$;

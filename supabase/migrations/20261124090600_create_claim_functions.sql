@@ -23,14 +23,96 @@ as $$
 $$;
 comment on function music.expected_seconds() is 'Median seconds of the last 50 successful generations of the model used last; null when there are none.';
 
-create function music.spent_today_cents() returns numeric
+create function music.start_of_today() returns timestamptz
+language sql stable set search_path = ''
+as $$ select date_trunc('day', now() at time zone 'utc') at time zone 'utc' $$;
+comment on function music.start_of_today() is 'Last midnight, UTC: when today''s budget began.';
+
+create function music.start_of_tomorrow() returns timestamptz
+language sql stable set search_path = ''
+as $$ select (date_trunc('day', now() at time zone 'utc') + interval '1 day') at time zone 'utc' $$;
+comment on function music.start_of_tomorrow() is 'Next midnight, UTC: when the daily budget starts anew.';
+
+create function music.spent_today_cents(p_user_id uuid default null) returns numeric
 language sql stable set search_path = ''
 as $$
   select coalesce(sum(g.expected_cost_cents), 0)
   from music.generations g
-  where g.intent_at >= date_trunc('day', now() at time zone 'utc') at time zone 'utc' and not g.refused
+  where g.intent_at >= music.start_of_today() and not g.refused
+    and (p_user_id is null or g.user_id = p_user_id)
 $$;
-comment on function music.spent_today_cents() is 'Expected cost in US cents of the paid calls of this UTC day; a call that was certainly refused does not count.';
+comment on function music.spent_today_cents(uuid) is 'Expected cost in US cents of the paid calls of this UTC day, of all or of one user; a call that was certainly refused does not count.';
+
+create function music.next_cost_cents() returns numeric
+language sql stable set search_path = ''
+as $$
+  select coalesce(
+    (select g.expected_cost_cents from music.generations g
+     where g.intent_at >= music.start_of_today() order by g.intent_at desc limit 1),
+    0.01)
+$$;
+comment on function music.next_cost_cents() is 'What the next paid call will probably cost: as much as the last one of today. The first of a day is always tried, so that a change of model cannot keep everything waiting.';
+
+create function music.is_over_budget() returns boolean
+language sql stable set search_path = ''
+as $$
+  select coalesce(music.spent_today_cents() + music.next_cost_cents() > s.daily_budget_cents, false)
+  from music.settings s
+$$;
+comment on function music.is_over_budget() is 'Whether today''s budget of all has no room for another paid call.';
+
+create function music.users_over_budget() returns setof uuid
+language sql stable set search_path = ''
+as $$
+  select g.user_id
+  from music.settings s
+  join music.generations g on g.intent_at >= music.start_of_today() and not g.refused
+  where s.daily_budget_cents_per_user is not null and g.user_id is not null
+  group by g.user_id, s.daily_budget_cents_per_user
+  having sum(g.expected_cost_cents) + music.next_cost_cents() > s.daily_budget_cents_per_user
+$$;
+comment on function music.users_over_budget() is 'Users whose own budget of today has no room for another paid call.';
+
+create function music.put_off_over_budget() returns void
+language plpgsql set search_path = ''
+as $$
+declare
+  v_is_over boolean := music.is_over_budget();
+  v_users uuid[] := array(select music.users_over_budget());
+begin
+  if not v_is_over and v_users = '{}' then
+    return;
+  end if;
+  perform music.act_as_worker();
+  with put_off as (
+    select t.id
+    from public.music_tracks t
+    where t.status = 'pending' and t.run_after <= now()
+      and (v_is_over or t.user_id = any (v_users))
+      and not exists (select from music.generations g where g.track_id = t.id and g.finished_at is null)
+    order by t.run_after
+    limit 200
+    for update of t skip locked
+  ), told as (
+    insert into music.events (track_id, kind, detail)
+    select p.id, 'over_budget', jsonb_build_object('of', case when v_is_over then 'all' else 'user' end)
+    from put_off p
+  )
+  update public.music_tracks t
+  set run_after = music.start_of_tomorrow(), error_code = 'quota_exhausted',
+      error_message = music.over_budget_message(not v_is_over)
+  from put_off p where t.id = p.id;
+end
+$$;
+comment on function music.put_off_over_budget() is 'Tracks that would have to be paid for and cannot be today wait until tomorrow and say so; up to 200 at a time, the oldest first.';
+
+create function music.over_budget_message(p_of_user boolean) returns text
+language sql immutable set search_path = ''
+as $$
+  select case when p_of_user then 'Your budget for music is used up for today; this track continues tomorrow.'
+    else 'Today''s budget for music is used up; this track continues tomorrow.' end
+$$;
+comment on function music.over_budget_message(boolean) is 'What a track says that waits for tomorrow''s budget, of all or of its user.';
 
 create function music.settle_unknown_submissions() returns void
 language plpgsql set search_path = ''
@@ -108,11 +190,12 @@ language sql stable set search_path = ''
 as $$
   select least(
     (select s.max_concurrent from music.settings s),
+    (select a.concurrent_request_limit from music.account a where a.checked_at > now() - interval '1 day'),
     (select (e.detail ->> 'at_once')::int
             + greatest(floor(extract(epoch from now() - e.at) / 15)::int, 0)
      from music.events e where e.kind = 'slowed_down' order by e.at desc limit 1))
 $$;
-comment on function music.allowed_at_once() is 'How many generations may run at once: the limit in music.settings and, after Mureka refused one for coming too fast, what it was working on then and one more every 15 seconds; null = no limit.';
+comment on function music.allowed_at_once() is 'How many generations may run at once: the limit in music.settings, what the Mureka account allows (as known since a day at most) and, after Mureka refused one for coming too fast, what it was working on then and one more every 15 seconds; null = no limit.';
 
 create function music.due_track_ids(p_limit int) returns setof uuid
 language plpgsql stable set search_path = ''
@@ -120,7 +203,7 @@ as $$
 declare
   v_settings music.settings;
   v_room int;
-  v_has_money boolean;
+  v_is_over_budget boolean := music.is_over_budget();
 begin
   select * into strict v_settings from music.settings;
   v_room := least(p_limit, music.allowed_at_once()
@@ -128,7 +211,6 @@ begin
   if v_settings.paused or v_room <= 0 then
     return;
   end if;
-  v_has_money := v_settings.daily_budget_cents is null or music.spent_today_cents() < v_settings.daily_budget_cents;
   return query
     with recursive owners (user_id) as (
       (select t.user_id from public.music_tracks t where t.status = 'pending' and t.user_id is not null
@@ -138,17 +220,24 @@ begin
               where t.status = 'pending' and t.user_id > o.user_id order by t.user_id limit 1)
       from owners o where o.user_id is not null
     ), everybody as (
-      select o.user_id from owners o where o.user_id is not null
+      select o.user_id,
+             (select g.intent_at from music.generations g where g.user_id = o.user_id
+              order by g.intent_at desc limit 1) as served_at
+      from owners o where o.user_id is not null
       union all
-      select null::uuid
+      select null::uuid,
+             (select g.intent_at from music.generations g where g.user_id is null
+              order by g.intent_at desc limit 1)
     ), running as (
       select t.user_id, count(*) as tracks
       from public.music_tracks t where t.status = 'generating' group by t.user_id
+    ), spent as (
+      select u.user_id from music.users_over_budget() as u (user_id)
     ), waiting as (
       select mine.id, mine.priority, mine.created_at, mine.resumes,
              coalesce(r.tracks, 0) + row_number() over (
                partition by e.user_id order by mine.resumes desc, mine.priority desc, mine.created_at, mine.id) as turn,
-             e.user_id
+             e.user_id, e.served_at
       from everybody e
       left join running r on r.user_id is not distinct from e.user_id
       cross join lateral (
@@ -166,7 +255,7 @@ begin
       select mine.id, mine.priority, mine.created_at, mine.resumes,
              coalesce((select r.tracks from running r where r.user_id is null), 0) + row_number() over (
                order by mine.resumes desc, mine.priority desc, mine.created_at, mine.id) as turn,
-             null
+             null, (select e.served_at from everybody e where e.user_id is null)
       from (
         select t.id, t.priority, t.created_at,
                exists (select from music.generations g
@@ -181,12 +270,12 @@ begin
     from waiting w
     where (v_settings.max_concurrent_per_user is null or w.user_id is null
            or w.turn <= v_settings.max_concurrent_per_user)
-      and (w.resumes or v_has_money)
-    order by w.resumes desc, w.priority desc, w.turn, w.created_at, w.id
+      and (w.resumes or not (v_is_over_budget or exists (select from spent s where s.user_id = w.user_id)))
+    order by w.resumes desc, w.priority desc, w.turn, w.served_at nulls first, w.created_at, w.id
     limit v_room;
 end
 $$;
-comment on function music.due_track_ids(int) is 'Pending tracks whose turn it is: resumable ones first, then by priority, then each user''s next in turn, then by age; within the limits of music.settings.';
+comment on function music.due_track_ids(int) is 'Pending tracks whose turn it is: resumable ones first, then by priority, then each user''s next in turn, then whose music was ordered longest ago, then by age; within the limits of music.settings.';
 
 create function public.claim_music_tracks(p_worker_id text, p_limit int, p_lease_seconds double precision)
 returns table (
@@ -211,6 +300,7 @@ begin
   perform pg_advisory_xact_lock(4915230001);
   perform music.settle_unknown_submissions();
   perform music.give_up_lost_tracks();
+  perform music.put_off_over_budget();
   v_expected := music.expected_seconds();
 
   -- What a lost worker left comes first: it is in the provider's hands already.
@@ -337,3 +427,15 @@ as $$
         state = excluded.state, note = excluded.note, last_seen_at = now();
 $$;
 comment on function public.report_music_worker(text, text, text, int, text, text) is 'For workers: who is at work and in what state.';
+
+create function public.report_music_account(p_concurrent_request_limit int, p_balance_cents numeric)
+returns void
+language sql set search_path = ''
+as $$
+  insert into music.account as a (concurrent_request_limit, balance_cents, checked_at)
+  values (case when p_concurrent_request_limit > 0 then p_concurrent_request_limit end, p_balance_cents, now())
+  on conflict (id) do update
+    set concurrent_request_limit = excluded.concurrent_request_limit,
+        balance_cents = excluded.balance_cents, checked_at = excluded.checked_at;
+$$;
+comment on function public.report_music_account(int, numeric) is 'For workers: what Mureka says that the account allows and holds; a limit of 0 or null means not known.';

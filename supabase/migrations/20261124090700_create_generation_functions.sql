@@ -18,11 +18,6 @@ end
 $$;
 comment on function music.lock_claim(uuid) is 'Lock the track and the claim, in that order; the track''s id, or null when the claim is not owned any more.';
 
-create function music.start_of_tomorrow() returns timestamptz
-language sql stable set search_path = ''
-as $$ select (date_trunc('day', now() at time zone 'utc') + interval '1 day') at time zone 'utc' $$;
-comment on function music.start_of_tomorrow() is 'Next midnight, UTC: when the daily budget starts anew.';
-
 create function public.begin_music_generation(
   p_claim_id uuid, p_generation_id uuid, p_request jsonb, p_model text, p_expected_cost_cents numeric)
 returns setof uuid
@@ -31,7 +26,9 @@ as $$
 declare
   v_track_id uuid := music.lock_claim(p_claim_id);
   v_open music.generations;
-  v_budget_cents numeric;
+  v_user_id uuid;
+  v_settings music.settings;
+  v_over text;
 begin
   perform music.act_as_worker();
   if v_track_id is null then
@@ -45,15 +42,20 @@ begin
     return;
   end if;
   perform pg_advisory_xact_lock(4915230002);
-  v_budget_cents := (select s.daily_budget_cents from music.settings s);
-  if music.spent_today_cents() + p_expected_cost_cents > v_budget_cents then
+  select * into strict v_settings from music.settings;
+  v_user_id := (select t.user_id from public.music_tracks t where t.id = v_track_id);
+  v_over := case
+    when music.spent_today_cents() + p_expected_cost_cents > v_settings.daily_budget_cents then 'all'
+    when v_user_id is not null and music.spent_today_cents(v_user_id) + p_expected_cost_cents
+           > v_settings.daily_budget_cents_per_user then 'user' end;
+  if v_over is not null then
     update public.music_tracks
     set status = 'pending', run_after = music.start_of_tomorrow(), stage = null, stream_url = null, expected_ready_at = null,
-        error_code = 'quota_exhausted', error_message = 'Today''s budget for music is used up; this track continues tomorrow.'
+        error_code = 'quota_exhausted', error_message = music.over_budget_message(v_over = 'user')
     where id = v_track_id;
     delete from music.claims where id = p_claim_id;
     insert into music.events (track_id, kind, detail) values (v_track_id, 'over_budget',
-      jsonb_build_object('budget_cents', v_budget_cents, 'expected_cost_cents', p_expected_cost_cents));
+      jsonb_build_object('of', v_over, 'expected_cost_cents', p_expected_cost_cents));
     return;
   end if;
   insert into music.generations (id, track_id, user_id, request, model, expected_cost_cents)

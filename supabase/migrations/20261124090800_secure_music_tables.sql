@@ -34,7 +34,8 @@ begin
     'public.defer_music_track(uuid, double precision, text, text, boolean)',
     'public.fail_music_track(uuid, text, text)',
     'public.release_music_claims(text, uuid[])',
-    'public.report_music_worker(text, text, text, int, text, text)']::regprocedure[]
+    'public.report_music_worker(text, text, text, int, text, text)',
+    'public.report_music_account(int, numeric)']::regprocedure[]
   loop
     execute format('revoke execute on function %s from public, anon, authenticated', v_function);
     execute format('grant execute on function %s to service_role', v_function);
@@ -44,6 +45,7 @@ $$;
 
 -- The service's own tables: the worker reads and writes them, nobody else through the API.
 create policy "The service reads settings" on music.settings for select to service_role using (true);
+create policy "The service reads the account" on music.account for select to service_role using (true);
 create policy "The service reads claims" on music.claims for select to service_role using (true);
 create policy "The service reads generations" on music.generations for select to service_role using (true);
 create policy "The service reads events" on music.events for select to service_role using (true);

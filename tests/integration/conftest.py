@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from service.compose import options_of, run_worker
 from service.embedded.stack import Stack
 from service.settings import Settings
+from tests.integration.programs import Command, Said, environment, run_program
 
 StartWorker = Callable[..., AbstractAsyncContextManager[None]]
 
@@ -67,3 +69,13 @@ async def worker(start_worker: StartWorker) -> AsyncIterator[None]:
     """A worker for the length of a test."""
     async with start_worker():
         yield
+
+
+@pytest.fixture
+def command(stack: Stack, tmp_path: Path) -> Command:
+    """Runs `music-service` with the stack's variables, in a directory without a `.env`."""
+
+    async def run(*arguments: str, **changes: str) -> Said:
+        return await run_program(tmp_path, environment(stack, **changes), *arguments)
+
+    return run

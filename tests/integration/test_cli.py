@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import socket
 import subprocess
-import sys
 import uuid
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,58 +15,7 @@ import pytest
 from service.embedded.ports import HOST, Ports
 from service.embedded.stack import Stack
 from tests.conftest import Connection, SignedIn
-
-PROGRAM = [sys.executable, "-m", "service.cli.app"]
-ROOT = Path(__file__).parents[2]
-OURS = ("SUPABASE_", "MUREKA_", "MUSIC_", "WORKER_ID", "HEALTH_PORT", "LOG_")
-
-
-@dataclass(frozen=True)
-class Said:
-    """How a command ended and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def sentence(self) -> str:
-        """What it complained of, on one line."""
-        return " ".join(self.err.split())
-
-
-Command = Callable[..., Awaitable[Said]]
-
-
-def environment(stack: Stack | None, **changes: str) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    own["PYTHONPATH"] = str(ROOT)
-    return own | (stack.environment() if stack else {}) | changes
-
-
-@pytest.fixture
-def command(stack: Stack, tmp_path: Path) -> Command:
-    """Runs `music-service` with the stack's variables, in a directory without a `.env`."""
-
-    async def run(*arguments: str, **changes: str) -> Said:
-        process = await asyncio.create_subprocess_exec(
-            *PROGRAM,
-            *arguments,
-            cwd=tmp_path,
-            env=environment(stack, **changes),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        try:
-            out, err = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-        assert process.returncode is not None
-        return Said(process.returncode, out.decode(), err.decode())
-
-    return run
+from tests.integration.programs import PROGRAM, Command, environment
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,7 @@ class Promises(RuleBasedStateMachine):
             row = track.row
             assert (track.status == "completed") == (row["completed_at"] is not None)
             assert (track.status == "completed") == (row["file_url"] is not None)
+            assert track.status != "completed" or not self.seen.open_generation(track.id)
             assert track.status != "error" or (row["error_code"] and row["error_message"])
             assert track.status != "generating" or row["started_at"] is not None
             if track.status != "generating":

@@ -85,17 +85,18 @@ async def test_a_broken_migration_names_file_and_line(platform: Project, tmp_pat
     assert await platform.value("select to_regclass('public.kept') is not null")
 
 
-async def test_every_table_column_and_function_of_ours_has_a_comment(project: Project) -> None:
+async def test_every_table_view_column_and_function_of_ours_has_a_comment(project: Project) -> None:
     missing = await project.sql(
         """
         select c.oid::regclass || '.' || a.attname as thing
         from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
-        where c.relnamespace in ('public'::regnamespace, 'music'::regnamespace) and c.relkind = 'r'
-          and not a.attisdropped and col_description(c.oid, a.attnum) is null
+        where c.relnamespace in ('public'::regnamespace, 'music'::regnamespace)
+          and c.relkind in ('r', 'v') and not a.attisdropped
+          and col_description(c.oid, a.attnum) is null
         union all
         select c.oid::regclass::text from pg_class c
-        where c.relnamespace in ('public'::regnamespace, 'music'::regnamespace) and c.relkind = 'r'
-          and obj_description(c.oid, 'pg_class') is null
+        where c.relnamespace in ('public'::regnamespace, 'music'::regnamespace)
+          and c.relkind in ('r', 'v') and obj_description(c.oid, 'pg_class') is null
         union all
         select p.oid::regprocedure::text from pg_proc p
         where p.pronamespace in ('public'::regnamespace, 'music'::regnamespace)
@@ -105,21 +106,34 @@ async def test_every_table_column_and_function_of_ours_has_a_comment(project: Pr
     assert missing == []
 
 
-async def test_functions_pin_their_search_path_and_nobody_but_the_service_runs_them(
+async def test_functions_pin_their_search_path_and_app_users_run_only_those_of_journeys(
     project: Project,
 ) -> None:
     functions = await project.sql(
         """
         select p.oid::regprocedure::text as name, p.proconfig,
-               has_function_privilege('anon', p.oid, 'execute')
-               or has_function_privilege('authenticated', p.oid, 'execute') as open
+               has_function_privilege('anon', p.oid, 'execute') as anybody,
+               has_function_privilege('authenticated', p.oid, 'execute') as users
         from pg_proc p where p.pronamespace in ('public'::regnamespace, 'music'::regnamespace)
         """
     )
     assert len(functions) > 10
     for function in functions:
         assert 'search_path=""' in (function["proconfig"] or []), function["name"]
-        assert not function["open"], function["name"]
+        assert not function["anybody"], function["name"]
+    assert {function["name"].partition("(")[0] for function in functions if function["users"]} == {
+        "create_journey",
+        "add_reading_log",
+        "finish_journey",
+        "music.add_station",
+        "music.check_text",
+        "music.compose_journey_prompt",
+        "music.fold",
+        "music.lock_journey",
+        "music.read_station",
+        "music.shorten",
+        "music.station_of_track",
+    }
 
 
 async def test_every_foreign_key_has_an_index_and_every_table_row_level_security(

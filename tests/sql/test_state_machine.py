@@ -82,6 +82,16 @@ class Machine(Promises):
         assert fleet is None or making.total() <= fleet
         assert each is None or all(making[u] <= each for u in users if u is not None)
 
+    @rule(worker=st.sampled_from(WORKERS), confirmed=st.booleans())
+    def order(self, worker: str, confirmed: bool) -> None:
+        """The usual way, so that what comes after it is met often."""
+        for row in self.take(worker, 1):
+            key = uuid.uuid4()
+            held = Held(worker, row["claim_id"], row["track_id"])
+            if row["mureka_task_id"] is None and self.announce(held, key) and confirmed:
+                self.confirm(key)
+                self.step({held.track})
+
     @rule(living=mostly, n=which)
     def begin(self, living: bool, n: int) -> None:
         if held := self.pick(living, n):
@@ -122,9 +132,20 @@ class Machine(Promises):
             with pytest.raises(psycopg.Error, match="another receipt"):
                 self.database.call("record_music_task", key, "another", None)
         else:
-            self.database.call("record_music_task", key, f"task of {key}", None)
-            order.receipt = f"task of {key}"
+            self.confirm(key)
         self.step({order.track})
+
+    @rule(n=which)
+    def late_receipt(self, n: int) -> None:
+        late = [key for key, o in self.orders.items() if not (o.receipt or o.refused)]
+        if late:
+            key = late[-1 - n % len(late)]
+            self.confirm(key)
+            self.step({self.orders[key].track})
+
+    def confirm(self, key: uuid.UUID) -> None:
+        self.orders[key].receipt = f"task of {key}"
+        self.database.call("record_music_task", key, f"task of {key}", None)
 
     @rule(living=mostly, n=which, stage=st.sampled_from(["queued", "streaming"]))
     def stage(self, living: bool, n: int, stage: str) -> None:
@@ -191,6 +212,12 @@ class Machine(Promises):
     @rule(n=which, status=st.sampled_from(STATUSES), prompt=st.sampled_from([None, None, "new"]))
     def operator_edits(self, n: int, status: str, prompt: str | None) -> None:
         self.edit(n, None, status, prompt)
+
+    @rule(n=which, prompt=st.sampled_from([None, "new"]))
+    def operator_asks_again(self, n: int, prompt: str | None) -> None:
+        """Cancel what is being made, then ask for it, perhaps for something else."""
+        for status, wish in [("error", None), ("pending", prompt)]:
+            self.edit(n, None, status, wish)
 
     @rule(n=which, user=st.sampled_from(APP_USERS), status=st.sampled_from(STATUSES))
     def user_edits(self, n: int, user: str, status: str) -> None:
@@ -274,8 +301,7 @@ class Machine(Promises):
         if row["mureka_task_id"] is None:
             key = uuid.uuid4()
             assert self.announce(held, key)
-            self.database.call("record_music_task", key, f"task of {key}", None)
-            self.orders[key].receipt = f"task of {key}"
+            self.confirm(key)
         assert self.write(held, "complete_music_track", "path", "https://file", 1000)
         self.step({held.track})
 

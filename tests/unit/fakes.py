@@ -150,6 +150,11 @@ class FakeQueue:
     ) -> None:
         await self._journal.take("report", state=state, note=note, capacity=capacity)
 
+    async def report_account(
+        self, concurrent_request_limit: int | None, balance_cents: float
+    ) -> None:
+        await self._journal.take("account", limit=concurrent_request_limit, balance=balance_cents)
+
     async def begin(
         self,
         claim_id: UUID,
@@ -239,6 +244,7 @@ class FakeDownload:
 @dataclass(frozen=True)
 class FakeBilling:
     balance_cents: float = 1000.0
+    concurrent_request_limit: int | None = 25
 
 
 DONE = FakeTask(audio=FakeAudio())

@@ -1,0 +1,55 @@
+"""What the doctor says: what was checked, how it is, and how to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Verdict(StrEnum):
+    """How one thing is; only `wrong` keeps the service from working as it should."""
+
+    OK = "ok"
+    WARNING = "warning"
+    WRONG = "wrong"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: `check` names what was looked at, `found` and `mend` are sentences."""
+
+    check: str
+    verdict: Verdict
+    found: str
+    mend: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The form for scripts: `check`, `verdict`, `found`, `mend`."""
+        return asdict(self)
+
+
+def ok(check: str, found: str) -> Finding:
+    """It is as it should be."""
+    return Finding(check, Verdict.OK, found)
+
+
+def warning(check: str, found: str, mend: str) -> Finding:
+    """The service works, though not as well as it could."""
+    return Finding(check, Verdict.WARNING, found, mend)
+
+
+def wrong(check: str, found: str, mend: str) -> Finding:
+    """The service does not work until this is mended."""
+    return Finding(check, Verdict.WRONG, found, mend)
+
+
+def skipped(check: str, found: str) -> Finding:
+    """It could not be looked at, for a reason that another finding names."""
+    return Finding(check, Verdict.SKIPPED, found)
+
+
+def is_well(findings: list[Finding]) -> bool:
+    """Whether nothing is wrong."""
+    return all(finding.verdict is not Verdict.WRONG for finding in findings)

@@ -1,0 +1,519 @@
+"""The doctor: all green on a sound project, and each fault that is really made is named."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from starlette.responses import JSONResponse, PlainTextResponse
+
+from service.doctor.account import Mureka
+from service.doctor.examination import Given, examine
+from service.doctor.findings import Finding, Verdict, is_well
+from service.doctor.needs import FUNCTIONS, RELATIONS, TABLE, TRACK_COLUMNS
+from service.embedded.ports import Ports
+from service.embedded.stack import Stack
+from tests.integration.programs import environment, run_program
+
+NOWHERE = "http://127.0.0.1:9"
+PATIENCE_SECONDS = 1.0
+
+Statement = tuple[str, str]
+
+
+@pytest.fixture(scope="module")
+async def own_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """A stack that tests may break."""
+    async with Stack(tmp_path_factory.mktemp("doctor"), Ports.free()) as stack:
+        yield stack
+
+
+@pytest.fixture
+async def healthy(own_stack: Stack) -> AsyncIterator[Stack]:
+    """That stack, with a worker that was just seen, and with nothing left behind afterwards."""
+    await administrate(
+        own_stack,
+        "insert into music.workers (id, last_seen_at) values ('alive', now() + interval '1 hour')"
+        " on conflict (id) do nothing",
+    )
+    yield own_stack
+    assert await rows(own_stack, f"select id from public.{TABLE}") == []
+    assert await rows(own_stack, "select name from storage.objects") == []
+
+
+async def administrate(stack: Stack, query: str) -> None:
+    async with await psycopg.AsyncConnection.connect(
+        stack.admin_database_url, autocommit=True
+    ) as connection:
+        await connection.execute(query.encode())
+
+
+async def rows(stack: Stack, query: str) -> list[tuple[Any, ...]]:
+    async with await psycopg.AsyncConnection.connect(stack.admin_database_url) as connection:
+        return await (await connection.execute(query.encode())).fetchall()
+
+
+def given(stack: Stack, **changes: Any) -> Given:
+    values: dict[str, Any] = {
+        "url": stack.url,
+        "key": stack.keys.secret,
+        "bucket": "music-tracks",
+        "bucket_public": True,
+        "mureka": mureka(stack),
+        "problems": {},
+    }
+    return Given(**(values | changes))
+
+
+def mureka(stack: Stack, **changes: str) -> Mureka:
+    values = {
+        "key": stack.environment()["MUREKA_API_KEY"],
+        "url": stack.simulator_url,
+        "model": "mureka-9",
+    }
+    return Mureka(**(values | changes))
+
+
+async def examined(project: Given) -> list[Finding]:
+    return [finding async for finding in examine(project, patience_seconds=PATIENCE_SECONDS)]
+
+
+async def patient(project: Given) -> list[Finding]:
+    """With more patience than the test has."""
+    return [finding async for finding in examine(project, patience_seconds=0.5)]
+
+
+async def only(project: Given, verdict: Verdict) -> list[Finding]:
+    """The findings of one verdict."""
+    return [finding for finding in await examined(project) if finding.verdict is verdict]
+
+
+@asynccontextmanager
+async def broken(stack: Stack, statement: str, mending: str) -> AsyncIterator[None]:
+    """A fault made with SQL for the length of a block."""
+    await administrate(stack, statement)
+    try:
+        yield
+    finally:
+        await administrate(stack, mending)
+
+
+async def test_a_sound_project_is_all_green(healthy: Stack) -> None:
+    findings = await examined(given(healthy))
+    assert [finding for finding in findings if finding.verdict is not Verdict.OK] == []
+    assert [finding.check for finding in findings] == [
+        *("settings", "address", "key", "migrations", "grants"),
+        *("broadcast", "publication", "changes", "workers", "clock", "bucket", "upload"),
+        *("mureka", "balance", "concurrency", "model"),
+    ]
+
+
+async def test_a_legacy_key_and_a_private_bucket_are_as_good(healthy: Stack) -> None:
+    async with broken(healthy, _bucket("public = false"), _bucket("public = true")):
+        project = given(healthy, key=healthy.keys.service_role, bucket_public=False)
+        assert is_well(await examined(project))
+
+
+async def test_what_the_doctor_sends_wakes_no_worker_and_costs_nothing(healthy: Stack) -> None:
+    messages = "select count(*) from realtime.messages where topic <> 'music:doctor'"
+    before = await rows(healthy, messages)
+    await examined(given(healthy))
+    assert await rows(healthy, messages) == before
+    assert healthy.simulator.ledger == []
+
+
+def _bucket(change: str) -> str:
+    return f"update storage.buckets set {change} where id = 'music-tracks'"
+
+
+def _function(name: str, signature: str) -> Statement:
+    right = f"execute on function public.{name}({signature})"
+    return f"revoke {right} from service_role", f"grant {right} to service_role"
+
+
+def _table(right: str, table: str) -> Statement:
+    return (
+        f"revoke {right} on {table} from service_role",
+        f"grant {right} on {table} to service_role",
+    )
+
+
+FAULTS = {
+    "a function is missing": (
+        (
+            "alter function public.resume_music_queue() rename to gone",
+            "alter function public.gone() rename to resume_music_queue",
+        ),
+        "migrations",
+        "function resume_music_queue",
+        "supabase db push",
+    ),
+    "a function is of an older version": (
+        (
+            "alter function public.pause_music_queue(text) rename to later;"
+            " create function public.pause_music_queue(p_why text, p_until text) returns text"
+            " language sql set search_path = '' as $$ select 'old' $$",
+            "drop function public.pause_music_queue(text, text);"
+            " alter function public.later(text) rename to pause_music_queue",
+        ),
+        "migrations",
+        "Of another version of the service: function pause_music_queue",
+        "supabase db push",
+    ),
+    "a column is missing": (
+        (
+            "alter table public.music_tracks rename column tempo to speed",
+            "alter table public.music_tracks rename column speed to tempo",
+        ),
+        "migrations",
+        "column music_tracks.tempo",
+        "supabase db push",
+    ),
+    "a view is missing": (
+        (
+            "alter view public.music_review rename to gone",
+            "alter view public.gone rename to music_review",
+        ),
+        "migrations",
+        "view music_review",
+        "supabase db push",
+    ),
+    "a function may not be called": (
+        _function("claim_music_tracks", "text, int, double precision"),
+        "grants",
+        "execute claim_music_tracks",
+        "grant execute on function public.claim_music_tracks to service_role;",
+    ),
+    "tracks may not be changed": (
+        _table("update", "public.music_tracks"),
+        "grants",
+        "update rows of music_tracks",
+        "grant update on public.music_tracks to service_role;",
+    ),
+    "tracks may not be read": (
+        _table("select", "public.music_tracks"),
+        "grants",
+        "read music_tracks",
+        "grant select on public.music_tracks to service_role;",
+    ),
+    "the service's own table may not be read": (
+        _table("select", "music.settings"),
+        "grants",
+        "read music_queue_health",
+        "grant select on music.settings to service_role;",
+    ),
+    "the service's own schema may not be used": (
+        _table("usage", "schema music"),
+        "grants",
+        "do what renew_music_claims does",
+        "grant usage on schema music to service_role;",
+    ),
+    "the table is not in the publication": (
+        (
+            "alter publication supabase_realtime drop table public.music_tracks",
+            "alter publication supabase_realtime add table public.music_tracks",
+        ),
+        "publication",
+        "Please check Realtime is enabled",
+        "alter publication supabase_realtime add table public.music_tracks;",
+    ),
+    "the bucket is private": (
+        (_bucket("public = false"), _bucket("public = true")),
+        "bucket",
+        "nobody could open a file_url",
+        "MUSIC_BUCKET_PUBLIC=false",
+    ),
+    "the bucket takes no music": (
+        (
+            _bucket("allowed_mime_types = array['image/png']"),
+            _bucket("allowed_mime_types = array['audio/mpeg']"),
+        ),
+        "bucket",
+        "does not take audio/mpeg, only image/png",
+        "set allowed_mime_types = array['audio/mpeg']",
+    ),
+    "the bucket takes small files only": (
+        (_bucket("file_size_limit = 1000000"), _bucket("file_size_limit = 20971520")),
+        "bucket",
+        "files of up to 1000000 bytes",
+        "set file_size_limit = 20971520",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("statement", "check", "found", "mend"), FAULTS.values(), ids=FAULTS.keys()
+)
+async def test_a_fault_of_the_database_is_named_with_its_mending(
+    healthy: Stack, statement: Statement, check: str, found: str, mend: str
+) -> None:
+    async with broken(healthy, *statement):
+        wrong = await only(given(healthy), Verdict.WRONG)
+    named = [each.mend for each in wrong if each.check == check and found in each.found]
+    assert [str(each) for each in named if mend in str(each)] != [], wrong
+    assert is_well(await examined(given(healthy)))
+
+
+async def test_a_grant_that_the_doctor_names_mends_it(healthy: Stack) -> None:
+    async with broken(healthy, *_table("update", "music.claims")):
+        [wrong] = await only(given(healthy), Verdict.WRONG)
+        assert wrong.mend is not None
+        await administrate(healthy, wrong.mend.removeprefix("Run in the SQL editor: "))
+        assert await only(given(healthy), Verdict.WRONG) == []
+
+
+async def test_a_project_without_the_migrations_is_told_so(tmp_path: Path) -> None:
+    async with Stack(tmp_path / "bare", Ports.free(), project_dir=None) as bare:
+        wrong = await only(given(bare), Verdict.WRONG)
+    checks = {finding.check: finding for finding in wrong}
+    assert checks.keys() == {"migrations", "publication", "bucket"}
+    assert f"and {len(FUNCTIONS) + len(RELATIONS) - 5} more" in checks["migrations"].found
+    assert "supabase db push" in str(checks["migrations"].mend)
+    assert "does not exist" in checks["bucket"].found
+
+
+async def test_a_bucket_that_does_not_exist_is_named(healthy: Stack) -> None:
+    [wrong] = await only(given(healthy, bucket="nowhere"), Verdict.WRONG)
+    assert wrong.found == 'The bucket "nowhere" does not exist.'
+    assert "MUSIC_BUCKET" in str(wrong.mend)
+
+
+async def test_a_public_bucket_that_is_meant_to_be_private_is_a_warning(healthy: Stack) -> None:
+    [finding] = await only(given(healthy, bucket_public=False), Verdict.WARNING)
+    assert "whoever has a URL can listen" in finding.found
+
+
+@contextmanager
+def faulty(stack: Stack) -> Iterator[None]:
+    """Realtime, simulator and gateway with faults for the length of a block."""
+    try:
+        yield
+    finally:
+        stack.realtime.faults.clear()
+        stack.interference.clear()
+        stack.simulator_interference.clear()
+
+
+async def test_a_silent_realtime_is_wrong_and_its_broadcast_a_warning(healthy: Stack) -> None:
+    with faulty(healthy):
+        healthy.realtime.faults.swallow(on=True)
+        findings = {finding.check: finding for finding in await examined(given(healthy))}
+    assert findings["publication"].verdict is Verdict.OK
+    assert findings["broadcast"].verdict is Verdict.WARNING
+    assert "did not arrive within 1 s" in findings["broadcast"].found
+    assert findings["changes"].verdict is Verdict.WRONG
+    assert "looking every 15 s" in str(findings["changes"].mend)
+
+
+async def test_broadcasts_that_do_not_come_are_a_warning_only(healthy: Stack) -> None:
+    with faulty(healthy):
+        healthy.realtime.faults.swallow_broadcasts = True
+        findings = await examined(given(healthy))
+    assert is_well(findings)
+    assert [f.check for f in findings if f.verdict is Verdict.WARNING] == ["broadcast"]
+
+
+async def test_a_refused_private_channel_is_a_warning_and_changes_come_all_the_same(
+    healthy: Stack,
+) -> None:
+    with faulty(healthy):
+        healthy.realtime.faults.refuse_private = True
+        findings = {finding.check: finding for finding in await examined(given(healthy))}
+    assert findings["broadcast"].verdict is Verdict.WARNING
+    assert "refuses private channels" in findings["broadcast"].found
+    assert "Unauthorized" in findings["broadcast"].found
+    assert findings["changes"].verdict is Verdict.OK
+
+
+async def test_a_database_that_does_not_answer_is_named(healthy: Stack) -> None:
+    away = JSONResponse({"code": "PGRST002", "message": "Could not query the database"}, 503)
+    with faulty(healthy):
+        healthy.interference.answer("/rest/v1", away, times=100)
+        wrong = await only(given(healthy), Verdict.WRONG)
+    assert [(finding.check, "PGRST002" in finding.found) for finding in wrong] == [("key", True)]
+
+
+async def test_a_clock_that_is_wrong_is_a_warning(
+    healthy: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.doctor.fleet.time.time", lambda: 1_000_000_000.0)
+    [finding] = await only(given(healthy), Verdict.WARNING)
+    assert finding.check == "clock"
+
+
+async def test_nobody_at_work_is_a_warning(healthy: Stack) -> None:
+    async with broken(healthy, "delete from music.workers", "select 1"):
+        [finding] = await only(given(healthy), Verdict.WARNING)
+    assert (finding.check, finding.mend) == ("workers", "Start one: music-service run")
+
+
+async def test_a_fleet_that_wants_more_than_the_account_allows_is_a_warning(
+    healthy: Stack,
+) -> None:
+    settings = "update music.settings set max_concurrent = {}"
+    async with broken(healthy, settings.format(100), settings.format(10)):
+        [finding] = await only(given(healthy), Verdict.WARNING)
+    assert "allows 25 tasks at once; music.settings allows 100" in finding.found
+    assert "set max_concurrent = 25" in str(finding.mend)
+
+
+async def test_a_wrong_mureka_key_is_named(healthy: Stack) -> None:
+    [wrong] = await only(given(healthy, mureka=mureka(healthy, key="wrong")), Verdict.WRONG)
+    assert "Mureka refused the API key" in wrong.found
+    assert "MUREKA_API_KEY" in str(wrong.mend)
+
+
+async def test_a_mureka_out_of_reach_is_named(healthy: Stack) -> None:
+    [wrong] = await only(given(healthy, mureka=mureka(healthy, url=NOWHERE)), Verdict.WRONG)
+    assert "Mureka cannot be reached" in wrong.found
+    assert "MUREKA_API_URL" in str(wrong.mend)
+
+
+async def test_a_mureka_that_answers_nonsense_is_named(healthy: Stack) -> None:
+    with faulty(healthy):
+        nonsense = PlainTextResponse("<html>gateway</html>")
+        healthy.simulator_interference.answer("/v1/account/billing", nonsense)
+        [wrong] = await only(given(healthy), Verdict.WRONG)
+    assert "Mureka's answer was not understood" in wrong.found
+
+
+async def test_an_account_without_money_is_told_to_be_topped_up(
+    healthy: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.embedded.simulator.tasks.FIRST_BALANCE_CENTS", 4)
+    [wrong] = await only(given(healthy), Verdict.WRONG)
+    assert wrong.found == "4 US cents are left: 0 tracks by mureka-9."
+    assert "Top up" in str(wrong.mend)
+
+
+async def test_a_model_without_a_price_is_a_warning(healthy: Stack) -> None:
+    [finding] = await only(given(healthy, mureka=mureka(healthy, model="auto")), Verdict.WARNING)
+    assert finding.check == "model"
+
+
+async def test_the_doctors_row_goes_even_when_it_is_interrupted(healthy: Stack) -> None:
+    inserted = "select count(*) from music.events where kind = 'created'"
+    with faulty(healthy):
+        healthy.realtime.faults.swallow(on=True)
+        running = asyncio.create_task(
+            asyncio.wait_for(patient(given(healthy)), 60), name="examination"
+        )
+        async with asyncio.timeout(20):
+            while (await rows(healthy, inserted))[0][0] == 0:
+                assert not running.done()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    # the fixture makes sure that no row is left
+
+
+async def test_the_needs_of_the_service_are_what_the_migrations_make(healthy: Stack) -> None:
+    functions = await rows(
+        healthy,
+        "select p.proname, p.proargnames[1:p.pronargs]"
+        " from pg_proc p where p.pronamespace = 'public'::regnamespace"
+        " and has_function_privilege('service_role', p.oid, 'execute')"
+        " and not has_function_privilege('authenticated', p.oid, 'execute')",
+    )
+    assert {name: set(names or []) for name, names in functions} == {
+        name: set(parameters) for name, parameters in FUNCTIONS.items()
+    }
+    views = await rows(
+        healthy,
+        "select relname from pg_class where relnamespace = 'public'::regnamespace"
+        " and relkind = 'v'",
+    )
+    assert {name for (name,) in views} == RELATIONS.keys() - {TABLE}
+    columns = await rows(
+        healthy,
+        "select attname from pg_attribute where attrelid = 'public.music_tracks'::regclass"
+        " and attnum > 0 and not attisdropped",
+    )
+    assert {name for (name,) in columns} == set(TRACK_COLUMNS.split(","))
+
+
+async def doctor(stack: Stack, directory: Path, *arguments: str, **changes: str) -> Any:
+    return await run_program(directory, environment(stack, **changes), "doctor", *arguments)
+
+
+async def test_the_command_exits_0_with_a_line_for_each_check(
+    healthy: Stack, tmp_path: Path
+) -> None:
+    said = await doctor(healthy, tmp_path)
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert len(lines) == 16
+    assert all(line.startswith("OK ") for line in lines)
+    assert said.sentence == "All is well."
+    in_json = await doctor(healthy, tmp_path, "--json", "--skip-mureka", MUREKA_API_KEY="")
+    found = [json.loads(line) for line in in_json.out.splitlines()]
+    assert (in_json.code, in_json.err) == (0, "")
+    assert found[-1] == {
+        "check": "mureka",
+        "verdict": "skipped",
+        "found": "Not looked at, as --skip-mureka says.",
+        "mend": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "words"),
+    [
+        ({"SUPABASE_URL": NOWHERE}, "address", "Nothing answers at"),
+        ({"SUPABASE_URL": "my-project"}, "address", "must start with https://"),
+        ({"SUPABASE_URL": "http://[x"}, "address", "SUPABASE_URL"),
+        ({"SUPABASE_SECRET_KEY": "sb_secret_wrong"}, "key", "Supabase refuses the secret key"),
+        ({"SUPABASE_SECRET_KEY": "sb_publishable_x"}, "key", "is the public key of the project"),
+        ({"SUPABASE_SECRET_KEY": "n\u00f6nsense"}, "key", "neither an sb_secret_ key nor"),
+        ({"MUREKA_API_KEY": ""}, "mureka", "MUREKA_API_KEY is not set"),
+        ({"MUREKA_API_KEY": "wrong"}, "mureka", "Mureka refused the API key"),
+        ({"MUREKA_POLL_SECONDS": "soon"}, "settings", "MUREKA_POLL_SECONDS"),
+    ],
+)
+async def test_a_wrong_setting_exits_1_and_the_rest_is_looked_at_all_the_same(
+    healthy: Stack, tmp_path: Path, changes: dict[str, str], check: str, words: str
+) -> None:
+    said = await doctor(healthy, tmp_path, **changes)
+    wrong = [line for line in said.out.splitlines() if line.startswith("WRONG")]
+    assert said.code == 1
+    assert len(wrong) == 1
+    assert wrong[0].split()[1] == f"{check}:"
+    assert words in wrong[0]
+    assert "→" in wrong[0]
+    assert "1 thing is wrong." in said.sentence
+    assert "Traceback" not in said.err
+    if check != "mureka":
+        assert "OK balance" in said.out
+
+
+async def test_an_address_that_is_no_supabase_is_told_so(healthy: Stack, tmp_path: Path) -> None:
+    said = await doctor(healthy, tmp_path, SUPABASE_URL=healthy.simulator_url)
+    assert said.code == 1
+    assert "is no Supabase (HTTP 404)" in said.out
+
+
+@pytest.mark.parametrize("name", ["SUPABASE_URL", "SUPABASE_SECRET_KEY"])
+async def test_without_a_project_nothing_can_be_looked_at(
+    healthy: Stack, tmp_path: Path, name: str
+) -> None:
+    changes = {name: "", "SUPABASE_SERVICE_ROLE_KEY": ""}
+    said = await doctor(healthy, tmp_path, **changes)
+    assert (said.code, said.out) == (2, "")
+    assert f"{name} is not set" in said.sentence
+
+
+async def test_no_secret_is_ever_said_by_the_doctor(healthy: Stack, tmp_path: Path) -> None:
+    wrong = {
+        "SUPABASE_SECRET_KEY": "sb_secret_this_must_not_be_shown",
+        "MUREKA_API_KEY": "neither_must_this",
+    }
+    for changes in ({}, wrong, {"SUPABASE_URL": NOWHERE}):
+        variables = healthy.environment() | changes
+        said = await doctor(healthy, tmp_path, **changes)
+        for name in ("SUPABASE_SECRET_KEY", "MUREKA_API_KEY"):
+            assert variables[name] not in said.out + said.err

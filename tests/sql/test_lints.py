@@ -1,0 +1,154 @@
+"""The platform's advisor finds nothing: each of its lints that applies, as a query of our own.
+
+The numbers are those of the advisor. Each query is also shown something bad, which it must find.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from tests.sql.conftest import Project
+
+OURS = "('public'::regnamespace, 'music'::regnamespace)"
+ASKING = r"(auth\.(uid|jwt|role|email)|current_setting|realtime\.topic)\("
+POLICIES = "pg_policies p where p.schemaname in ('public', 'music', 'storage', 'realtime')"
+
+
+@dataclass(frozen=True)
+class Lint:
+    """`finds` answers one row for each finding; `bad` is something that it must find."""
+
+    name: str
+    finds: str
+    bad: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+LINTS = [
+    Lint(
+        "0001 foreign key without an index",
+        f"""
+        select k.conrelid::regclass || '.' || k.conname from pg_constraint k
+        where k.contype = 'f' and k.connamespace in {OURS}
+          and not exists (
+            select from pg_index i
+            where i.indrelid = k.conrelid and i.indpred is null
+              and (i.indkey::int2[])[0:cardinality(k.conkey) - 1] @> k.conkey)
+        """,
+        "create table public.bad (track_id uuid references public.music_tracks (id))",
+    ),
+    Lint(
+        "0003 policy that asks who the user is once a row",
+        rf"""
+        select p.policyname from {POLICIES}
+          and regexp_replace(lower(concat(p.qual, ' ', p.with_check)), 'select\s+{ASKING}', '', 'g')
+              ~ '{ASKING}'
+        """,
+        "create policy bad on public.journeys for select to anon using (user_id = auth.uid())",
+    ),
+    Lint(
+        "0006 several permissive policies for the same role and command",
+        f"""
+        select concat(tablename, ' ', role, ' ', command) from (
+          select p.schemaname, p.tablename, unnest(p.roles) as role, unnest(
+            case p.cmd when 'ALL' then array['SELECT', 'INSERT', 'UPDATE', 'DELETE']
+              else array[p.cmd] end) as command
+          from {POLICIES} and p.permissive = 'PERMISSIVE') each
+        group by schemaname, tablename, role, command
+        having count(*) > 1
+        """,
+        "create policy bad on public.journeys for all to authenticated using (finished_at is null)",
+    ),
+    Lint(
+        "0008 row-level security without a policy",
+        f"""
+        select c.oid::regclass from pg_class c
+        where c.relnamespace in {OURS} and c.relkind = 'r' and c.relrowsecurity
+          and not exists (select from pg_policy p where p.polrelid = c.oid)
+        """,
+        "create table public.bad (id int); alter table public.bad enable row level security",
+    ),
+    Lint(
+        "0010 view with its owner's rights",
+        f"""
+        select c.oid::regclass from pg_class c
+        where c.relnamespace in {OURS} and c.relkind = 'v'
+          and not coalesce(c.reloptions, '{{}}')
+            && array['security_invoker=on', 'security_invoker=true']
+        """,
+        "create view public.bad as select 1 as one",
+    ),
+    Lint(
+        "0011 function with a search_path of the caller's choice",
+        f"""
+        select p.oid::regprocedure from pg_proc p
+        where p.pronamespace in {OURS}
+          and not exists (select from unnest(p.proconfig) c where c like 'search_path=%')
+        """,
+        "create function public.bad() returns int language sql as 'select 1'",
+    ),
+    Lint(
+        "0013 table without row-level security",
+        f"""
+        select c.oid::regclass from pg_class c
+        where c.relnamespace in {OURS} and c.relkind in ('r', 'p') and not c.relrowsecurity
+        """,
+        "create table public.bad (id int)",
+    ),
+    Lint(
+        "0024 policy that is always true",
+        rf"""
+        select p.policyname from {POLICIES} and p.permissive = 'PERMISSIVE'
+          and p.roles && array['public', 'anon', 'authenticated']::name[]
+          and (regexp_replace(coalesce(p.qual, ''), '[\s()]', '', 'g') in ('true', '1=1')
+               or regexp_replace(coalesce(p.with_check, ''), '[\s()]', '', 'g') in ('true', '1=1'))
+        """,
+        "create policy bad on public.journeys for update to anon using (true)",
+    ),
+    Lint(
+        "0025 public bucket that can be listed",
+        r"""
+        select p.policyname from pg_policies p
+        where p.schemaname = 'storage' and p.tablename = 'objects' and p.cmd in ('SELECT', 'ALL')
+          and p.roles && array['public', 'anon', 'authenticated']::name[]
+          and p.qual !~ 'auth\.uid\(\)'
+        """,
+        "create policy bad on storage.objects for select to anon"
+        " using (bucket_id = 'music-tracks')",
+    ),
+    Lint(
+        "0028 definer function that anybody can run",
+        f"""
+        select p.oid::regprocedure from pg_proc p
+        where p.pronamespace in {OURS} and p.prosecdef
+          and has_function_privilege('anon', p.oid, 'execute')
+        """,
+        "create function public.bad() returns int language sql security definer as 'select 1'",
+    ),
+    Lint(
+        "0029 definer function that users can run",
+        f"""
+        select p.oid::regprocedure from pg_proc p
+        where p.pronamespace in {OURS} and p.prosecdef
+          and has_function_privilege('authenticated', p.oid, 'execute')
+        """,
+        "create function music.bad() returns int language sql security definer as 'select 1'",
+    ),
+]
+
+
+@pytest.mark.parametrize("lint", LINTS, ids=str)
+async def test_the_advisor_finds_nothing(project: Project, lint: Lint) -> None:
+    assert await project.sql(lint.finds) == []
+
+
+@pytest.mark.parametrize("lint", LINTS, ids=str)
+async def test_the_advisor_would_find_it(project: Project, lint: Lint) -> None:
+    await project.operator.execute(lint.bad.encode())
+    found = await project.sql(lint.finds)
+    assert len(found) >= 1
+    assert "bad" in str(found) or "journeys" in str(found)

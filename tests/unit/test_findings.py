@@ -1,0 +1,153 @@
+"""What the doctor and the operators' commands say, and how they read what they are given."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from service.cli.doctor import described, summary
+from service.cli.health import health_line
+from service.cli.operations import checked_code, checked_time, cost_in_words, price_of
+from service.doctor.address import check_key
+from service.doctor.findings import is_well, ok, skipped, warning, wrong
+from service.errors import ConfigurationError
+from service.settings import GivenSettings, Settings
+from service.store.probe import Answer, functions_in
+from service.tracks import ErrorCode
+
+NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
+SOUND = ok("bucket", "It is there.")
+SHAKY = warning("clock", "It is off.", "Set it.")
+BAD = wrong("key", "It is refused.", "Copy it.")
+
+
+def test_a_finding_is_a_line_with_its_mending_behind_an_arrow() -> None:
+    assert described(SOUND) == "OK bucket: It is there."
+    assert described(BAD) == "WRONG key: It is refused. → Copy it."
+
+
+@pytest.mark.parametrize(
+    ("findings", "words", "well"),
+    [
+        ([SOUND], "All is well.", True),
+        ([SOUND, SHAKY], "Nothing is wrong; 1 warning.", True),
+        ([SHAKY, SHAKY, skipped("x", "y")], "Nothing is wrong; 2 warnings.", True),
+        ([SOUND, SHAKY, BAD], "1 thing is wrong.", False),
+        ([BAD, BAD], "2 things are wrong.", False),
+    ],
+)
+def test_only_what_is_wrong_makes_the_examination_fail(
+    findings: list[Any], words: str, *, well: bool
+) -> None:
+    assert (summary(findings), is_well(findings)) == (words, well)
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("30m", NOW - timedelta(minutes=30)),
+        ("2h", NOW - timedelta(hours=2)),
+        (" 3 d ", NOW - timedelta(days=3)),
+        ("1w", NOW - timedelta(weeks=1)),
+        ("2026-05-01T10:00:00+00:00", datetime(2026, 5, 1, 10, tzinfo=UTC)),
+    ],
+)
+def test_a_time_is_so_long_ago_or_written_out(text: str, time: datetime) -> None:
+    assert checked_time(text, NOW) == time
+
+
+def test_a_time_without_a_zone_is_that_of_this_machine() -> None:
+    assert checked_time("2026-05-01T10:00:00", NOW).utcoffset() is not None
+
+
+@pytest.mark.parametrize("text", ["", "soon", "2x", "-2h", "1.5h", "999999w", "2026-13-01"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no time"):
+        checked_time(text, NOW)
+
+
+def test_every_error_code_can_be_asked_for() -> None:
+    assert [checked_code(code) for code in ErrorCode] == list(ErrorCode)
+
+
+def a_retry(cents: float | None, *, free: bool = False) -> dict[str, Any]:
+    return {"is_free": free, "expected_cost_cents": cents}
+
+
+def test_the_cost_of_a_retry_is_said_before_it_is_spent() -> None:
+    rows = [a_retry(0, free=True), a_retry(4.5), a_retry(15), a_retry(None)]
+    assert [price_of(row) for row in rows] == ["free", "4.5", "15", "?"]
+    assert cost_in_words(rows[:3]) == "1 free, about 19.5 US cents for the others."
+    assert cost_in_words(rows).endswith("the price of 1 is not known.")
+
+
+def test_the_health_of_the_queue_is_one_line() -> None:
+    waiting = {
+        "paused": 0,
+        "fleet_limit": 4,
+        "user_limit": 0,
+        "budget": 2,
+        "worker": 0,
+        "scheduled": 0,
+        "put_off": {"rate_limited": 3},
+    }
+    health = {
+        "paused": False,
+        "waiting": waiting,
+        "workers_alive": 2,
+        "workers_blocked": [],
+        "spent_today_cents": 9.0,
+        "daily_budget_cents": None,
+    }
+    assert health_line(health) == (
+        "4 wait for the limit of all · 2 wait for tomorrow's budget · 3 put off (rate_limited)"
+        " · 2 workers · 9 US cents spent today"
+    )
+
+
+def test_the_description_of_an_api_names_functions_and_parameters() -> None:
+    schema = {"properties": {"p_a": {}, "p_b": {}}, "required": ["p_a"]}
+    post = {"parameters": [{"in": "body", "schema": schema}, {"$ref": "#/parameters/preferParams"}]}
+    described_api = Answer(200, {"paths": {"/": {}, "/tracks": {}, "/rpc/f": {"post": post}}})
+    [(name, call)] = functions_in(described_api).items()
+    assert name == "f"
+    assert (set(call.parameters), set(call.required)) == ({"p_a", "p_b"}, {"p_a"})
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"paths": []}, {"paths": {"/rpc/f": None}}])
+def test_a_description_that_is_none_names_nothing_that_could_be_relied_on(body: Any) -> None:
+    assert all(not call.parameters for call in functions_in(Answer(200, body)).values())
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Answer(401, {"message": "Invalid API key"}), "refuses the secret key: Invalid API key"),
+        (Answer(403, {"message": "JWT expired", "code": "PGRST303"}), "refuses the secret key"),
+        (Answer(540, None, "paused"), "does not answer (paused)"),
+        (Answer(0, None, "ReadTimeout"), "does not answer (ReadTimeout)"),
+        (Answer(404, {"code": "PGRST126", "message": "Root endpoint is disabled"}), "takes it"),
+    ],
+)
+def test_a_key_is_judged_by_the_answer_to_it(answer: Answer, words: str) -> None:
+    assert words in check_key(answer).found
+
+
+def test_every_problem_of_the_settings_is_named_and_no_value_of_a_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {
+        "SUPABASE_URL": " https://ref.supabase.co/rest/v1/ ",
+        "SUPABASE_SECRET_KEY": "sb_publishable_hidden",
+        "MUREKA_API_KEY": "hid\nden",
+        "MUREKA_POLL_SECONDS": "soon",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    problems = Settings.problems()
+    assert problems.keys() >= {"SUPABASE_SECRET_KEY", "MUREKA_API_KEY", "MUREKA_POLL_SECONDS"}
+    assert "hid" not in " ".join(problems.values())
+    assert GivenSettings.load().supabase_url == "https://ref.supabase.co"
