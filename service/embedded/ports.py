@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 from dataclasses import dataclass
 from typing import Self
@@ -32,6 +33,16 @@ class Ports:
         with contextlib.ExitStack() as stack:
             sockets = [stack.enter_context(listen(0, "any part")) for _ in range(4)]
             return cls(*(each.getsockname()[1] for each in sockets))
+
+    @classmethod
+    def free_in_a_row(cls) -> Self:
+        """Four free ports in a row, from where the system takes none for its own connections."""
+        for first in random.sample(range(20_000, 32_000, 4), 100):
+            ports = cls.starting_at(first)
+            with contextlib.suppress(ConfigurationError):
+                ports.check_free()
+                return ports
+        raise ConfigurationError("No four free ports in a row were found.")
 
     def check_free(self) -> None:
         """Raise ConfigurationError naming the first port that something else uses."""

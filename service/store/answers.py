@@ -7,7 +7,7 @@ from typing import Any, cast
 import httpx
 from postgrest.exceptions import APIError
 
-from service.errors import MusicServiceError, TransientError
+from service.errors import ConfigurationError, ContractError, MusicServiceError, TransientError
 from service.store import failures
 from supabase import AsyncClient
 
@@ -16,7 +16,7 @@ class Answers:
     """Queries of a person or a backend.
 
     Every method, here and in what is built on it, raises ConfigurationError when the project
-    refuses or lacks something, and TransientError when it cannot be reached.
+    refuses or lacks something, or does not answer.
 
     Args:
         client: the official client with the secret key.
@@ -41,8 +41,8 @@ class Answers:
     def _failure(self, error: Exception) -> MusicServiceError:
         if isinstance(error, (APIError, httpx.HTTPError)):
             failure = failures.of_database(error)
-            if not isinstance(failure, TransientError):
+            if not isinstance(failure, (TransientError, ContractError)):
                 return failure
-        return TransientError(
+        return ConfigurationError(
             f"No Supabase answers at {self.url}; check SUPABASE_URL and whether it is running."
         )

@@ -67,6 +67,8 @@ begin
       where t.status = 'error'
         and (p_track_ids is null or t.id = any (p_track_ids))
         and (p_error_code is null or t.error_code = p_error_code)
+        -- What somebody cancelled is wanted again only where it is named.
+        and (t.error_code <> 'cancelled' or p_track_ids is not null or p_error_code is not null)
         and (p_since is null or t.updated_at >= p_since)
       order by t.id
       for update of t skip locked
@@ -82,7 +84,7 @@ begin
     order by f.updated_at, f.id;
 end
 $$;
-comment on function public.retry_music_tracks(uuid[], text, timestamptz, boolean) is 'For operators: retry all failed tracks that meet every condition given (at least one). Unless p_dry_run is false it only says which these are, what is free and what the others will probably cost in US cents.';
+comment on function public.retry_music_tracks(uuid[], text, timestamptz, boolean) is 'For operators: retry all failed tracks that meet every condition given (at least one); cancelled ones only by id or code. Unless p_dry_run is false it only says which these are, what is free and what the others will probably cost in US cents.';
 
 create function public.cancel_music_tracks(p_track_ids uuid[])
 returns table (track_id uuid, user_id uuid, status_before text)

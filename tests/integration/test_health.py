@@ -17,7 +17,7 @@ from service.worker.health import HOST, serve_health
 
 @pytest.fixture
 def port() -> int:
-    return Ports.free().gateway
+    return Ports.free_in_a_row().gateway
 
 
 def saying(state: str, **more: Any) -> Any:

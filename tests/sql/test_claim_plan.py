@@ -46,8 +46,9 @@ FILL = f"""
     select id, 'worker-1', now() + interval '1 hour' from public.music_tracks
     where status = 'generating';
     insert into music.generations
-      (id, request, model, intent_at, mureka_task_id, expected_cost_cents, finished_at)
-    select gen_random_uuid(), '{{}}', 'mureka-9', now() - n * interval '1 minute', n::text, 4.5,
+      (id, request, model, intent_at, mureka_task_id, refused, expected_cost_cents, finished_at)
+    select gen_random_uuid(), '{{}}', 'mureka-9', now() - n * interval '1 minute',
+           case when n % 10 > 0 then n::text end, n % 10 = 0, 4.5,
            now() - (n - 0.5) * interval '1 minute'
     from generate_series(1, {GENERATIONS}) n;
     insert into music.generations (id, track_id, request, model, expected_cost_cents)

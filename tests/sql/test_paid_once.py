@@ -74,3 +74,27 @@ async def test_a_released_track_shows_nothing_of_the_work_that_was_given_back(
     )
     track = await project.track(track_id)
     assert (track["status"], track["stage"], track["stream_url"]) == ("pending", None, None)
+
+
+async def test_a_receipt_that_comes_after_the_track_was_completed_reopens_nothing(
+    project: Project,
+) -> None:
+    track_id = await project.new_track()
+    [claim] = await project.claim()
+    lost = await project.begin(claim)
+    await project.as_service(FAIL, claim["claim_id"])
+    await project.sql(RETRY, track_id)
+    await project.sql("update public.music_tracks set run_after = now() where id = %s", track_id)
+    [claim] = await project.claim()
+    await project.submitted(claim)
+    await project.as_service(
+        "select * from public.complete_music_track(%s, 'p', 'https://x', 1)", claim["claim_id"]
+    )
+    await project.as_service(RECEIPT, lost)
+    assert (await project.track(track_id))["status"] == "completed"
+    assert await project.value(
+        "select count(*) from music.generations where mureka_task_id = 'late'"
+    )
+    assert not await project.value(
+        "select count(*) from music.generations where finished_at is null"
+    )

@@ -157,7 +157,7 @@ class Simulator:
         if not self._knows(request):
             return refusal(401, "Incorrect API key provided", trace_id)
         account = self.account
-        return JSONResponse(
+        answer = JSONResponse(
             {
                 "account_id": 1,
                 "balance": account.balance_cents,
@@ -167,6 +167,7 @@ class Simulator:
                 "trace_id": trace_id,
             }
         )
+        return fault.after(answer) if fault else answer
 
     async def _audio(self, request: Request) -> Response:
         task = self.account.tasks.get(request.path_params["task_id"])
