@@ -196,6 +196,23 @@ async def test_the_budget_of_each_user_holds_with_many_workers_at_once(project: 
     assert await waiting(project) == {("quota_exhausted", "tomorrow"): 24}
 
 
+@pytest.mark.parametrize("budget", ["daily_budget_cents", "daily_budget_cents_per_user"])
+async def test_an_order_waits_for_one_that_is_being_announced_before_it_looks_at_the_budget(
+    project: Project, budget: str
+) -> None:
+    await limit(project, **{budget: 5})
+    await many_tracks(project, await project.new_user(), 2)
+    first, second = await project.claim()
+    one, other = await project.another_connection(), await project.another_connection()
+    async with one.transaction():
+        assert len(await rows(one, BEGIN, first["claim_id"], str(uuid.uuid4()))) == 1
+        late = asyncio.create_task(rows(other, BEGIN, second["claim_id"], str(uuid.uuid4())))
+        waits = "select count(*) from pg_locks where not granted and locktype = 'advisory'"
+        while not await project.value(waits):
+            assert not late.done(), "it did not wait"
+    assert await late == []
+
+
 async def spend(project: Project, user: str | None = None) -> None:
     await project.new_track(user)
     [claim] = await project.claim()
