@@ -23,7 +23,7 @@ from service.store.probe import (
 APPLY = (
     "Apply the migrations: supabase db push. If all are applied already, run "
     "\"notify pgrst, 'reload schema';\" in the SQL editor, and if it is still missing then, "
-    "run the migration that creates it once more."
+    "run the statement of the migration that creates it."
 )
 _DENIED = re.compile(r"permission denied for (?:materialized )?(\w+) (\w+)")
 _NAMED_AT_ONCE = 5

@@ -13,6 +13,10 @@ alter table public.journeys
   add column if not exists created_at timestamptz not null default now(),
   add column if not exists finished_at timestamptz;
 
+alter table public.journeys
+  alter column id set default gen_random_uuid(),
+  alter column user_id set default auth.uid();
+
 alter table public.journeys drop constraint if exists journeys_book_title_length;
 alter table public.journeys add constraint journeys_book_title_length
   check (book_title is null or length(btrim(book_title)) between 1 and 300) not valid;

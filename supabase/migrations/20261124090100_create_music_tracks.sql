@@ -59,6 +59,15 @@ update public.music_tracks
       error_message = coalesce(error_message, 'Failed before this service made the music.')
   where status = 'error' and (error_code is null or error_message is null);
 
+-- What the rules below refuse could never be claimed, and one such row would hold up all others.
+update public.music_tracks
+set status = 'error', error_code = 'invalid_request',
+    error_message = 'It was asked for in a way that this service cannot serve; ask for it anew.'
+where status = 'pending'
+  and (prompt is null or length(prompt) > 1024 or btrim(prompt, E' \t\r\n') = '' or length(lyrics) > 5000
+       or length(genre) > 100 or length(mood) > 100 or length(tempo) > 100
+       or duration not between 1 and 600 or duration_ms <= 0 or completed_at is not null);
+
 alter table public.music_tracks
   alter column status set default 'pending',
   alter column status set not null;

@@ -14,6 +14,8 @@ alter table public.reading_logs
   add column if not exists track_id uuid references public.music_tracks (id) on delete set null,
   add column if not exists created_at timestamptz not null default now();
 
+alter table public.reading_logs alter column id set default gen_random_uuid();
+
 alter table public.reading_logs drop constraint if exists reading_logs_version_form;
 alter table public.reading_logs add constraint reading_logs_version_form
   check (version ~ '^v(0|[1-9][0-9]*|Final)$') not valid;

@@ -21,7 +21,7 @@ comment on function music.is_app_user() is 'True when the caller came through th
 create function music.act_as_worker() returns void
 language sql set search_path = ''
 as $$ select set_config('music.worker', statement_timestamp()::text, true) $$;
-comment on function music.act_as_worker() is 'For the worker functions: what follows in this statement is a worker''s write. The mark is worthless in the next statement.';
+comment on function music.act_as_worker() is 'For the worker functions: what follows in this statement is a worker''s write. The mark is worthless in the client''s next message.';
 
 create function music.is_worker() returns boolean
 language sql stable set search_path = ''

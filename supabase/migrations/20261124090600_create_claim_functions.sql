@@ -197,6 +197,18 @@ as $$
 $$;
 comment on function music.allowed_at_once() is 'How many generations may run at once: the limit in music.settings, what the Mureka account allows (as known since a day at most) and, after Mureka refused one for coming too fast, what it was working on then and one more every 15 seconds; null = no limit.';
 
+create function music.left_running() returns table (user_id uuid, tracks bigint)
+language sql stable set search_path = ''
+as $$
+  select g.user_id, count(*)
+  from music.generations g
+  left join public.music_tracks t on t.id = g.track_id
+  where g.intent_at > now() - interval '10 minutes' and g.finished_at is null and g.mureka_task_id is not null
+    and (t.id is null or (t.status = 'error' and t.error_code in ('cancelled', 'generation_timeout')))
+  group by g.user_id
+$$;
+comment on function music.left_running() is 'What Mureka is probably still making though its track was cancelled, deleted or given up: it takes a place among the generations at once all the same.';
+
 create function music.due_track_ids(p_limit int) returns setof uuid
 language plpgsql stable set search_path = ''
 as $$
@@ -207,7 +219,8 @@ declare
 begin
   select * into strict v_settings from music.settings;
   v_room := least(p_limit, music.allowed_at_once()
-    - (select count(*)::int from public.music_tracks t where t.status = 'generating'));
+    - (select count(*)::int from public.music_tracks t where t.status = 'generating')
+    - coalesce((select sum(l.tracks)::int from music.left_running() l), 0));
   if v_settings.paused or v_room <= 0 then
     return;
   end if;
@@ -229,8 +242,14 @@ begin
              (select g.intent_at from music.generations g where g.user_id is null
               order by g.intent_at desc limit 1)
     ), running as (
-      select t.user_id, count(*) as tracks
-      from public.music_tracks t where t.status = 'generating' group by t.user_id
+      select busy.user_id, sum(busy.tracks) as tracks
+      from (
+        select t.user_id, count(*) as tracks
+        from public.music_tracks t where t.status = 'generating' group by t.user_id
+        union all
+        select l.user_id, l.tracks from music.left_running() l
+      ) busy
+      group by busy.user_id
     ), spent as (
       select u.user_id from music.users_over_budget() as u (user_id)
     ), waiting as (

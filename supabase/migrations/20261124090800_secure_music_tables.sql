@@ -15,7 +15,8 @@ grant select, insert, update, delete on public.journeys, public.music_tracks, pu
 grant select, insert, update, delete on public.journeys, public.reading_logs to authenticated;
 grant select, insert, update on public.music_tracks to authenticated;
 revoke all on public.journeys, public.music_tracks, public.reading_logs from anon;
-revoke delete, truncate on public.music_tracks from authenticated;
+revoke delete on public.music_tracks from authenticated;
+revoke truncate, references, trigger on public.journeys, public.music_tracks, public.reading_logs from authenticated;
 
 -- Postgres lets everyone execute a new function; the platform used to grant the API's roles besides.
 revoke execute on all functions in schema music from public, anon, authenticated;

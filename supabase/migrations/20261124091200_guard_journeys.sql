@@ -29,16 +29,28 @@ end
 $$;
 comment on function music.check_text(text, text, int) is 'Refuse a text that is too long with a sentence that names it.';
 
+create function music.check_emotions(p_emotions text[]) returns void
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  if cardinality(p_emotions) > 100 or length(array_to_string(p_emotions, '')) > 10000 then
+    raise exception 'There are far too many emotions, or they are far too long; at most 20 of 50 characters are allowed.'
+      using errcode = 'MU006', hint = 'Choose the strongest.';
+  end if;
+end
+$$;
+comment on function music.check_emotions(text[]) is 'Refuse what would cost much merely to look at.';
+
 create function music.check_journey() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 begin
   if lower(tg_op) = 'insert' or new.book_title is distinct from old.book_title then
+    perform music.check_text('title of the book', new.book_title, 300);
     if music.fold(new.book_title) is null then
       raise exception 'The title of the book is empty.'
         using errcode = 'MU006', hint = 'Give book_title 1 to 300 characters.';
     end if;
-    perform music.check_text('title of the book', new.book_title, 300);
   end if;
   if lower(tg_op) = 'insert' or new.book_author is distinct from old.book_author then
     perform music.check_text('author of the book', new.book_author, 300);
@@ -95,6 +107,7 @@ declare
 begin
   perform music.check_text('quote', new.quote, 4000);
   perform music.check_text('memo', new.memo, 4000);
+  perform music.check_emotions(new.emotions);
   new.emotions := array(
     select felt.emotion
     from (select music.fold(e) as emotion, min(place) as place
@@ -121,9 +134,9 @@ end
 $$;
 comment on function music.check_reading_log() is 'Before insert and update: texts of allowed length, emotions without blanks and repetitions, and the number, which no reader chooses.';
 
-revoke execute on function music.fold(text), music.check_text(text, text, int), music.check_journey(),
+revoke execute on function music.fold(text), music.check_text(text, text, int), music.check_emotions(text[]), music.check_journey(),
   music.next_version(uuid), music.check_reading_log() from public;
-grant execute on function music.fold(text), music.check_text(text, text, int), music.next_version(uuid) to service_role;
+grant execute on function music.fold(text), music.check_text(text, text, int), music.check_emotions(text[]), music.next_version(uuid) to service_role;
 
 create trigger journeys_check before insert or update on public.journeys
   for each row execute function music.check_journey();

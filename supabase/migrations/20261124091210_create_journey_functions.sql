@@ -25,7 +25,9 @@ as $$
 declare
   v_book text;
   v_story text;
-  v_felt text := music.shorten(array_to_string(p_emotions, ', '), 160);
+  v_felt text := music.shorten(array_to_string(array(
+    select music.fold(given.e) from unnest(p_emotions) with ordinality as given (e, place)
+    where music.fold(given.e) is not null order by given.place), ', '), 160);
 begin
   select '“' || music.shorten(j.book_title, 160) || '”' || coalesce(' by ' || music.shorten(j.book_author, 80), '')
   into v_book from public.journeys j where j.id = p_journey_id;
@@ -77,6 +79,7 @@ begin
   -- Refused before anything is written where the prompt could not be composed of it.
   perform music.check_text('quote', p_quote, 4000);
   perform music.check_text('memo', p_memo, 4000);
+  perform music.check_emotions(p_emotions);
   begin
     insert into public.music_tracks (id, user_id, journey_id, prompt)
     select v_track_id, j.user_id, j.id,
@@ -122,14 +125,19 @@ language plpgsql set search_path = ''
 as $$
 declare
   v_journey_id uuid;
-  v_again jsonb := music.station_of_track(p_track_id);
+  v_again jsonb;
 begin
   if auth.uid() is null then
     raise exception 'Nobody is signed in, so the journey would belong to nobody.'
       using errcode = 'MU003', hint = 'Sign in first; a guest session will do.';
   end if;
-  if v_again is not null then
-    return v_again;
+  if p_track_id is not null then
+    -- The same call, made twice at once, waits here for itself.
+    perform pg_advisory_xact_lock(hashtextextended(p_track_id::text, 0));
+    v_again := music.station_of_track(p_track_id);
+    if v_again -> 'log' ->> 'version' = 'v0' then
+      return v_again;
+    end if;
   end if;
   insert into public.journeys (book_title, book_author)
   values (btrim(p_book_title), nullif(btrim(p_book_author), ''))
@@ -149,7 +157,7 @@ declare
   v_journey public.journeys := music.lock_journey(p_journey_id);
   v_again jsonb := music.station_of_track(p_track_id);
 begin
-  if v_again is not null then
+  if (v_again -> 'journey' ->> 'id')::uuid = p_journey_id then
     return v_again;
   end if;
   if v_journey.finished_at is not null then
@@ -190,6 +198,7 @@ begin
   foreach v_function in array array[
     'music.fold(text)',
     'music.check_text(text, text, int)',
+    'music.check_emotions(text[])',
     'music.shorten(text, int)',
     'music.compose_journey_prompt(uuid, text, text, text, text[])',
     'music.read_station(uuid)',
@@ -205,5 +214,5 @@ begin
   end loop;
 end
 $$;
-grant execute on function music.fold(text), music.check_text(text, text, int), music.shorten(text, int),
+grant execute on function music.fold(text), music.check_text(text, text, int), music.check_emotions(text[]), music.shorten(text, int),
   music.compose_journey_prompt(uuid, text, text, text, text[]) to service_role;

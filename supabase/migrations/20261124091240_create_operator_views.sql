@@ -100,7 +100,7 @@ select s.paused, s.paused_at, s.paused_by, s.paused_reason,
        a.balance_cents as account_balance_cents, a.checked_at as account_checked_at,
        music.spent_today_cents() as spent_today_cents, s.daily_budget_cents, s.daily_budget_cents_per_user
 from music.settings s
-cross join music.account a
+left join music.account a on true
 cross join today d
 cross join workers w
 cross join (
@@ -186,6 +186,7 @@ from (
          min(t.updated_at) as since, count(*)::int as tracks, max(t.error_message) as reason
   from public.music_tracks t
   where t.status = 'pending' and t.error_code in ('quota_exhausted', 'provider_auth')
+    and not (t.run_after <= now() and t.error_message in (music.over_budget_message(true), music.over_budget_message(false)))
   group by 1
 ) waits
 union all

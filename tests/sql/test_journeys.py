@@ -447,3 +447,32 @@ async def test_deleting_an_account_leaves_nothing_but_the_ledger(project: Projec
     assert len(ledger) == 3
     assert all(row["track_id"] is None and str(row["user_id"]) == user for row in ledger)
     assert {row["mureka_task_id"] for row in ledger} == set(generation_ids)
+
+
+async def test_the_same_first_call_made_twice_at_once_begins_one_journey(project: Project) -> None:
+    user, track_id = await project.new_user(), str(uuid.uuid4())
+    stations = await asyncio.gather(
+        *(begin(project, user, "Emma", None, [], track_id) for _ in range(5))
+    )
+    assert len({station["journey"]["id"] for station in stations}) == 1
+    assert await project.value("select count(*) from public.journeys") == 1
+
+
+async def test_a_track_id_of_another_journey_loses_no_log(project: Project) -> None:
+    user = await project.new_user()
+    first, second = await begin(project, user), await begin(project, user, "Persuasion")
+    refused = await refusal(
+        project,
+        user,
+        "select public.add_reading_log(%s, p_track_id => %s)",
+        second["journey"]["id"],
+        first["track"]["id"],
+    )
+    assert refused.sqlstate == "MU002"
+
+
+async def test_emotions_without_end_are_refused_before_they_are_looked_at(project: Project) -> None:
+    user = await project.new_user()
+    query = "select public.create_journey('Emma', null, array_fill('x'::text, array[200000]))"
+    refused = await refusal(project, user, query)
+    assert refused.sqlstate == "MU006"

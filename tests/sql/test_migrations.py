@@ -42,6 +42,33 @@ async def test_an_older_table_moves_over_without_losing_a_row(platform: Project)
     assert [claim["prompt"] for claim in await platform.claim()] == ["bad"]
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"prompt": "x" * 1025},
+        {"prompt": " "},
+        {"genre": "x" * 101},
+        {"duration": 601},
+    ],
+    ids=lambda bad: next(iter(bad)),
+)
+async def test_a_waiting_row_that_could_never_be_made_does_not_hold_up_the_others(
+    platform: Project, bad: dict[str, object]
+) -> None:
+    await platform.operator.execute(OLDER_TABLE.encode())
+    row = {"prompt": "of old"} | bad
+    marks = ", ".join("%s" for _ in row)
+    await platform.sql(
+        f"insert into public.music_tracks ({', '.join(row)}) values ({marks})", *row.values()
+    )
+    await migrations.apply(platform.postgres.conninfo("postgres", platform.name), SUPABASE)
+    assert [claim["prompt"] for claim in await platform.claim()] == ["waiting"]
+    [ended] = await platform.sql(
+        "select status from public.music_tracks where error_code = 'invalid_request'"
+    )
+    assert ended["status"] == "error"
+
+
 async def test_a_status_nobody_knows_stops_the_migration_with_a_sentence(
     platform: Project,
 ) -> None:
@@ -126,6 +153,7 @@ async def test_functions_pin_their_search_path_and_app_users_run_only_those_of_j
         "add_reading_log",
         "finish_journey",
         "music.add_station",
+        "music.check_emotions",
         "music.check_text",
         "music.compose_journey_prompt",
         "music.fold",
