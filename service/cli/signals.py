@@ -28,12 +28,6 @@ def stop_on_signal() -> Iterator[asyncio.Event]:
         _forget(loop)
 
 
-async def until_signal() -> None:
-    """Return at the first SIGINT or SIGTERM."""
-    with stop_on_signal() as stop:
-        await stop.wait()
-
-
 def _forget(loop: asyncio.AbstractEventLoop) -> None:
     for number in _SIGNALS:
         loop.remove_signal_handler(number)

@@ -13,7 +13,7 @@ import typer
 
 from service.cli import environment
 from service.cli.output import answer, console
-from service.cli.signals import until_signal
+from service.cli.signals import stop_on_signal
 from service.errors import ConfigurationError, EmbeddedStackError
 
 if TYPE_CHECKING:
@@ -59,8 +59,9 @@ def stack(
 
 async def _stack(options: StackOptions) -> None:
     async with opened(options) as running:
-        answer(f"ready {running.url} in {running.ready_seconds:.1f} s")
-        await serve_until_signal(running)
+        with stop_on_signal() as stop:  # before anybody can know that it is ready
+            answer(f"ready {running.url} in {running.ready_seconds:.1f} s")
+            await serve_until(stop, running)
 
 
 @asynccontextmanager
@@ -116,10 +117,10 @@ def _extra_needed() -> Iterator[None]:
         ) from error
 
 
-async def serve_until_signal(running: Stack) -> None:
-    """Wait for a signal; raises EmbeddedStackError when a part of the stack ends by itself."""
+async def serve_until(stop: asyncio.Event, running: Stack) -> None:
+    """Wait for `stop`; raises EmbeddedStackError when a part of the stack ends by itself."""
     assert running.failure is not None  # noqa: S101  it was started
-    signal = asyncio.create_task(until_signal(), name="signal")
+    signal = asyncio.create_task(stop.wait(), name="signal")
     waiting: list[asyncio.Future[Any]] = [signal, running.failure]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     signal.cancel()

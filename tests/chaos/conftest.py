@@ -89,6 +89,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
     data_dir = tmp_path_factory.mktemp("chaos")
     async with Stack(data_dir, Ports.free(), simulator_seconds=0.5) as running:
         running.simulator.music_seconds = 5
+        running.simulator.account.concurrent_request_limit = 1000
         yield running
 
 
