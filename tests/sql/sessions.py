@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -40,6 +41,18 @@ class State:
     def busy(self) -> set[UUID]:
         """The tracks that a worker holds."""
         return {claim["track_id"] for claim in self.claims.values() if claim["is_leased"]}
+
+    @property
+    def waiting_for_tomorrow(self) -> set[UUID]:
+        """The tracks that today's budget has no room for."""
+        tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+        return {
+            key
+            for key, track in self.tracks.items()
+            if track.status == "pending"
+            and track.row["error_code"] == "quota_exhausted"
+            and track.row["run_after"] == datetime.combine(tomorrow, time(), UTC)
+        }
 
     def open_generation(self, track_id: UUID) -> DictRow | None:
         """The paid call of a track that may still yield music."""

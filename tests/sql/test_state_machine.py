@@ -266,9 +266,13 @@ class Machine(Promises):
         )
     )
     def operator_sets(self, change: tuple[str, Any]) -> None:
-        self.settings |= dict([change])
+        old, self.settings = self.settings, self.settings | dict([change])
         self.database.set(self.settings)
-        self.step(set(), by_worker=False)
+        budget, new_budget = (s["daily_budget_cents"] for s in (old, self.settings))
+        is_raised = budget is not None and (new_budget is None or new_budget > budget)
+        let_go = self.seen.waiting_for_tomorrow if is_raised else set()
+        self.step(let_go, by_worker=False)
+        assert not let_go & self.seen.waiting_for_tomorrow
 
     @rule(n=which, whole_account=st.booleans())
     def deletion(self, n: int, whole_account: bool) -> None:
