@@ -12,22 +12,23 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def stop_on_signal() -> Iterator[asyncio.Event]:
-    """An event that the first SIGINT or SIGTERM sets; a second one acts as usual."""
+    """An event that the first SIGINT or SIGTERM sets; a second one kills the process.
+
+    The system does the killing: a KeyboardInterrupt would be one more thing to clean up after.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def first() -> None:
         stop.set()
-        _forget(loop)
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, first)
     try:
         yield stop
     finally:
-        _forget(loop)
-
-
-def _forget(loop: asyncio.AbstractEventLoop) -> None:
-    for number in _SIGNALS:
-        loop.remove_signal_handler(number)
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)

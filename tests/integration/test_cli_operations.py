@@ -17,7 +17,7 @@ from service.embedded.stack import Stack
 from tests.conftest import Connection
 from tests.integration.programs import PROGRAM, Command, environment
 
-UNKNOWN = str(uuid.uuid4())
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
 EVIL = "evil \x1b[2J\x07 [red]words[/red]"
 
 
