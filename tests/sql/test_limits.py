@@ -253,6 +253,24 @@ async def test_a_user_over_budget_waits_while_others_go_on(project: Project) -> 
     assert track["error_message"].startswith("Your budget for music is used up for today")
 
 
+async def test_the_first_claim_finds_a_payable_track_behind_hundreds_of_a_user_over_budget(
+    project: Project,
+) -> None:
+    keen, shy = await project.new_user(), await project.new_user()
+    await spend(project, keen)
+    await limit(project, daily_budget_cents_per_user=5)
+    await many_tracks(project, keen, 500)
+    payable = await project.new_track(shy)
+    assert [str(claim["track_id"]) for claim in await project.claim()] == [payable]
+    for _ in range(2):
+        assert await project.claim() == []
+    assert (await waiting(project)) == {("quota_exhausted", "tomorrow"): 500}
+    told = "select count(*) from music.events"
+    before = await project.value(told)
+    assert await project.claim() == []
+    assert await project.value(told) == before, "put off once more"
+
+
 async def test_music_that_is_paid_for_is_resumed_whatever_the_budget(project: Project) -> None:
     user = await project.new_user()
     await project.new_track(user)
@@ -335,6 +353,9 @@ async def test_raising_a_budget_lets_the_waiting_go_at_once_and_tells_the_worker
     assert await waiting(project) == {(None, "now"): 3}
     assert await project.value(told) == before + 1
     assert len(await project.claim()) == 3
+    await limit(project, **low)
+    await limit(project, **high)
+    assert await project.value(told) == before + 1, "nothing was let go"
 
 
 async def test_a_budget_raised_too_little_puts_off_anew(project: Project) -> None:
