@@ -17,9 +17,11 @@ alter table public.journeys
   alter column id set default gen_random_uuid(),
   alter column user_id set default auth.uid();
 
+-- White space is named character by character, since what [[:space:]] means depends on the locale.
 alter table public.journeys drop constraint if exists journeys_book_title_length;
 alter table public.journeys add constraint journeys_book_title_length
-  check (book_title is null or length(btrim(book_title)) between 1 and 300) not valid;
+  check (book_title is null or (length(btrim(book_title)) <= 300
+         and book_title ~ '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]')) not valid;
 alter table public.journeys drop constraint if exists journeys_book_author_length;
 alter table public.journeys add constraint journeys_book_author_length
   check (book_author is null or length(book_author) <= 300) not valid;

@@ -64,7 +64,7 @@ update public.music_tracks
 set status = 'error', error_code = 'invalid_request',
     error_message = 'It was asked for in a way that this service cannot serve; ask for it anew.'
 where status = 'pending'
-  and (prompt is null or length(prompt) > 1024 or btrim(prompt, E' \t\r\n') = '' or length(lyrics) > 5000
+  and (prompt is null or length(prompt) > 1024 or prompt !~ '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]' or length(lyrics) > 5000
        or length(genre) > 100 or length(mood) > 100 or length(tempo) > 100
        or duration not between 1 and 600 or duration_ms <= 0 or completed_at is not null);
 
@@ -72,9 +72,11 @@ alter table public.music_tracks
   alter column status set default 'pending',
   alter column status set not null;
 
+-- White space is named character by character, since what [[:space:]] means depends on the locale.
 alter table public.music_tracks drop constraint if exists music_tracks_prompt_length;
 alter table public.music_tracks add constraint music_tracks_prompt_length
-  check (prompt is not null and length(prompt) <= 1024 and length(btrim(prompt, E' \t\r\n')) >= 1) not valid;
+  check (prompt is not null and length(prompt) <= 1024
+         and prompt ~ '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]') not valid;
 alter table public.music_tracks drop constraint if exists music_tracks_lyrics_length;
 alter table public.music_tracks add constraint music_tracks_lyrics_length
   check (lyrics is null or length(lyrics) <= 5000) not valid;
@@ -121,7 +123,7 @@ comment on table public.music_tracks is 'One piece of music: insert it pending, 
 comment on column public.music_tracks.id is 'Identity of the track; a client may choose it, so that repeating an insert is harmless.';
 comment on column public.music_tracks.user_id is 'The owner; null for a track made by a backend, which no app user sees.';
 comment on column public.music_tracks.journey_id is 'The reading journey it belongs to, if any.';
-comment on column public.music_tracks.prompt is 'What the music should be, 1 to 1024 characters.';
+comment on column public.music_tracks.prompt is 'What the music should be, 1 to 1024 characters, not white space alone.';
 comment on column public.music_tracks.lyrics is 'Words to be sung, up to 5000 characters; with lyrics the track is a song, without them an instrumental.';
 comment on column public.music_tracks.genre is 'A wished genre; part of the prompt sent.';
 comment on column public.music_tracks.mood is 'A wished mood; part of the prompt sent.';

@@ -32,7 +32,7 @@ create function music.check_wishes(p_prompt text, p_lyrics text) returns void
 language plpgsql immutable set search_path = ''
 as $$
 begin
-  if p_prompt is null or btrim(p_prompt, E' \t\r\n') = '' then
+  if p_prompt is null or p_prompt !~ '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]' then
     raise exception 'The prompt is empty; say in 1 to 1024 characters what the music should be.'
       using errcode = 'check_violation', constraint = 'music_tracks_prompt_length';
   end if;

@@ -1,9 +1,9 @@
 -- How a worker takes tracks, keeps them and hands them back. Liveness is the lease: by the
 -- database's clock, renewed in one call per worker, taken over by anybody once it has run out.
--- Lock order everywhere: track, then claim, then generation. Renewing locks many claims and no track,
--- so it waits for none: one that somebody is just writing is renewed the next time. Claiming is one
--- at a time (an advisory lock of milliseconds), which is what makes limits and fairness hold for any
--- number of workers.
+-- Lock order everywhere: track, then claim, then generation; of several tracks that are waited for,
+-- by id. Renewing locks many claims and no track, so it waits for none: one that somebody is just
+-- writing is renewed the next time. Claiming is one at a time (an advisory lock of milliseconds),
+-- which is what makes limits and fairness hold for any number of workers.
 -- SQLSTATE MU002: an argument that makes no sense.
 -- Locks: nothing that exists.
 
@@ -252,37 +252,36 @@ begin
       group by busy.user_id
     ), spent as (
       select u.user_id from music.users_over_budget() as u (user_id)
+    ), paid as (
+      select t.id, t.user_id, t.priority, t.created_at
+      from music.generations g
+      join public.music_tracks t on t.id = g.track_id
+      where g.finished_at is null and g.mureka_task_id is not null
+        and t.status = 'pending' and t.run_after <= now()
     ), waiting as (
-      select mine.id, mine.priority, mine.created_at, mine.resumes,
+      select mine.id, mine.priority, mine.created_at, mine.resumes, e.user_id, e.served_at,
              coalesce(r.tracks, 0) + row_number() over (
-               partition by e.user_id order by mine.resumes desc, mine.priority desc, mine.created_at, mine.id) as turn,
-             e.user_id, e.served_at
+               partition by e.user_id order by mine.resumes desc, mine.priority desc, mine.created_at, mine.id) as turn
       from everybody e
       left join running r on r.user_id is not distinct from e.user_id
       cross join lateral (
-        select t.id, t.priority, t.created_at,
-               exists (select from music.generations g
-                       where g.track_id = t.id and g.finished_at is null) as resumes
-        from public.music_tracks t
-        where t.status = 'pending' and t.run_after <= now()
-          and t.user_id = e.user_id
-        order by t.priority desc, t.created_at, t.id
-        limit v_room
-      ) mine
-      where e.user_id is not null
-      union all
-      select mine.id, mine.priority, mine.created_at, mine.resumes,
-             coalesce((select r.tracks from running r where r.user_id is null), 0) + row_number() over (
-               order by mine.resumes desc, mine.priority desc, mine.created_at, mine.id) as turn,
-             null, (select e.served_at from everybody e where e.user_id is null)
-      from (
-        select t.id, t.priority, t.created_at,
-               exists (select from music.generations g
-                       where g.track_id = t.id and g.finished_at is null) as resumes
-        from public.music_tracks t
-        where t.status = 'pending' and t.run_after <= now() and t.user_id is null
-        order by t.priority desc, t.created_at, t.id
-        limit v_room
+        -- However long the queue is: the provider keeps what it made for a limited time.
+        select p.id, p.priority, p.created_at, true as resumes
+        from paid p where p.user_id is not distinct from e.user_id
+        union all
+        (select t.id, t.priority, t.created_at, false
+         from public.music_tracks t
+         where t.status = 'pending' and t.run_after <= now() and t.user_id = e.user_id
+           and t.id not in (select p.id from paid p)
+         order by t.priority desc, t.created_at, t.id
+         limit v_room)
+        union all
+        (select t.id, t.priority, t.created_at, false
+         from public.music_tracks t
+         where t.status = 'pending' and t.run_after <= now() and t.user_id is null and e.user_id is null
+           and t.id not in (select p.id from paid p)
+         order by t.priority desc, t.created_at, t.id
+         limit v_room)
       ) mine
     )
     select w.id

@@ -41,8 +41,15 @@ as $$
 declare
   v_ids uuid[];
 begin
-  select array_agg(n.id) into v_ids from (
-    select t.id from new_tracks t where t.status = 'pending' and t.run_after <= now() limit 51) n;
+  if lower(tg_op) = 'insert' then
+    select array_agg(n.id) into v_ids from (
+      select t.id from new_tracks t where t.status = 'pending' and t.run_after <= now() limit 51) n;
+  else
+    select array_agg(n.id) into v_ids from (
+      select t.id from new_tracks t join old_tracks o on o.id = t.id
+      where t.status = 'pending' and t.run_after <= now()
+        and (o.status <> 'pending' or o.run_after > now()) limit 51) n;
+  end if;
   if v_ids is not null then
     perform music.broadcast('music:pending', 'pending', case
       when cardinality(v_ids) > 50 then '{}'::jsonb else jsonb_build_object('ids', v_ids) end);
@@ -50,26 +57,7 @@ begin
   return null;
 end
 $$;
-comment on function music.announce_pending_tracks() is 'After a statement: one broadcast to the workers for all tracks that wait because of it.';
-
-create function music.announce_requeued_tracks() returns trigger
-language plpgsql security definer set search_path = ''
-as $$
-declare
-  v_ids uuid[];
-begin
-  select array_agg(n.id) into v_ids from (
-    select t.id from new_tracks t join old_tracks o on o.id = t.id
-    where t.status = 'pending' and t.run_after <= now()
-      and (o.status <> 'pending' or o.run_after > now()) limit 51) n;
-  if v_ids is not null then
-    perform music.broadcast('music:pending', 'pending', case
-      when cardinality(v_ids) > 50 then '{}'::jsonb else jsonb_build_object('ids', v_ids) end);
-  end if;
-  return null;
-end
-$$;
-comment on function music.announce_requeued_tracks() is 'After a statement: one broadcast to the workers for all tracks that it put back.';
+comment on function music.announce_pending_tracks() is 'After a statement: one broadcast to the workers for all tracks that it inserted or put back.';
 
 create function music.tell_owner() returns trigger
 language plpgsql security definer set search_path = ''
@@ -88,14 +76,13 @@ comment on function music.tell_owner() is 'After a change that a client shows: b
 
 revoke execute on function music.broadcast(text, text, jsonb) from public;
 revoke execute on function music.announce_pending_tracks() from public;
-revoke execute on function music.announce_requeued_tracks() from public;
 revoke execute on function music.tell_owner() from public;
 
 create trigger music_tracks_announce_insert after insert on public.music_tracks
   referencing new table as new_tracks for each statement execute function music.announce_pending_tracks();
 create trigger music_tracks_announce_update after update on public.music_tracks
   referencing old table as old_tracks new table as new_tracks
-  for each statement execute function music.announce_requeued_tracks();
+  for each statement execute function music.announce_pending_tracks();
 create trigger music_tracks_tell_owner_insert after insert on public.music_tracks
   for each row when (new.user_id is not null)
   execute function music.tell_owner();

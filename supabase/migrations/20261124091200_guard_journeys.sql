@@ -13,7 +13,7 @@
 create function music.fold(p_text text) returns text
 language sql immutable set search_path = ''
 as $$
-  select nullif(btrim(regexp_replace(p_text, E'[[:space:][:cntrl:]\u0085\u00a0\u2028\u2029]+', ' ', 'g')), '')
+  select nullif(btrim(regexp_replace(p_text, '[\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+', ' ', 'g')), '')
 $$;
 comment on function music.fold(text) is 'A text as one line: every run of white space and control characters is one space; null when nothing is left.';
 

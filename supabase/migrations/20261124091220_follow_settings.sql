@@ -6,9 +6,16 @@ create function music.let_go_within_budget() returns trigger
 language plpgsql set search_path = ''
 as $$
 begin
-  update public.music_tracks
+  with waiting as (
+    select t.id
+    from public.music_tracks t
+    where t.status = 'pending' and t.error_code = 'quota_exhausted' and t.run_after = music.start_of_tomorrow()
+    order by t.id
+    for update
+  )
+  update public.music_tracks t
   set run_after = now(), error_code = null, error_message = null
-  where status = 'pending' and error_code = 'quota_exhausted' and run_after = music.start_of_tomorrow();
+  from waiting w where t.id = w.id;
   return null;
 end
 $$;

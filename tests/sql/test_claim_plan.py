@@ -18,6 +18,7 @@ from tests.sql.conftest import Project, connect, copy_of, rows
 FINISHED = 1_000_000
 PENDING = 300
 GENERATING = 20
+CANCELLED = 1000
 USERS = 100
 GENERATIONS = 100_000
 BIG = {"music_tracks", "generations", "events"}
@@ -28,6 +29,7 @@ CALLS_UNTIL_PLANS_ARE_KEPT = 6
 
 PENDING_INDEX = "music_tracks_pending_by_user_idx"
 GENERATING_INDEX = "music_tracks_generating_idx"
+OPEN_INDEX = "generations_one_open_per_track"
 CLAIM = "select * from public.claim_music_tracks('worker-1', 10, 30)"
 FILL = f"""
     set session_replication_role = replica;
@@ -54,6 +56,14 @@ FILL = f"""
     insert into music.generations (id, track_id, request, model, expected_cost_cents)
     select gen_random_uuid(), id, '{{}}', 'mureka-9', 4.5 from public.music_tracks
     where status = 'generating' limit 5;
+    insert into public.music_tracks (user_id, prompt, status, error_code, error_message)
+    select u.id, 'rain', 'error', 'cancelled', 'Cancelled.'
+    from generate_series(1, {CANCELLED // USERS}), auth.users u;
+    insert into music.generations
+      (id, track_id, request, model, mureka_task_id, expected_cost_cents, intent_at)
+    select gen_random_uuid(), id, '{{}}', 'mureka-9', id::text, 4.5, now() - interval '1 day'
+    from public.music_tracks where status = 'error'
+       or id in (select id from public.music_tracks where status = 'pending' limit 5);
     insert into music.events (track_id, kind)
     select id, 'created' from public.music_tracks limit {GENERATIONS};
     set session_replication_role = origin;
@@ -113,7 +123,10 @@ async def statistics(connection: Any) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 async def large(cluster: Postgres) -> AsyncIterator[Project]:
-    """A project with a million finished tracks and a few hundred that wait or are being made."""
+    """A project with a million finished tracks and a few hundred that wait or are being made.
+
+    A thousand were cancelled after they were paid for and might still be resumed.
+    """
     async with copy_of(cluster, "migrated") as project:
         superuser = cluster.conninfo("supabase_admin", project.name)
         async with await connect(superuser) as administrator:
@@ -125,7 +138,7 @@ async def large(cluster: Postgres) -> AsyncIterator[Project]:
 async def test_a_claim_reads_what_waits_and_what_runs_and_nothing_else(large: Project) -> None:
     reading = await reading_of(large, CLAIM)
     assert reading.whole_tables == set()
-    assert {PENDING_INDEX, GENERATING_INDEX} <= reading.indexes
+    assert {PENDING_INDEX, GENERATING_INDEX, OPEN_INDEX} <= reading.indexes
     assert reading.pages < MOST_PAGES
     print(f"a claim touches {reading.pages} pages")
 
@@ -172,7 +185,7 @@ SAMPLE = "(select array_agg(id) from music.claims)"
         pytest.param(
             "select * from public.complete_music_track("
             "(select id from music.claims limit 1), 'path', 'https://file', 1000)",
-            "generations_one_open_per_track",
+            OPEN_INDEX,
             id="completing",
         ),
     ],

@@ -210,3 +210,26 @@ async def test_renewing_waits_for_nobody_and_keeps_what_somebody_is_just_writing
         await project.sql(cancel, first["track_id"])
     assert {next(iter(row.values())) for row in renewed} == set(both)
     assert await rows(worker, RENEW, "worker-1", both) == []
+
+
+async def test_a_raised_budget_and_a_cancel_of_the_same_tracks_never_deadlock(
+    project: Project,
+) -> None:
+    """Whatever locks several tracks and waits for them takes them in the order of their ids."""
+    low, high = sorted(str(uuid.uuid4()) for _ in range(2))
+    for track_id in (high, low):  # not in the order of their places in the table
+        await project.new_track(id=track_id)
+    await project.sql("update music.settings set daily_budget_cents = 0")
+    assert await project.claim() == []
+    operator = await project.another_connection()
+    cancel = "select * from public.cancel_music_tracks(%s)"
+    async with project.operator.transaction():
+        await project.sql(cancel, [low])
+        raised = asyncio.create_task(
+            rows(operator, "update music.settings set daily_budget_cents = null"), name="raised"
+        )
+        while not await project.value("select count(*) from pg_locks where not granted"):
+            assert not raised.done(), "it did not wait"
+        await project.sql(cancel, [high])
+    await raised
+    assert await project.value("select count(*) from public.music_tracks where status = 'error'")

@@ -15,6 +15,7 @@ from tests.sql.conftest import Claim, Project, rows
 BEGIN = "select * from public.begin_music_generation(%s, %s, '{}', 'mureka-9', 4.5)"
 COMPLETE = "select * from public.complete_music_track(%s, 'p', 'https://x', 1000)"
 CLAIM = "select * from public.claim_music_tracks(%s, %s, 30)"
+RELEASE = "select public.release_music_claims('worker-1', %s)"
 
 
 async def limit(project: Project, **columns: Any) -> None:
@@ -252,17 +253,81 @@ async def test_a_user_over_budget_waits_while_others_go_on(project: Project) -> 
     assert track["error_message"].startswith("Your budget for music is used up for today")
 
 
+async def test_the_first_claim_finds_a_payable_track_behind_hundreds_of_a_user_over_budget(
+    project: Project,
+) -> None:
+    keen, shy = await project.new_user(), await project.new_user()
+    await spend(project, keen)
+    await limit(project, daily_budget_cents_per_user=5)
+    await many_tracks(project, keen, 500)
+    payable = await project.new_track(shy)
+    assert [str(claim["track_id"]) for claim in await project.claim()] == [payable]
+    for _ in range(2):
+        assert await project.claim() == []
+    assert (await waiting(project)) == {("quota_exhausted", "tomorrow"): 500}
+    told = "select count(*) from music.events"
+    before = await project.value(told)
+    assert await project.claim() == []
+    assert await project.value(told) == before, "put off once more"
+
+
 async def test_music_that_is_paid_for_is_resumed_whatever_the_budget(project: Project) -> None:
     user = await project.new_user()
     await project.new_track(user)
     [claim] = await project.claim()
     await project.submitted(claim)
-    await project.as_service(
-        "select public.release_music_claims('worker-1', %s)", [claim["claim_id"]]
-    )
+    await project.as_service(RELEASE, [claim["claim_id"]])
     await limit(project, daily_budget_cents=0, daily_budget_cents_per_user=0)
     [again] = await project.claim()
     assert again["mureka_task_id"] is not None
+
+
+async def paid_behind_a_queue(project: Project, user: str | None) -> str:
+    """A paid track that waits behind many older and more urgent ones of its user."""
+    await project.new_track(user)
+    [claim] = await project.claim()
+    await project.submitted(claim)
+    await project.as_service(RELEASE, [claim["claim_id"]])
+    await project.sql(
+        "insert into public.music_tracks (user_id, prompt, priority, created_at)"
+        " select %s, 'older', 5, now() - interval '1 day' from generate_series(1, 50)",
+        user,
+    )
+    return str(claim["track_id"])
+
+
+@pytest.mark.parametrize("is_of_user", [True, False], ids=["of a user", "of a backend"])
+async def test_music_that_is_paid_for_is_never_kept_behind_a_long_queue(
+    project: Project, is_of_user: bool
+) -> None:
+    paid = await paid_behind_a_queue(project, await project.new_user() if is_of_user else None)
+    await many_tracks(project, await project.new_user(), 5)
+    first, second = await project.claim(limit=2)
+    assert (str(first["track_id"]), first["mureka_task_id"] is not None) == (paid, True)
+    assert second["mureka_task_id"] is None
+
+
+@pytest.mark.parametrize(
+    ("column", "shut", "open_"),
+    [("paused", True, False), ("max_concurrent", 0, 9), ("max_concurrent_per_user", 0, 9)],
+)
+async def test_music_that_is_paid_for_keeps_to_pause_and_limits(
+    project: Project, column: str, shut: Any, open_: Any
+) -> None:
+    paid = await paid_behind_a_queue(project, await project.new_user())
+    await limit(project, **{column: shut})
+    assert await project.claim() == []
+    await limit(project, **{column: open_})
+    assert [str(claim["track_id"]) for claim in await project.claim(limit=1)] == [paid]
+
+
+async def test_music_that_is_paid_for_waits_until_its_time(project: Project) -> None:
+    paid = await paid_behind_a_queue(project, await project.new_user())
+    set_time = "update public.music_tracks set run_after = now() + %s::interval where id = %s"
+    await project.sql(set_time, "1 hour", paid)
+    assert paid not in [str(claim["track_id"]) for claim in await project.claim(limit=5)]
+    await project.sql(set_time, "0", paid)
+    assert [str(claim["track_id"]) for claim in await project.claim(limit=1)] == [paid]
 
 
 @pytest.mark.parametrize(
@@ -288,6 +353,9 @@ async def test_raising_a_budget_lets_the_waiting_go_at_once_and_tells_the_worker
     assert await waiting(project) == {(None, "now"): 3}
     assert await project.value(told) == before + 1
     assert len(await project.claim()) == 3
+    await limit(project, **low)
+    await limit(project, **high)
+    assert await project.value(told) == before + 1, "nothing was let go"
 
 
 async def test_a_budget_raised_too_little_puts_off_anew(project: Project) -> None:

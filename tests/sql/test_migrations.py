@@ -47,6 +47,7 @@ async def test_an_older_table_moves_over_without_losing_a_row(platform: Project)
     [
         {"prompt": "x" * 1025},
         {"prompt": " "},
+        {"prompt": "\u3000\u00a0"},
         {"genre": "x" * 101},
         {"duration": 601},
     ],
