@@ -9,8 +9,11 @@ from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
+# What the table's checks allow.
 MAX_PROMPT_CHARACTERS = 1024
 MAX_LYRICS_CHARACTERS = 5000
+MAX_HINT_CHARACTERS = 100  # genre, mood and tempo, each
+MAX_DURATION_SECONDS = 600
 
 Kind = Literal["instrumental", "song"]
 
