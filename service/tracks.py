@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
@@ -80,7 +79,6 @@ class Generation:
 
     id: UUID
     request: dict[str, Any]
-    intent_at: datetime
     mureka_task_id: str | None
     age_seconds: float = 0.0
 

@@ -58,11 +58,6 @@ class Task:
         """It will never yield music."""
         return self.status in FAILED
 
-    @property
-    def is_finished(self) -> bool:
-        """Nothing more will change."""
-        return self.is_succeeded or self.is_failed
-
 
 @dataclass(frozen=True, slots=True)
 class Billing:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -226,7 +225,6 @@ def _generation(row: dict[str, Any]) -> Generation | None:
     return Generation(
         id=UUID(row["generation_id"]),
         request=row["generation_request"],
-        intent_at=datetime.fromisoformat(row["generation_intent_at"]),
         mureka_task_id=row["mureka_task_id"],
         age_seconds=row["generation_age_seconds"],
     )
