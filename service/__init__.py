@@ -1,3 +1,1 @@
 """Music generation for apps built on Supabase: insert a row, get a playable track."""
-
-__version__ = "0.1.0"

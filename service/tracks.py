@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
+# What the table's checks allow.
 MAX_PROMPT_CHARACTERS = 1024
 MAX_LYRICS_CHARACTERS = 5000
+MAX_HINT_CHARACTERS = 100  # genre, mood and tempo, each
+MAX_DURATION_SECONDS = 600
 
 Kind = Literal["instrumental", "song"]
 
@@ -77,7 +79,6 @@ class Generation:
 
     id: UUID
     request: dict[str, Any]
-    intent_at: datetime
     mureka_task_id: str | None
     age_seconds: float = 0.0
 

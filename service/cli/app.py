@@ -1,49 +1,39 @@
-"""`music-service`: the commands put together, and errors turned into sentences and exit codes."""
+"""`music-service` as a program that Ctrl-C may end at any moment.
+
+To import the commands takes half a second. A KeyboardInterrupt in it would come out of whatever
+line runs, and some of those only print it and go on; nor is anything left to clean up after a
+command. So a KeyboardInterrupt is for commands, and before and after them SIGINT ends the process.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 
-import typer
-
-from service.cli.dev import dev
-from service.cli.doctor import doctor
-from service.cli.operations import cancel, pause, resume, retry
-from service.cli.output import ExitCode, complain
-from service.cli.review import history, review
-from service.cli.run import run
-from service.cli.stack import stack
-from service.cli.tracks import enqueue, queue, watch
-from service.errors import ConfigurationError, MusicServiceError
-
-app = typer.Typer(
-    name="music-service",
-    help="Music for apps built on Supabase: a pending row becomes a playable track.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-for command in (
-    *(run, dev, stack, doctor),
-    *(enqueue, watch, queue),
-    *(retry, cancel, pause, resume, review, history),
-):
-    app.command()(command)
+try:
+    import signal
+except KeyboardInterrupt:
+    sys.exit(130)
 
 
 def main() -> None:
     """Run one command and end the process with what `service.cli.output.ExitCode` says."""
+    during = signal.getsignal(signal.SIGINT)
+    around = signal.SIG_IGN if during is signal.SIG_IGN else _end
+    signal.signal(signal.SIGINT, around)
+    from service.cli.commands import run_command  # noqa: PLC0415  what takes half a second
+
     try:
-        app()
-    except ConfigurationError as error:
-        complain(str(error))
-        sys.exit(ExitCode.BAD_INPUT)
-    except MusicServiceError as error:
-        complain(str(error))
-        sys.exit(ExitCode.FAILED)
+        signal.signal(signal.SIGINT, during)
+        run_command()
     except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)
+        sys.exit(128 + signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, around)
+
+
+def _end(number: int, _: object) -> None:
+    os._exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -1,29 +1,10 @@
-"""Files of `NAME=value` lines: read into the environment, written for others to read."""
+"""Files of `NAME=value` lines, from which others read how to reach a stack."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-
-from dotenv import dotenv_values
-
-from service.errors import ConfigurationError
-
-
-def read_into_environment(path: Path | None) -> None:
-    """Take over the variables of a file; those that are set already win.
-
-    Raises:
-        ConfigurationError: the file is not there.
-    """
-    if path is None:
-        return
-    if not path.is_file():
-        raise ConfigurationError(f"The file {path} given with --env-file does not exist.")
-    for name, value in dotenv_values(path).items():
-        if value is not None:
-            os.environ.setdefault(name, value)
 
 
 def write(path: Path, values: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -18,20 +19,33 @@ from service.cli.project import catalog
 from service.errors import ConfigurationError
 from service.store.catalog import Catalog
 from service.store.operations import Operations
-from service.tracks import MAX_LYRICS_CHARACTERS, MAX_PROMPT_CHARACTERS, Status
+from service.tracks import (
+    MAX_DURATION_SECONDS,
+    MAX_HINT_CHARACTERS,
+    MAX_LYRICS_CHARACTERS,
+    MAX_PROMPT_CHARACTERS,
+    Status,
+)
 from service.watch import watch_track
+
+# What Postgres has no place for, and what Python makes of arguments that are no UTF-8.
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, a line each, for scripts.")]
 
 
 def enqueue(
-    prompt: Annotated[str, typer.Argument(help="What the music should be; up to 1024 characters.")],
+    prompt: Annotated[
+        str,
+        typer.Argument(help=f"What the music should be; up to {MAX_PROMPT_CHARACTERS} characters."),
+    ],
     *,
     genre: Annotated[str | None, typer.Option(help="A wished genre.")] = None,
     mood: Annotated[str | None, typer.Option(help="A wished mood.")] = None,
     tempo: Annotated[str | None, typer.Option(help="A wished tempo.")] = None,
     duration: Annotated[
-        int | None, typer.Option(help="A wished length in seconds.", min=1, max=600)
+        int | None,
+        typer.Option(help="A wished length in seconds.", min=1, max=MAX_DURATION_SECONDS),
     ] = None,
     lyrics_file: Annotated[
         Path | None, typer.Option(help="A text file with lyrics; makes it a song.")
@@ -45,9 +59,9 @@ def enqueue(
     """Ask for a track and print its id."""
     track: dict[str, Any] = {
         "prompt": checked_prompt(prompt),
-        "genre": genre,
-        "mood": mood,
-        "tempo": tempo,
+        "genre": checked_hint("--genre", genre),
+        "mood": checked_hint("--mood", mood),
+        "tempo": checked_hint("--tempo", tempo),
         "duration": duration,
         "lyrics": None if lyrics_file is None else read_lyrics(lyrics_file),
     }
@@ -133,14 +147,26 @@ async def follow(tracks: Catalog, track_id: UUID, *, json: bool = False) -> int:
 
 
 def checked_prompt(prompt: str) -> str:
-    """The prompt; raises ConfigurationError when it is empty or too long."""
+    """The prompt; raises ConfigurationError when it is empty, too long or no text."""
     if not prompt.strip():
         raise ConfigurationError("The prompt is empty; say what the music should be.")
-    if len(prompt) > MAX_PROMPT_CHARACTERS:
+    return checked_text("The prompt", prompt, MAX_PROMPT_CHARACTERS)
+
+
+def checked_hint(option: str, hint: str | None) -> str | None:
+    """A wish, if there is one; raises as `checked_text`."""
+    return None if hint is None else checked_text(option, hint, MAX_HINT_CHARACTERS)
+
+
+def checked_text(name: str, text: str, most_characters: int) -> str:
+    """The text; raises ConfigurationError, which begins with `name`, if no row could hold it."""
+    if _NO_TEXT.search(text):
+        raise ConfigurationError(f"{name} is not plain UTF-8 text; write it anew.")
+    if len(text) > most_characters:
         raise ConfigurationError(
-            f"The prompt has {len(prompt)} characters; at most {MAX_PROMPT_CHARACTERS} are allowed."
+            f"{name} has {len(text)} characters; at most {most_characters} are allowed: shorten it."
         )
-    return prompt
+    return text
 
 
 def checked_id(text: str) -> UUID:
@@ -163,9 +189,4 @@ def read_lyrics(path: Path) -> str:
         raise ConfigurationError(f"The lyrics in {path} cannot be read: {reason}.") from error
     if not lyrics:
         raise ConfigurationError(f"The file {path} holds no lyrics.")
-    if len(lyrics) > MAX_LYRICS_CHARACTERS:
-        raise ConfigurationError(
-            f"The lyrics in {path} have {len(lyrics)} characters; "
-            f"at most {MAX_LYRICS_CHARACTERS} are allowed."
-        )
-    return lyrics
+    return checked_text(f"--lyrics-file {path}", lyrics, MAX_LYRICS_CHARACTERS)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from service.doctor.account import Mureka, check_account
 from service.doctor.address import check_address, check_key
 from service.doctor.findings import Finding, Verdict, ok, skipped, wrong
-from service.doctor.fleet import Health, check_clock, check_workers
+from service.doctor.fleet import Health, check_budget, check_clock, check_workers
 from service.doctor.realtime import check_realtime
 from service.doctor.schema import check_schema
 from service.doctor.storage import check_storage
@@ -96,6 +96,7 @@ async def _check_project(
         ):
             yield finding
         yield check_workers(health)
+        yield check_budget(health)
         yield await check_clock(probe)
     elif description.status in (401, 403):
         yield skipped("project", "The database, Realtime and Storage could not be looked at.")

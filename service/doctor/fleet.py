@@ -1,4 +1,4 @@
-"""Whether somebody is at work, and whether the clocks of both sides agree."""
+"""Whether somebody is at work, what may be spent, and whether the clocks of both sides agree."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from service.doctor.findings import Finding, ok, skipped, warning
 from service.store.probe import Probe
 
 _SKEW_SECONDS = 2
+_BUDGET = "update music.settings set daily_budget_cents = 1000;"
 
 
 class Health:
@@ -28,6 +29,16 @@ class Health:
     def max_concurrent(self) -> int | None:
         """The limit of the whole fleet in `music.settings`."""
         return None if self._row is None else self._row["max_concurrent"]
+
+    @property
+    def daily_budget_cents(self) -> float | None:
+        """What may be spent in one UTC day; None for no limit."""
+        return None if self._row is None else self._row["daily_budget_cents"]
+
+    @property
+    def daily_budget_cents_per_user(self) -> float | None:
+        """The same for each single user."""
+        return None if self._row is None else self._row["daily_budget_cents_per_user"]
 
     @property
     def workers(self) -> int:
@@ -53,6 +64,25 @@ def check_workers(health: Health) -> Finding:
         )
     count = health.workers
     return ok("workers", f"{count} {'worker is' if count == 1 else 'workers are'} at work.")
+
+
+def check_budget(health: Health) -> Finding:
+    """Whether anything limits what a day may cost."""
+    if not health.is_known:
+        return skipped("budget", "The database does not say what may be spent; see migrations.")
+    all_cents, user_cents = health.daily_budget_cents, health.daily_budget_cents_per_user
+    if all_cents is None and user_cents is None:
+        return warning(
+            "budget",
+            "No daily budget is set: whoever may insert tracks can spend without limit.",
+            "Run in the SQL editor, with the US cents that a day (UTC) may cost: " + _BUDGET,
+        )
+    limits = [
+        f"{cents:.12g} US cents{whose}"
+        for cents, whose in ((all_cents, ""), (user_cents, " for each user"))
+        if cents is not None
+    ]
+    return ok("budget", f"A day may cost {' and '.join(limits)}.")
 
 
 async def check_clock(probe: Probe) -> Finding:

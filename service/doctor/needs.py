@@ -97,7 +97,8 @@ RELATIONS: Mapping[str, str] = {
     TABLE: TRACK_COLUMNS,
     "music_queue_health": "paused,paused_at,paused_by,paused_reason,pending,due,"
     "oldest_pending_seconds,generating,waiting,failures_last_hour,workers_alive,workers_blocked,"
-    "allowed_at_once,max_concurrent,spent_today_cents,daily_budget_cents",
+    "allowed_at_once,max_concurrent,spent_today_cents,daily_budget_cents,"
+    "daily_budget_cents_per_user",
     "music_spend_daily": "utc_day,model,paid_calls,expected_cost_cents",
     "music_review": "what,track_id,user_id,worker_id,since,tracks,is_free,reason,what_to_do",
     "music_track_history": "track_id,event_id,at,kind,what_happened,by_whom",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -57,7 +56,7 @@ class Queue:
             return {UUID(str(row)) for row in found}
         except ValueError as error:
             raise ContractError(
-                "renew_music_claims did not answer ids.", excerpt=str(found)
+                "renew_music_claims did not answer ids.", answer=str(found)
             ) from error
 
     async def release(self, claim_ids: Sequence[UUID]) -> None:
@@ -189,7 +188,7 @@ class Queue:
         if data is None and not rows_needed:
             return []
         if not isinstance(data, list):
-            raise ContractError(f"{function} did not answer a list.", excerpt=str(data))
+            raise ContractError(f"{function} did not answer a list.", answer=str(data))
         return data
 
 
@@ -226,7 +225,6 @@ def _generation(row: dict[str, Any]) -> Generation | None:
     return Generation(
         id=UUID(row["generation_id"]),
         request=row["generation_request"],
-        intent_at=datetime.fromisoformat(row["generation_intent_at"]),
         mureka_task_id=row["mureka_task_id"],
         age_seconds=row["generation_age_seconds"],
     )

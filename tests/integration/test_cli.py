@@ -17,13 +17,15 @@ from service.embedded.stack import Stack
 from tests.conftest import Connection, SignedIn
 from tests.integration.programs import PROGRAM, Command, environment
 
+NOWHERE = "http://127.0.0.1:9"
+
 
 @pytest.mark.parametrize(
     ("arguments", "changes", "words"),
     [
         (["run"], {"SUPABASE_URL": ""}, "SUPABASE_URL is not set"),
         (["run"], {"SUPABASE_URL": "my-project"}, "SUPABASE_URL must start with https://"),
-        (["run"], {"SUPABASE_URL": "http://127.0.0.1:9"}, "No Supabase answers at"),
+        (["run"], {"SUPABASE_URL": NOWHERE}, "No Supabase answers at"),
         (["run"], {"SUPABASE_SECRET_KEY": "", "SUPABASE_SERVICE_ROLE_KEY": ""}, "is not set"),
         (["run"], {"SUPABASE_SECRET_KEY": "sb_publishable_x"}, "needs the secret one"),
         (["run"], {"SUPABASE_SECRET_KEY": "sb_secret_wrong"}, "refuses the secret key"),
@@ -36,7 +38,13 @@ from tests.integration.programs import PROGRAM, Command, environment
         (["enqueue", ""], {}, "The prompt is empty"),
         (["enqueue", " \n "], {}, "The prompt is empty"),
         (["enqueue", "x" * 1025], {}, "1025 characters; at most 1024"),
+        *(
+            (["enqueue", "x", hint, "x" * 101], {"SUPABASE_URL": NOWHERE}, f"{hint} has 101 char")
+            for hint in ("--genre", "--mood", "--tempo")
+        ),
+        (["enqueue", "x", "--mood", "\udcff"], {}, "--mood is not plain UTF-8 text"),
         (["enqueue", "x", "--duration", "0"], {}, "--duration"),
+        (["enqueue", "x", "--duration", "601"], {"SUPABASE_URL": NOWHERE}, "--duration"),
         (["enqueue", "x", "--lyrics-file", "nowhere.txt"], {}, "nowhere.txt cannot be read"),
         (["enqueue", "x", "--user", "nobody@example.com"], {}, "no user with the e-mail address"),
         (["watch", "nonsense"], {}, "is not the id of a track"),

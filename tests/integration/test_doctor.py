@@ -36,11 +36,11 @@ async def own_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S
 
 @pytest.fixture
 async def healthy(own_stack: Stack) -> AsyncIterator[Stack]:
-    """That stack, with a worker that was just seen, and with nothing left behind afterwards."""
+    """That stack with a budget and a worker just seen, and with nothing left behind afterwards."""
     await administrate(
         own_stack,
         "insert into music.workers (id, last_seen_at) values ('alive', now() + interval '1 hour')"
-        " on conflict (id) do nothing",
+        " on conflict (id) do nothing; update music.settings set daily_budget_cents = 1000",
     )
     yield own_stack
     assert await rows(own_stack, f"select id from public.{TABLE}") == []
@@ -109,7 +109,7 @@ async def test_a_sound_project_is_all_green(healthy: Stack) -> None:
     assert [finding for finding in findings if finding.verdict is not Verdict.OK] == []
     assert [finding.check for finding in findings] == [
         *("settings", "address", "key", "migrations", "grants"),
-        *("broadcast", "publication", "changes", "workers", "clock", "bucket", "upload"),
+        *("broadcast", "publication", "changes", "workers", "budget", "clock", "bucket", "upload"),
         *("mureka", "balance", "concurrency", "model"),
     ]
 
@@ -353,6 +353,25 @@ async def test_nobody_at_work_is_a_warning(healthy: Stack) -> None:
     assert (finding.check, finding.mend) == ("workers", "Start one: music-service run")
 
 
+async def test_money_without_limit_is_a_warning_that_its_sql_mends(
+    healthy: Stack, tmp_path: Path
+) -> None:
+    budget = "update music.settings set daily_budget_cents = {}"
+    async with broken(healthy, budget.format("null"), budget.format(1000)):
+        [finding] = await only(given(healthy), Verdict.WARNING)
+        assert finding.check == "budget"
+        said = await doctor(healthy, tmp_path)
+        assert (said.code, said.sentence) == (0, "Nothing is wrong; 1 warning.")
+        await administrate(healthy, str(finding.mend).partition("may cost: ")[2])
+        assert await only(given(healthy), Verdict.WARNING) == []
+
+
+async def test_a_budget_for_each_user_is_a_budget(healthy: Stack) -> None:
+    budget = "update music.settings set daily_budget_cents = {}, daily_budget_cents_per_user = {}"
+    async with broken(healthy, budget.format("null", 50), budget.format(1000, "null")):
+        assert await only(given(healthy), Verdict.WARNING) == []
+
+
 async def test_a_fleet_that_wants_more_than_the_account_allows_is_a_warning(
     healthy: Stack,
 ) -> None:
@@ -375,12 +394,16 @@ async def test_a_mureka_out_of_reach_is_named(healthy: Stack) -> None:
     assert "MUREKA_API_URL" in str(wrong.mend)
 
 
-async def test_a_mureka_that_answers_nonsense_is_named(healthy: Stack) -> None:
+async def test_a_mureka_that_answers_nonsense_is_named_without_the_key_in_it(
+    healthy: Stack,
+) -> None:
     with faulty(healthy):
-        nonsense = PlainTextResponse("<html>gateway</html>")
+        nonsense = PlainTextResponse(f"<html>Bearer {mureka(healthy).key}</html>")
         healthy.simulator_interference.answer("/v1/account/billing", nonsense)
         [wrong] = await only(given(healthy), Verdict.WRONG)
-    assert "Mureka's answer was not understood" in wrong.found
+    assert wrong.found == (
+        "Mureka's answer was not understood. It began: <html>Bearer (the key)</html>"
+    )
 
 
 async def test_an_account_without_money_is_told_to_be_topped_up(
@@ -447,7 +470,7 @@ async def test_the_command_exits_0_with_a_line_for_each_check(
     said = await doctor(healthy, tmp_path)
     assert said.code == 0
     lines = said.out.splitlines()
-    assert len(lines) == 16
+    assert len(lines) == 17
     assert all(line.startswith("OK ") for line in lines)
     assert said.sentence == "All is well."
     in_json = await doctor(healthy, tmp_path, "--json", "--skip-mureka", MUREKA_API_KEY="")

@@ -10,7 +10,6 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -51,9 +50,7 @@ def a_claim(
     resumed = None
     if receipt is not None:
         sent = request or GenerationRequest("instrumental", {"n": 1})
-        resumed = Generation(
-            uuid4(), sent.to_json(), datetime(2026, 5, 4, tzinfo=UTC), receipt, age_seconds
-        )
+        resumed = Generation(uuid4(), sent.to_json(), receipt, age_seconds)
     return Claim(uuid4(), track or a_track(), resumed, expected_seconds)
 
 

@@ -12,7 +12,7 @@ import typer
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
-from service.cli.app import app
+from service.cli.commands import app
 from service.cli.output import ExitCode
 from service.mureka.prices import expected_cost_cents
 from service.settings import Settings

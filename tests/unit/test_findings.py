@@ -11,7 +11,8 @@ from service.cli.doctor import described, summary
 from service.cli.health import health_line
 from service.cli.operations import checked_code, checked_time, cost_in_words, price_of
 from service.doctor.address import check_key
-from service.doctor.findings import is_well, ok, skipped, warning, wrong
+from service.doctor.findings import Verdict, is_well, ok, skipped, warning, wrong
+from service.doctor.fleet import Health, check_budget
 from service.errors import ConfigurationError
 from service.settings import GivenSettings, Settings
 from service.store.probe import Answer, functions_in
@@ -105,6 +106,31 @@ def test_the_health_of_the_queue_is_one_line() -> None:
         "4 wait for the limit of all · 2 wait for tomorrow's budget · 3 put off (rate_limited)"
         " · 2 workers · 9 US cents spent today"
     )
+
+
+@pytest.mark.parametrize(
+    ("for_all", "for_each", "verdict", "words"),
+    [
+        (None, None, Verdict.WARNING, "No daily budget is set: whoever may insert tracks can"),
+        (1000, None, Verdict.OK, "A day may cost 1000 US cents."),
+        (None, 50.5, Verdict.OK, "A day may cost 50.5 US cents for each user."),
+        (1000, 50, Verdict.OK, "A day may cost 1000 US cents and 50 US cents for each user."),
+        (0, None, Verdict.OK, "A day may cost 0 US cents."),
+        (1234567.5, None, Verdict.OK, "A day may cost 1234567.5 US cents."),
+    ],
+)
+def test_no_budget_at_all_is_a_warning(
+    for_all: float | None, for_each: float | None, verdict: Verdict, words: str
+) -> None:
+    row = {"daily_budget_cents": for_all, "daily_budget_cents_per_user": for_each}
+    finding = check_budget(Health(row))
+    assert finding.verdict is verdict
+    assert finding.found.startswith(words)
+    assert is_well([finding])
+
+
+def test_a_budget_that_cannot_be_seen_is_not_judged() -> None:
+    assert check_budget(Health(None)).verdict is Verdict.SKIPPED
 
 
 def test_the_description_of_an_api_names_functions_and_parameters() -> None:

@@ -10,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.tracks import (
+    MAX_DURATION_SECONDS,
+    MAX_HINT_CHARACTERS,
+    MAX_LYRICS_CHARACTERS,
     MAX_PROMPT_CHARACTERS,
     ErrorCode,
     GenerationRequest,
@@ -146,8 +149,25 @@ def test_the_table_allows_exactly_the_words_of_the_code(
     assert allowed_by(constraint) == {word.value for word in words}
 
 
+def test_the_table_allows_exactly_the_lengths_of_the_code() -> None:
+    checks = [newest_check(f"music_tracks_{name}_length") for name in ("prompt", "lyrics", "hints")]
+    lengths = re.findall(r"length\((\w+)\)(?:, 0\))? <= (\d+)", " ".join(checks))
+    assert {column: int(most) for column, most in lengths} == {
+        "prompt": MAX_PROMPT_CHARACTERS,
+        "lyrics": MAX_LYRICS_CHARACTERS,
+        **dict.fromkeys(("genre", "mood", "tempo"), MAX_HINT_CHARACTERS),
+    }
+    duration = newest_check("music_tracks_duration_range")
+    assert duration.endswith(f"duration between 1 and {MAX_DURATION_SECONDS}")
+
+
 def allowed_by(constraint: str) -> set[str]:
     """The words in the newest definition of a check in the migrations."""
+    return set(re.findall(r"'(\w+)'", newest_check(constraint)))
+
+
+def newest_check(constraint: str) -> str:
+    """The newest definition of a check in the migrations."""
     sql = "\n".join(path.read_text() for path in sorted(MIGRATIONS.glob("*.sql")))
     checks = re.findall(rf"add constraint {constraint}\s+check \((.*?)\)( not valid)?;", sql, re.S)
-    return set(re.findall(r"'(\w+)'", checks[-1][0]))
+    return str(checks[-1][0])

@@ -19,8 +19,6 @@ class Column:
     """A column of a relation; `is_key` when it is part of the replica identity."""
 
     name: str
-    type_oid: int
-    type_modifier: int
     is_key: bool
 
 
@@ -138,7 +136,8 @@ def _columns(reader: _Reader) -> Iterator[Column]:
     for _ in range(reader.int16()):
         is_key = reader.take(1) == b"\x01"
         name = reader.string()
-        yield Column(name, reader.int32(), reader.int32(), is_key)
+        reader.skip(8)  # its type, which the catalog is asked for
+        yield Column(name, is_key)
 
 
 def _tuple(
