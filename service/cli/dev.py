@@ -11,7 +11,6 @@ import os
 import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import typer
@@ -35,7 +34,7 @@ from service.cli.stack import (
 from service.cli.tracks import follow
 from service.compose import run_worker
 from service.errors import ConfigurationError, EmbeddedStackError
-from service.mureka.prices import expected_cost_cents
+from service.mureka.prices import expected_cost_cents, is_free
 from service.settings import MurekaSettings, ProjectSettings, Settings
 
 if TYPE_CHECKING:
@@ -46,7 +45,6 @@ DEMO_TRACK = {
     "genre": "neoclassical piano",
     "mood": "calm and expectant",
 }
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def dev(
@@ -156,7 +154,7 @@ def confirm_cost(settings: MurekaSettings, *, yes: bool) -> None:
         ConfigurationError: there is nobody to ask.
         typer.Exit: the answer was no.
     """
-    if yes or urlsplit(settings.mureka_api_url).hostname in _LOOPBACK:
+    if yes or is_free(settings.mureka_api_url):
         return
     cents = expected_cost_cents(settings.mureka_model)
     if not sys.stdin.isatty():

@@ -16,6 +16,7 @@ from service.doctor.realtime import check_realtime
 from service.doctor.schema import check_schema
 from service.doctor.storage import check_storage
 from service.errors import ConfigurationError
+from service.mureka.prices import is_free
 from service.store.probe import Probe, probing
 
 _ENVIRONMENT = "Correct it in the environment or in .env; .env.example explains each one."
@@ -96,7 +97,7 @@ async def _check_project(
         ):
             yield finding
         yield check_workers(health)
-        yield check_budget(health)
+        yield check_budget(health, is_free=given.mureka is not None and is_free(given.mureka.url))
         yield await check_clock(probe)
     elif description.status in (401, 403):
         yield skipped("project", "The database, Realtime and Storage could not be looked at.")

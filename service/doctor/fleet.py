@@ -66,12 +66,14 @@ def check_workers(health: Health) -> Finding:
     return ok("workers", f"{count} {'worker is' if count == 1 else 'workers are'} at work.")
 
 
-def check_budget(health: Health) -> Finding:
-    """Whether anything limits what a day may cost."""
+def check_budget(health: Health, *, is_free: bool) -> Finding:
+    """Whether anything limits what a day may cost, where music costs anything."""
     if not health.is_known:
         return skipped("budget", "The database does not say what may be spent; see migrations.")
     all_cents, user_cents = health.daily_budget_cents, health.daily_budget_cents_per_user
     if all_cents is None and user_cents is None:
+        if is_free:
+            return ok("budget", "No daily budget is set, and the simulator costs nothing.")
         return warning(
             "budget",
             "No daily budget is set: whoever may insert tracks can spend without limit.",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from urllib.parse import urlsplit
 
+_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 _CENTS = {
     "mureka-7.6": Decimal("3"),
     "mureka-8": Decimal("4.5"),
@@ -17,6 +19,11 @@ _DEAREST_CENTS = max(_CENTS.values())
 def expected_cost_cents(model: str) -> Decimal:
     """The price in US cents of one piece by this model, songs and instrumentals alike."""
     return _CENTS.get(model, _DEAREST_CENTS)
+
+
+def is_free(url: str) -> bool:
+    """Whether it is the simulator that answers at this URL: Mureka itself is never this machine."""
+    return urlsplit(url).hostname in _THIS_MACHINE
 
 
 def has_price(model: str) -> bool:

@@ -123,14 +123,19 @@ def test_no_budget_at_all_is_a_warning(
     for_all: float | None, for_each: float | None, verdict: Verdict, words: str
 ) -> None:
     row = {"daily_budget_cents": for_all, "daily_budget_cents_per_user": for_each}
-    finding = check_budget(Health(row))
+    finding = check_budget(Health(row), is_free=False)
     assert finding.verdict is verdict
     assert finding.found.startswith(words)
     assert is_well([finding])
 
 
+def test_the_simulator_needs_no_budget() -> None:
+    row = {"daily_budget_cents": None, "daily_budget_cents_per_user": None}
+    assert check_budget(Health(row), is_free=True).verdict is Verdict.OK
+
+
 def test_a_budget_that_cannot_be_seen_is_not_judged() -> None:
-    assert check_budget(Health(None)).verdict is Verdict.SKIPPED
+    assert check_budget(Health(None), is_free=False).verdict is Verdict.SKIPPED
 
 
 def test_the_description_of_an_api_names_functions_and_parameters() -> None:
