@@ -9,7 +9,7 @@
     ├── SubmissionUnknownError a paid call whose answer was lost: never sent again
     ├── LostClaimError         the track is not ours any more: write nothing
     ├── EmbeddedStackError     a part of the Supabase on this machine failed or ended
-    └── ContractError          an answer that was not understood; its text ends with what came
+    └── ContractError          an answer that was not understood; keeps its beginning
 
 Each class has a stable `code`, one of `service.tracks.ErrorCode` where it can end on a row.
 """
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-ANSWER_CHARACTERS = 500
+EXCERPT_CHARACTERS = 500
 
 
 class MusicServiceError(Exception):
@@ -102,12 +102,11 @@ class ContractError(MusicServiceError):
 
     Args:
         message: what was expected.
-        answer: what came instead, without secrets; its beginning is put behind the message.
+        excerpt: the answer; its first 500 characters are kept in `excerpt`.
     """
 
     code = "internal"
 
-    def __init__(self, message: str, *, answer: str = "") -> None:
-        beginning = " ".join(answer[:ANSWER_CHARACTERS].split())
-        shown = "".join(c for c in beginning if c.isprintable())
-        super().__init__(f"{message} It began: {shown}" if shown else message)
+    def __init__(self, message: str, *, excerpt: str = "") -> None:
+        super().__init__(message)
+        self.excerpt = excerpt[:EXCERPT_CHARACTERS]

@@ -94,7 +94,6 @@ class MurekaClient:
     ) -> None:
         self._http = http
         self._orders = orders
-        self._api_key = api_key
         self._headers = {"authorization": f"Bearer {api_key}"}
         self._base_url = base_url.rstrip("/")
 
@@ -140,7 +139,7 @@ class MurekaClient:
         answer = await self._get(f"/v1/{kind}/query/{quote(task_id, safe='')}")
         if answer.status_code != 200:
             raise query_failure(answer)
-        body = self._parsed(TaskBody, answer)
+        body = _parsed(TaskBody, answer)
         choice = body.choices[0] if body.choices else None
         audio = None
         if choice is not None and choice.url:
@@ -158,7 +157,7 @@ class MurekaClient:
         answer = await self._get("/v1/account/billing")
         if answer.status_code != 200:
             raise refusal(answer) or TransientError(f"Mureka answered {answer.status_code}.")
-        body = self._parsed(BillingBody, answer)
+        body = _parsed(BillingBody, answer)
         return Billing(body.balance, body.concurrent_request_limit)
 
     async def download(self, url: str, path: Path, *, max_bytes: int) -> downloads.Download:
@@ -173,9 +172,9 @@ class MurekaClient:
         except httpx.HTTPError as error:
             raise TransientError("Mureka cannot be reached; it is tried again later.") from error
 
-    def _parsed(self, model: type[Any], answer: httpx.Response) -> Any:
-        try:
-            return model.model_validate_json(answer.content)
-        except ValidationError as error:
-            came = answer.text.replace(self._api_key, "(the key)")  # some proxies echo requests
-            raise ContractError("Mureka's answer was not understood.", answer=came) from error
+
+def _parsed(model: type[Any], answer: httpx.Response) -> Any:
+    try:
+        return model.model_validate_json(answer.content)
+    except ValidationError as error:
+        raise ContractError("Mureka's answer was not understood.", excerpt=answer.text) from error

@@ -56,7 +56,7 @@ class Queue:
             return {UUID(str(row)) for row in found}
         except ValueError as error:
             raise ContractError(
-                "renew_music_claims did not answer ids.", answer=str(found)
+                "renew_music_claims did not answer ids.", excerpt=str(found)
             ) from error
 
     async def release(self, claim_ids: Sequence[UUID]) -> None:
@@ -188,7 +188,7 @@ class Queue:
         if data is None and not rows_needed:
             return []
         if not isinstance(data, list):
-            raise ContractError(f"{function} did not answer a list.", answer=str(data))
+            raise ContractError(f"{function} did not answer a list.", excerpt=str(data))
         return data
 
 

