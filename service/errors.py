@@ -9,7 +9,7 @@
     ├── SubmissionUnknownError a paid call whose answer was lost: never sent again
     ├── LostClaimError         the track is not ours any more: write nothing
     ├── EmbeddedStackError     a part of the Supabase on this machine failed or ended
-    └── ContractError          an answer that was not understood; keeps its beginning
+    └── ContractError          an answer that was not understood
 
 Each class has a stable `code`, one of `service.tracks.ErrorCode` where it can end on a row.
 """
@@ -17,8 +17,6 @@ Each class has a stable `code`, one of `service.tracks.ErrorCode` where it can e
 from __future__ import annotations
 
 from typing import ClassVar
-
-EXCERPT_CHARACTERS = 500
 
 
 class MusicServiceError(Exception):
@@ -98,15 +96,6 @@ class EmbeddedStackError(MusicServiceError):
 
 
 class ContractError(MusicServiceError):
-    """An answer did not have the agreed shape.
-
-    Args:
-        message: what was expected.
-        excerpt: the answer; its first 500 characters are kept in `excerpt`.
-    """
+    """An answer did not have the agreed shape. The text says which, and never what came."""
 
     code = "internal"
-
-    def __init__(self, message: str, *, excerpt: str = "") -> None:
-        super().__init__(message)
-        self.excerpt = excerpt[:EXCERPT_CHARACTERS]

@@ -18,7 +18,7 @@ import typer
 from service import log
 from service.cli.output import ExitCode, answer, say
 from service.cli.project import catalog
-from service.cli.signals import stop_on_signal
+from service.cli.signals import run_async, stop_on_signal
 from service.cli.stack import (
     DEFAULT_DATA_DIR,
     DEFAULT_PORT,
@@ -68,7 +68,7 @@ def dev(
     if MurekaSettings.is_given():
         confirm_cost(MurekaSettings.load(), yes=yes)
     options = StackOptions(port, data_dir, env_file, sim_seconds, reset)
-    raise typer.Exit(asyncio.run(_dev(options, once=once)))
+    raise typer.Exit(run_async(_dev(options, once=once)))
 
 
 async def _dev(options: StackOptions, *, once: bool) -> int:

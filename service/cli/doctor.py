@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Annotated
 
 import typer
 
 from service.cli.output import ExitCode, answer, answer_json, say
+from service.cli.signals import run_async
 from service.cli.tracks import Json
 from service.doctor.account import Mureka
 from service.doctor.examination import Given, examine
@@ -30,7 +30,7 @@ def doctor(
     # What the Realtime client logs, the doctor finds and says in a sentence.
     logging.getLogger("realtime").setLevel(logging.CRITICAL)
     given = _given(skip_mureka=skip_mureka)
-    findings = asyncio.run(_doctor(given, json=json))
+    findings = run_async(_doctor(given, json=json))
     raise typer.Exit(ExitCode.OK if is_well(findings) else ExitCode.FAILED)
 
 

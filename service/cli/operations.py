@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sys
 from collections.abc import Sequence
@@ -16,10 +15,12 @@ from rich.text import Text
 
 from service.cli.output import ExitCode, answer, answer_json, answer_table, complain, printable, say
 from service.cli.project import operations
-from service.cli.tracks import Json, checked_id
+from service.cli.signals import run_async
+from service.cli.tracks import Json, checked_id, checked_text
 from service.errors import ConfigurationError
 from service.tracks import ErrorCode
 
+_MAX_REASON_CHARACTERS = 1000
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 Tracks = Annotated[list[str], typer.Argument(metavar="TRACK_ID...", help="Ids of tracks.")]
@@ -51,19 +52,19 @@ def retry(
         raise ConfigurationError(
             "Say which tracks to retry: ids, --error-code, --since, or --all for all that failed."
         )
-    found = asyncio.run(_retriable(ids, code, start))
+    found = run_async(_retriable(ids, code, start))
     if not found:
         answer_json(retry_report([], retried=False)) if json else answer("nothing to retry")
         raise typer.Exit(ExitCode.OK)
     if not yes:
         _show(found, json=json)
         _confirm(found)
-    raise typer.Exit(asyncio.run(_retry(found, json=json)))
+    raise typer.Exit(run_async(_retry(found, json=json)))
 
 
 def cancel(track_ids: Tracks, *, json: Json = False) -> None:
     """Cancel tracks that wait or run; what was ordered at Mureka is paid for all the same."""
-    raise typer.Exit(asyncio.run(_cancel(checked_ids(track_ids), json=json)))
+    raise typer.Exit(run_async(_cancel(checked_ids(track_ids), json=json)))
 
 
 def pause(
@@ -72,12 +73,12 @@ def pause(
     ] = None,
 ) -> None:
     """Take up nothing new until `resume`; what runs is finished."""
-    asyncio.run(_pause(reason))
+    run_async(_pause(reason and checked_text("--reason", reason, _MAX_REASON_CHARACTERS)))
 
 
 def resume() -> None:
     """Take up tracks again, at once."""
-    asyncio.run(_resume())
+    run_async(_resume())
 
 
 async def _retriable(

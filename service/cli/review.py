@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -13,12 +12,13 @@ from rich.text import Text
 
 from service.cli.output import answer, answer_json, answer_table, printable
 from service.cli.project import operations
+from service.cli.signals import run_async
 from service.cli.tracks import Json, checked_id
 
 
 def review(*, json: Json = False) -> None:
     """Show what waits for a person, and what to do about it."""
-    rows = asyncio.run(_review())
+    rows = run_async(_review())
     if json:
         for row in rows:
             answer_json(row)
@@ -32,7 +32,7 @@ def history(
     track_id: Annotated[str, typer.Argument(help="The id of a track.")], *, json: Json = False
 ) -> None:
     """Tell the story of a track."""
-    for row in asyncio.run(_history(checked_id(track_id))):
+    for row in run_async(_history(checked_id(track_id))):
         answer_json(row) if json else answer(told(row))
 
 

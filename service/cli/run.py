@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from service import log
-from service.cli.signals import stop_on_signal
+from service.cli.signals import run_async, stop_on_signal
 from service.compose import run_worker
 from service.settings import Settings
 
@@ -17,7 +15,7 @@ def run() -> None:
     """
     settings = Settings.load()
     log.configure(settings.log_level, settings.log_format)
-    asyncio.run(_run(settings))
+    run_async(_run(settings))
 
 
 async def _run(settings: Settings) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from service.cli import environment
 from service.cli.output import answer, console
-from service.cli.signals import stop_on_signal
+from service.cli.signals import run_async, stop_on_signal
 from service.errors import ConfigurationError, EmbeddedStackError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def stack(
     reset: Reset = False,
 ) -> None:
     """Run a whole Supabase and a Mureka simulator on this machine until Ctrl-C."""
-    asyncio.run(_stack(StackOptions(port, data_dir, env_file, sim_seconds, reset)))
+    run_async(_stack(StackOptions(port, data_dir, env_file, sim_seconds, reset)))
 
 
 async def _stack(options: StackOptions) -> None:

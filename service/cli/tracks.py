@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +15,7 @@ from service.cli.health import health_line
 from service.cli.output import ExitCode, answer, answer_json, answer_table, complain, printable, say
 from service.cli.progress import TrackProgress, bar, describe
 from service.cli.project import catalog
+from service.cli.signals import run_async
 from service.errors import ConfigurationError
 from service.store.catalog import Catalog
 from service.store.operations import Operations
@@ -65,7 +65,7 @@ def enqueue(
         "duration": duration,
         "lyrics": None if lyrics_file is None else read_lyrics(lyrics_file),
     }
-    code = asyncio.run(_enqueue(track, user, watch=watch, json=json))
+    code = run_async(_enqueue(track, user, watch=watch, json=json))
     raise typer.Exit(code)
 
 
@@ -73,7 +73,7 @@ def watch(
     track_id: Annotated[str, typer.Argument(help="The id of a track.")], *, json: Json = False
 ) -> None:
     """Follow a track until it is completed (exit 0) or in error (exit 1)."""
-    raise typer.Exit(asyncio.run(_watch(checked_id(track_id), json=json)))
+    raise typer.Exit(run_async(_watch(checked_id(track_id), json=json)))
 
 
 def queue(
@@ -81,7 +81,7 @@ def queue(
     json: Json = False,
 ) -> None:
     """Show what is being made and what waits."""
-    asyncio.run(_queue(limit, json=json))
+    run_async(_queue(limit, json=json))
 
 
 async def _enqueue(track: dict[str, Any], email: str | None, *, watch: bool, json: bool) -> int:
@@ -183,7 +183,7 @@ def checked_id(text: str) -> UUID:
 def read_lyrics(path: Path) -> str:
     """The text of a file of lyrics; raises ConfigurationError when it is of no use."""
     try:
-        lyrics = path.read_text(encoding="utf-8").strip()
+        lyrics = path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = "is not UTF-8 text" if isinstance(error, ValueError) else error.strerror
         raise ConfigurationError(f"The lyrics in {path} cannot be read: {reason}.") from error

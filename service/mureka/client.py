@@ -177,4 +177,4 @@ def _parsed(model: type[Any], answer: httpx.Response) -> Any:
     try:
         return model.model_validate_json(answer.content)
     except ValidationError as error:
-        raise ContractError("Mureka's answer was not understood.", excerpt=answer.text) from error
+        raise ContractError("Mureka's answer was not understood.") from error

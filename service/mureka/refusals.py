@@ -19,7 +19,8 @@ from service.errors import (
     SubmissionUnknownError,
     TransientError,
 )
-from service.mureka.wire import ErrorBody, plain
+from service.mureka.wire import ErrorBody
+from service.text import plain
 
 # The request certainly never reached the server.
 NEVER_SENT = (

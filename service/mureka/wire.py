@@ -13,20 +13,15 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from service.text import plain
+
 SUCCEEDED = "succeeded"
 FAILED = frozenset({"failed", "timeouted", "cancelled"})
 
 _LONGEST_ID = 100
 _LONGEST_STATUS = 40
-_LONGEST_TEXT = 300
 _LONGEST_URL = 2000
 _LONGEST_DURATION_MS = 24 * 3600 * 1000
-
-
-def plain(text: str, limit: int = _LONGEST_TEXT) -> str:
-    """One printable line of at most so many characters."""
-    words = " ".join(text[: 2 * limit].split())
-    return "".join(c for c in words if c.isprintable())[:limit]
 
 
 def _id(value: Any) -> str:

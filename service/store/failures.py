@@ -7,6 +7,7 @@ from postgrest.exceptions import APIError
 from storage3.exceptions import StorageApiError
 
 from service.errors import ConfigurationError, ContractError, MusicServiceError, TransientError
+from service.text import plain
 
 _LATER = ("PGRST000", "PGRST001", "PGRST002", "PGRST003", "57014", "57P01")
 _LATER_CLASSES = ("08", "53")
@@ -22,7 +23,7 @@ def of_database(error: APIError | httpx.HTTPError) -> MusicServiceError:  # noqa
         return TransientError(
             f"The database cannot be reached ({type(error).__name__}).", code="internal"
         )
-    code, message = str(error.code or ""), error.message or ""
+    code, message = plain(str(error.code or "")), plain(error.message or "")
     if code in _NOT_MIGRATED:
         return ConfigurationError(
             "The database lacks what the service needs; apply the migrations: supabase db push"
@@ -55,7 +56,7 @@ def of_storage(error: StorageApiError | httpx.HTTPError) -> MusicServiceError:
             f"The music is made, but Storage cannot be reached ({type(error).__name__}).",
             code="storage_failed",
         )
-    status, reason = str(error.status), error.message
+    status, reason = str(error.status), plain(error.message)
     if status in ("413", "415") or error.code == "InvalidKey":
         return StorageRefusedError(f"Storage refused the audio ({status}: {reason}).")
     return TransientError(

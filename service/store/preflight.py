@@ -10,6 +10,7 @@ from storage3.exceptions import StorageApiError
 
 from service.errors import ConfigurationError, ContractError, TransientError
 from service.store import failures
+from service.text import plain
 from supabase import AsyncClient
 
 
@@ -36,7 +37,7 @@ async def check(client: AsyncClient, *, url: str, bucket: str, public: bool) -> 
                 f'The bucket "{bucket}" does not exist; apply the migrations (supabase db push) '
                 "or set MUSIC_BUCKET."
             ) from error
-        raise ConfigurationError(f"Storage refuses the service: {error.message}") from error
+        raise ConfigurationError(f"Storage refuses the service: {plain(error.message)}") from error
     except ValueError as error:  # an answer that is no JSON: not a Supabase
         raise _unreachable(url) from error
     _check_bucket(found, public=public)

@@ -11,6 +11,7 @@ import httpx
 
 from service.errors import ConfigurationError
 from service.store.client import TIMEOUT
+from service.text import plain
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 NO_FUNCTION = ("PGRST202", "42883")
@@ -41,8 +42,8 @@ class Answer:
     def message(self) -> str:
         """The message of an error, or what else came."""
         if isinstance(self.body, dict) and self.body.get("message"):
-            return str(self.body["message"])
-        return self.text[:200]
+            return plain(str(self.body["message"]))
+        return plain(self.text, 200)
 
     @property
     def hint(self) -> str:

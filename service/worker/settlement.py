@@ -38,6 +38,7 @@ _LONGEST_PAID_RETRY_SECONDS = 900
 _KEPT_SECONDS = 30 * 24 * 3600  # by then the provider has deleted the music
 _REFUSALS = 20
 _OUR_TROUBLE = "The music service has trouble of its own; it is tried again later."
+_NOT_DELIVERED = "The music was made, but it could not be fetched while the provider kept it."
 
 
 class Settlement:
@@ -95,17 +96,17 @@ class Settlement:
         self._log.error("end_not_written", now="the lease runs out and counts as an attempt")
 
     async def _write(self, error: MusicServiceError, paid_seconds_ago: float | None) -> None:
+        if isinstance(error, (ConfigurationError, ContractError)):
+            # The operator's affair, which is in the log; the user is only asked for patience.
+            error = TransientError(_OUR_TROUBLE, code=ErrorCode.INTERNAL)
         if isinstance(error, SubmissionUnknownError):
             message = f"{error} It was not ordered twice; retry to order it again."
             await self._queue.fail(self._claim.id, code_of(error), message)
-        elif paid_seconds_ago is not None and paid_seconds_ago > _KEPT_SECONDS:
-            await self._queue.fail(self._claim.id, code_of(error), str(error))
         elif isinstance(error, TransientError):
-            await self._defer(error, paid_seconds_ago)
-        elif isinstance(error, (ConfigurationError, ContractError)):
-            # The operator's affair, which is in the log; the user is only asked for patience.
-            trouble = TransientError(_OUR_TROUBLE, code=ErrorCode.INTERNAL)
-            await self._defer(trouble, paid_seconds_ago)
+            if (paid_seconds_ago or 0) > _KEPT_SECONDS:
+                await self._queue.fail(self._claim.id, code_of(error), _NOT_DELIVERED)
+            else:
+                await self._defer(error, paid_seconds_ago)
         else:
             await self._queue.fail(self._claim.id, code_of(error), str(error))
 

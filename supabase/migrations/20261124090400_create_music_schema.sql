@@ -29,8 +29,8 @@ create table music.settings (
   constraint settings_one_row check (id),
   constraint settings_max_concurrent_not_negative check (max_concurrent >= 0),
   constraint settings_max_concurrent_per_user_not_negative check (max_concurrent_per_user >= 0),
-  constraint settings_daily_budget_not_negative check (daily_budget_cents >= 0),
-  constraint settings_daily_budget_per_user_not_negative check (daily_budget_cents_per_user >= 0),
+  constraint settings_daily_budget_not_negative check (daily_budget_cents >= 0 and daily_budget_cents <> 'NaN'),
+  constraint settings_daily_budget_per_user_not_negative check (daily_budget_cents_per_user >= 0 and daily_budget_cents_per_user <> 'NaN'),
   constraint settings_on_unknown_submission_known check (on_unknown_submission in ('error', 'resubmit')),
   constraint settings_max_attempts_positive check (max_attempts > 0)
 );

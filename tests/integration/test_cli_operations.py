@@ -94,6 +94,7 @@ async def status_of(database: Connection, track_id: str) -> str:
         (["retry", "--error-code", "bad_luck"], 'There is no error code "bad_luck"'),
         (["retry", "--since", "yesterday"], '"yesterday" is no time'),
         (["retry", "--since", "999999w"], "is no time"),
+        (["pause", "--reason", "\udcff"], "--reason is not plain UTF-8 text"),
         (["cancel"], "TRACK_ID"),
         (["cancel", "nonsense"], "is not the id of a track"),
         (["cancel", UNKNOWN], f"There is no track {UNKNOWN}"),

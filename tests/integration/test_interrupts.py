@@ -133,6 +133,20 @@ async def test_ctrl_c_ends_a_command_quietly_while_it_waits_for_an_answer(
         assert await command.ended() == (130, "")
 
 
+async def test_a_second_ctrl_c_never_leaves_a_command_running(
+    silent: SilentProject, tmp_path: Path
+) -> None:
+    for name in [*await places(tmp_path), None]:
+        silent.reached.clear()
+        async with starting("queue", url=silent.url, directory=tmp_path) as command:
+            await (command.has_imported(name) if name else silent.reached.wait())
+            command.interrupt()
+            command.interrupt()
+            code, said = await command.ended()
+        assert code in (130, -signal.SIGINT), name
+        assert said == "", name
+
+
 async def test_a_command_that_was_told_to_ignore_ctrl_c_ignores_it_while_it_starts(
     tmp_path: Path,
 ) -> None:

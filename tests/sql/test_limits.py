@@ -6,8 +6,10 @@ import asyncio
 import itertools
 import uuid
 from collections import Counter
+from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.sql.conftest import Claim, Project, rows
@@ -195,6 +197,13 @@ async def test_the_budget_of_each_user_holds_with_many_workers_at_once(project: 
         "None": 22.5,
     }
     assert await waiting(project) == {("quota_exhausted", "tomorrow"): 24}
+
+
+@pytest.mark.parametrize("budget", ["daily_budget_cents", "daily_budget_cents_per_user"])
+@pytest.mark.parametrize("amount", [Decimal("NaN"), Decimal(-1)])
+async def test_a_budget_is_an_amount(project: Project, budget: str, amount: Decimal) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match="settings_daily_budget"):
+        await limit(project, **{budget: amount})
 
 
 @pytest.mark.parametrize("budget", ["daily_budget_cents", "daily_budget_cents_per_user"])

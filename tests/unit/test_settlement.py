@@ -89,9 +89,11 @@ def test_trouble_of_ours_puts_the_track_off_and_tells_its_user_no_internals(
     assert str(error) not in call.message
 
 
-def test_music_that_the_provider_has_deleted_is_given_up() -> None:
-    call = Ending().of(TransientError("Not there."), 31 * 24 * 3600.0)
+@pytest.mark.parametrize("error", [TransientError("Not there."), ContractError("Internals.")])
+def test_music_that_the_provider_has_deleted_is_given_up(error: MusicServiceError) -> None:
+    call = Ending().of(error, 31 * 24 * 3600.0)
     assert call.step == "fail"
+    assert call.message.startswith("The music was made, but it could not be fetched")
 
 
 def test_an_order_of_unknown_fate_ends_the_track_and_says_how_to_go_on() -> None:
