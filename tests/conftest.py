@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
 
 import httpx
 import psycopg
 import pytest
 from psycopg.rows import DictRow, dict_row
-
-from service.embedded.ports import Ports
-from service.embedded.stack import Stack
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
-IS_FULL = bool(os.environ.get("MUSIC_TEST_FULL"))
+from local_supabase.ports import Ports
+from local_supabase.stack import Stack
+from tests.support.project import IS_FULL, ROOT, Connection, MakeClient, SignedIn
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,20 +36,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
 
 
-Connection = psycopg.AsyncConnection[DictRow]
-MakeClient = Callable[..., Awaitable[AsyncClient]]
-
-
-def rows(answer: Any) -> list[dict[str, Any]]:
-    """The rows of an answer of the official client, which types them as any JSON."""
-    return list(answer.data)
-
-
 @pytest.fixture(scope="session")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """The embedded Supabase with the project's migrations; generations take a third of a second."""
     data_dir = tmp_path_factory.mktemp("stack")
-    async with Stack(data_dir, Ports.free(), simulator_seconds=0.3) as running:
+    async with Stack(data_dir, Ports.free(), project_dir=ROOT, simulator_seconds=0.3) as running:
         yield running
 
 
@@ -64,16 +51,6 @@ async def database(stack: Stack) -> AsyncIterator[Connection]:
         stack.database_url, autocommit=True, row_factory=dict_row
     ) as connection:
         yield connection
-
-
-@dataclass(frozen=True)
-class SignedIn:
-    """A user of the app with the official client that acts for them."""
-
-    id: str
-    email: str
-    password: str
-    client: AsyncClient
 
 
 @pytest.fixture

@@ -20,11 +20,12 @@ import psycopg
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-
-from service.embedded.ports import Ports
-from service.embedded.stack import Stack
 from supabase import AsyncClientOptions, acreate_client
-from tests.bench.workers import worker
+
+from local_supabase.ports import Ports
+from local_supabase.stack import Stack
+from tests.support.bench_worker import worker
+from tests.support.project import ROOT
 
 DEFAULT_INSERTS = 200
 MEAN_GAP_SECONDS = 0.25
@@ -45,7 +46,9 @@ async def main(inserts: int) -> None:
     for hint in ("broadcast", "postgres_changes"):
         with tempfile.TemporaryDirectory(prefix="music-bench-") as folder:
             Path(folder).chmod(0o755)
-            async with Stack(Path(folder), Ports.free(), simulator_seconds=1) as stack:
+            async with Stack(
+                Path(folder), Ports.free(), project_dir=ROOT, simulator_seconds=1
+            ) as stack:
                 percentiles, claimed = await measure(stack, hint, inserts)
         table.add_row(hint, f"{claimed}/{inserts}", *(f"{value:.1f}" for value in percentiles))
     Console().print(table)

@@ -16,12 +16,13 @@ from uuid import UUID
 import psycopg
 from rich.console import Console
 from rich.table import Table
-
-from service.embedded.ports import Ports
-from service.embedded.stack import Stack
-from service.watch import wait_for_track
 from supabase import acreate_client
-from tests.bench.workers import worker
+
+from local_supabase.ports import Ports
+from local_supabase.stack import Stack
+from music_service.watch import wait_for_track
+from tests.support.bench_worker import worker
+from tests.support.project import ROOT
 
 TRACKS = 20
 IDLE_SECONDS = 60
@@ -41,7 +42,9 @@ async def main() -> None:
     """Count both and print them side by side."""
     with tempfile.TemporaryDirectory(prefix="music-bench-") as folder:
         Path(folder).chmod(0o755)
-        async with Stack(Path(folder), Ports.free(), simulator_seconds=8) as stack:
+        async with Stack(
+            Path(folder), Ports.free(), project_dir=ROOT, simulator_seconds=8
+        ) as stack:
             async with await psycopg.AsyncConnection.connect(
                 stack.database_url, autocommit=True
             ) as operator:
@@ -58,13 +61,13 @@ async def main() -> None:
 
 async def counted(stack: Stack, doing: object) -> dict[str, int]:
     """How many requests of each kind were made meanwhile; each request counts once."""
-    stack.interference.clear()
-    plans = {path: stack.interference.count(path) for path in COUNTED}
-    mureka = stack.simulator_interference.count("/")
+    stack.request_faults.clear()
+    plans = {path: stack.request_faults.count(path) for path in COUNTED}
+    mureka = stack.simulator_request_faults.count("/")
     await doing  # type: ignore[misc]
     named = {path: plan.met for path, plan in plans.items()}
-    stack.interference.clear()
-    stack.simulator_interference.clear()
+    stack.request_faults.clear()
+    stack.simulator_request_faults.clear()
     return named | {"Mureka": mureka.met}
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from service.embedded.stack import Stack
-from tests.chaos.conftest import Tracks
-from tests.chaos.fleet import until
-from tests.chaos.wire import Wire
-from tests.integration.conftest import StartWorker
+from local_supabase.stack import Stack
+from tests.support.fleet import until
+from tests.support.realtime_wire import Wire
+from tests.support.tracks import Tracks
+from tests.support.workers import StartWorker
 
 SWEEP_SECONDS = 2.0
 
@@ -116,7 +116,7 @@ async def test_a_track_that_a_limit_held_back_is_no_sign_of_deafness(
         async with start_worker(sweep=SWEEP_SECONDS):
             await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
             track_id = await tracks.ask()
-            counted = stack.interference.count("/rpc/claim_music_tracks")
+            counted = stack.request_faults.count("/rpc/claim_music_tracks")
 
             async def has_looked() -> bool:
                 return counted.met > 1
@@ -134,7 +134,7 @@ async def test_a_burst_of_inserts_is_claimed_in_few_calls(
     with capture_logs() as logs:
         async with start_worker(sweep=60, capacity=60):
             await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
-            counted = stack.interference.count("/rpc/claim_music_tracks")
+            counted = stack.request_faults.count("/rpc/claim_music_tracks")
             await tracks.sql(
                 "insert into public.music_tracks (prompt)"
                 " select 'burst ' || n from generate_series(1, 40) n"

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from service.embedded.stack import Stack
-from tests.chaos.conftest import Tracks
-from tests.chaos.fleet import Fleet, until
+from local_supabase.stack import Stack
+from tests.support.fleet import Fleet, until
+from tests.support.tracks import Tracks
 
 RPC = "/rest/v1/rpc/"
 
@@ -67,7 +67,7 @@ async def test_an_api_that_fails_for_a_while_costs_time_only(
     stack: Stack, tracks: Tracks, fleet: Fleet, answer: Callable[[], Response]
 ) -> None:
     worker = await fleet.start("worker")
-    failing = stack.interference.answer(RPC, answer(), times=15)
+    failing = stack.request_faults.answer(RPC, answer(), times=15)
     ids = [await tracks.ask() for _ in range(4)]
     await all_complete(tracks, ids)
     assert failing.met == 15
@@ -89,7 +89,7 @@ async def test_an_answer_lost_after_the_commit_changes_nothing(
     stack: Stack, tracks: Tracks, fleet: Fleet, function: str
 ) -> None:
     await fleet.start("worker")
-    lost = stack.interference.lose_answers(RPC + function, times=2)
+    lost = stack.request_faults.lose_answers(RPC + function, times=2)
     track_id = await tracks.ask()
     await lost.reached.wait()
     await all_complete(tracks, [track_id])
@@ -102,7 +102,7 @@ async def test_a_deferral_whose_answer_is_lost_is_written_once(
     await fleet.start("worker")
     prompt = uuid.uuid4().hex
     stack.simulator.inject(on="submit", status=429, message="Rate limit reached", match=prompt)
-    lost = stack.interference.lose_answers(RPC + "defer_music_track")
+    lost = stack.request_faults.lose_answers(RPC + "defer_music_track")
     track_id = await tracks.ask(prompt)
     await lost.reached.wait()
     await tracks.sql("update public.music_tracks set run_after = now() where id = %s", track_id)
@@ -144,7 +144,7 @@ async def test_mureka_out_of_reach_costs_time_only(
     worker = await fleet.start("worker")
     ids = [await tracks.ask() for _ in range(3)]
     await worker.says("submitted")
-    looks = stack.simulator_interference.cut("/query/", times=20)
-    downloads = stack.simulator_interference.cut("/audio/", times=4)
+    looks = stack.simulator_request_faults.cut("/query/", times=20)
+    downloads = stack.simulator_request_faults.cut("/audio/", times=4)
     await all_complete(tracks, ids)
     assert (looks.met, downloads.met) == (20, 4)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from service.embedded.stack import Stack
-from tests.chaos.conftest import Tracks
-from tests.chaos.fleet import Fleet, WorkerProcess, until
-from tests.conftest import IS_FULL
+from local_supabase.stack import Stack
+from tests.support.fleet import Fleet, WorkerProcess, until
+from tests.support.project import IS_FULL
+from tests.support.tracks import Tracks
 
 WORKERS = 3
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.contract.realtime_project import make_table, owner, realtime_project, wire_to
-from tests.contract.storage_project import (
+from tests.support.realtime_project import make_table, owner, realtime_project, wire_to
+from tests.support.storage_project import (
     anonymous_client,
     bucket,
     http,

@@ -10,8 +10,8 @@ import jwt
 import pytest
 from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
 
-from service.embedded.stack import Stack
-from tests.conftest import Connection, MakeClient, SignedIn, rows
+from local_supabase.stack import Stack
+from tests.support.project import Connection, MakeClient, SignedIn, rows
 
 
 async def test_a_new_user_is_signed_in_at_once_with_a_token_that_names_them(user: SignedIn) -> None:

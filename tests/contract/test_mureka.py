@@ -13,10 +13,10 @@ import httpx
 import miniaudio
 import pytest
 
-from service.embedded.gateway import Server
-from service.embedded.ports import Ports
-from service.embedded.simulator import Simulator
-from service.errors import (
+from local_supabase.gateway import Server
+from local_supabase.ports import Ports
+from local_supabase.simulator import Simulator
+from music_service.errors import (
     ContractError,
     MusicServiceError,
     PermanentError,
@@ -25,8 +25,8 @@ from service.errors import (
     SubmissionUnknownError,
     TransientError,
 )
-from service.mureka.client import MurekaClient, connect_mureka
-from service.tracks import Track, request_for
+from music_service.mureka.client import MurekaClient, connect_mureka
+from music_service.tracks import Track, request_for
 
 KEY = "simulated"
 QUOTA = "You exceeded your current quota, please check your billing details"

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.realtime_project import Connect, Sql, literal, topic_name
-from tests.contract.storage_project import Project
+from tests.support.realtime_project import Connect, Sql, literal, topic_name
+from tests.support.storage_project import Project
 
 Send = Callable[..., Awaitable[None]]
 

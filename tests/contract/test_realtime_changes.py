@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.contract.realtime_project import Connect, MakeTable, Sql, everything, topic_name
+from tests.support.realtime_project import Connect, MakeTable, Sql, everything, topic_name
 
 
 async def test_an_insert_is_told_with_alphabetical_keys_and_the_record_as_postgres_writes_it(

@@ -11,8 +11,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.contract.realtime_project import Connect, socket_url, topic_name
-from tests.contract.storage_project import Project
+from tests.support.realtime_project import Connect, socket_url, topic_name
+from tests.support.storage_project import Project
 
 VERSIONS = ["1.0.0", "2.0.0"]
 

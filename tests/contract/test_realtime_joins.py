@@ -9,8 +9,8 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.contract.realtime_project import Connect, MakeTable, Sql, everything, topic_name
-from tests.contract.storage_project import Project
+from tests.support.realtime_project import Connect, MakeTable, Sql, everything, topic_name
+from tests.support.storage_project import Project
 
 
 async def test_the_reply_echoes_the_bindings_and_comes_before_one_system_message_for_all(

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from realtime import AsyncRealtimeChannel
-
 from supabase import AsyncClient, acreate_client
-from tests.contract.realtime_project import PATIENCE_SECONDS, MakeTable, Sql, topic_name
-from tests.contract.storage_project import Project
+
+from tests.support.realtime_project import PATIENCE_SECONDS, MakeTable, Sql, topic_name
+from tests.support.storage_project import Project
 
 Client = Callable[[str], Awaitable[AsyncClient]]
 

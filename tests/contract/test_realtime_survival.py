@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.contract.realtime_project import (
+from tests.support.realtime_project import (
     Connect,
     MakeTable,
     Sql,
     everything,
     topic_name,
 )
-from tests.contract.storage_project import Project
+from tests.support.storage_project import Project
 
 
 async def test_a_filter_whose_column_goes_or_changes_its_type_silences_only_itself(

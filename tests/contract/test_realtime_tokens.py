@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.contract.realtime_project import (
+from tests.support.realtime_project import (
     Connect,
     Frame,
     MakeTable,
@@ -18,7 +18,7 @@ from tests.contract.realtime_project import (
     everything,
     topic_name,
 )
-from tests.contract.storage_project import Project
+from tests.support.storage_project import Project
 
 
 async def new_token(wire: Wire, topic: str, token: Any) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from tests.contract.realtime_project import Connect, MakeTable, Sql, everything, topic_name
-from tests.contract.storage_project import Project
+from tests.support.realtime_project import Connect, MakeTable, Sql, everything, topic_name
+from tests.support.storage_project import Project
 
 OWNED = "id int primary key, owner uuid, note text"
 

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from postgrest.exceptions import APIError
 
-from service.embedded.stack import Stack
-from tests.conftest import MakeClient, SignedIn, rows
+from local_supabase.stack import Stack
+from tests.support.project import MakeClient, SignedIn, rows
 
 
 @pytest.fixture

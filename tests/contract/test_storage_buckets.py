@@ -11,7 +11,7 @@ import pytest
 from storage3 import AsyncStorageClient
 from storage3.exceptions import StorageApiError
 
-from tests.contract.storage_project import MakeBucket, Project
+from tests.support.storage_project import MakeBucket, Project
 
 
 async def test_a_created_bucket_is_named_listed_and_described(

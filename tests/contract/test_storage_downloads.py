@@ -13,7 +13,7 @@ import pytest
 from storage3 import AsyncStorageClient
 from storage3.exceptions import StorageApiError
 
-from tests.contract.storage_project import Project
+from tests.support.storage_project import Project
 
 CONTENT = bytes(range(256)) * 16
 

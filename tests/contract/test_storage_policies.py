@@ -11,7 +11,7 @@ import jwt
 import pytest
 from storage3.exceptions import StorageApiError
 
-from tests.contract.storage_project import Project, Sql
+from tests.support.storage_project import Project, Sql
 
 OWN_FOLDER = "bucket_id = '{bucket}' and (storage.foldername(name))[1] = (select auth.uid())::text"
 

@@ -11,7 +11,7 @@ import pytest
 from storage3 import AsyncStorageClient
 from storage3.exceptions import StorageApiError
 
-from tests.contract.storage_project import MakeBucket
+from tests.support.storage_project import MakeBucket
 
 
 async def refusal(call: Any) -> tuple[int | str, str]:

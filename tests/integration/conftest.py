@@ -1,67 +1,22 @@
-"""A worker in this process, quick where the product is patient."""
+"""Workers in this process, and the command line as a program, on the stack of the whole run."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from service.compose import options_of, run_worker
-from service.embedded.stack import Stack
-from service.settings import Settings
-from tests.integration.programs import Command, Said, environment, run_program
-
-StartWorker = Callable[..., AbstractAsyncContextManager[None]]
-
-QUICK = {
-    "poll": 0.05,
-    "sweep": 1.0,
-    "lease": 3.0,
-    "first_retry": 0.05,
-    "longest_retry": 0.2,
-    "rate_limited_pause": 0.1,
-    "blocked_check": 0.3,
-    "drain": 5.0,
-}
-
-
-def settings_for(stack: Stack, **changes: Any) -> Settings:
-    """The settings of a worker on a stack, whatever the environment of the tests says."""
-    values = {name.lower(): value for name, value in stack.environment().items()}
-    names = ("supabase_url", "supabase_secret_key", "mureka_api_url", "mureka_api_key")
-    given = {name: values[name] for name in names}
-    given["SUPABASE_SECRET_KEY"] = given.pop("supabase_secret_key")
-    return Settings(_env_file=None, **(given | changes))
+from local_supabase.stack import Stack
+from tests.support.node import installed_node
+from tests.support.programs import Command, Said, environment, run_program
+from tests.support.workers import StartWorker, starting_workers_on
 
 
 @pytest.fixture
 def start_worker(stack: Stack) -> StartWorker:
-    """Runs a worker for the length of a block; options that differ from `QUICK` can be named."""
-
-    @contextlib.asynccontextmanager
-    async def start(url: str | None = None, **options: Any) -> AsyncIterator[None]:
-        settings = settings_for(stack, **({"supabase_url": url} if url else {}))
-        stop, ready = asyncio.Event(), asyncio.Event()
-        quick = replace(options_of(settings), **(QUICK | options))
-        running = asyncio.create_task(
-            run_worker(settings, stop=stop, ready=ready, options=quick), name="worker"
-        )
-        is_ready = asyncio.create_task(ready.wait())
-        await asyncio.wait([running, is_ready], return_when=asyncio.FIRST_COMPLETED)
-        is_ready.cancel()
-        try:
-            yield
-        finally:
-            stop.set()
-            await running
-
-    return start
+    """Runs a worker in this process for the length of a block."""
+    return starting_workers_on(stack)
 
 
 @pytest.fixture
@@ -79,3 +34,9 @@ def command(stack: Stack, tmp_path: Path) -> Command:
         return await run_program(tmp_path, environment(stack, **changes), *arguments)
 
     return run
+
+
+@pytest.fixture(scope="session")
+async def node() -> str:
+    """The program that runs JavaScript, once the packages of the lock file are installed."""
+    return await installed_node()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from service.embedded.stack import Stack
-from tests.conftest import Connection
-from tests.integration.conftest import StartWorker
+from local_supabase.stack import Stack
+from tests.support.project import Connection
+from tests.support.workers import StartWorker
 
 FUNCTION = "public.report_music_account(int, numeric)"
 

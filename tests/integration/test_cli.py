@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from service.embedded.ports import HOST, Ports
-from service.embedded.stack import Stack
-from tests.conftest import Connection, SignedIn
-from tests.integration.programs import PROGRAM, Command, environment
+from local_supabase.ports import HOST, Ports
+from local_supabase.stack import Stack
+from tests.support.programs import PROGRAM, Command, environment
+from tests.support.project import Connection, SignedIn
 
 NOWHERE = "http://127.0.0.1:9"
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from service.embedded.stack import Stack
-from tests.conftest import Connection
-from tests.integration.programs import PROGRAM, Command, environment
+from local_supabase.stack import Stack
+from tests.support.programs import PROGRAM, Command, environment
+from tests.support.project import Connection
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 EVIL = "evil \x1b[2J\x07 [red]words[/red]"

@@ -13,13 +13,14 @@ import psycopg
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
 
-from service.doctor.account import Mureka
-from service.doctor.examination import Given, examine
-from service.doctor.findings import Finding, Verdict, is_well
-from service.doctor.needs import FUNCTIONS, RELATIONS, TABLE, TRACK_COLUMNS
-from service.embedded.ports import Ports
-from service.embedded.stack import Stack
-from tests.integration.programs import environment, run_program
+from local_supabase.ports import Ports
+from local_supabase.stack import Stack
+from music_service.doctor.checkup import Given, examine
+from music_service.doctor.expected import FUNCTIONS, RELATIONS, TABLE, TRACK_COLUMNS
+from music_service.doctor.findings import Finding, Verdict, is_well
+from music_service.doctor.mureka import Mureka
+from tests.support.programs import environment, run_program
+from tests.support.project import ROOT
 
 NOWHERE = "http://127.0.0.1:9"
 PATIENCE_SECONDS = 1.0
@@ -30,7 +31,7 @@ Statement = tuple[str, str]
 @pytest.fixture(scope="module")
 async def own_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """A stack that tests may break."""
-    async with Stack(tmp_path_factory.mktemp("doctor"), Ports.free()) as stack:
+    async with Stack(tmp_path_factory.mktemp("doctor"), Ports.free(), project_dir=ROOT) as stack:
         yield stack
 
 
@@ -296,8 +297,8 @@ def faulty(stack: Stack) -> Iterator[None]:
         yield
     finally:
         stack.realtime.faults.clear()
-        stack.interference.clear()
-        stack.simulator_interference.clear()
+        stack.request_faults.clear()
+        stack.simulator_request_faults.clear()
 
 
 async def test_a_silent_realtime_is_wrong_and_its_broadcast_a_warning(healthy: Stack) -> None:
@@ -334,7 +335,7 @@ async def test_a_refused_private_channel_is_a_warning_and_changes_come_all_the_s
 async def test_a_database_that_does_not_answer_is_named(healthy: Stack) -> None:
     away = JSONResponse({"code": "PGRST002", "message": "Could not query the database"}, 503)
     with faulty(healthy):
-        healthy.interference.answer("/rest/v1", away, times=100)
+        healthy.request_faults.answer("/rest/v1", away, times=100)
         wrong = await only(given(healthy), Verdict.WRONG)
     assert [(finding.check, "PGRST002" in finding.found) for finding in wrong] == [("key", True)]
 
@@ -342,7 +343,7 @@ async def test_a_database_that_does_not_answer_is_named(healthy: Stack) -> None:
 async def test_a_clock_that_is_wrong_is_a_warning(
     healthy: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.doctor.fleet.time.time", lambda: 1_000_000_000.0)
+    monkeypatch.setattr("music_service.doctor.fleet.time.time", lambda: 1_000_000_000.0)
     [finding] = await only(given(healthy), Verdict.WARNING)
     assert finding.check == "clock"
 
@@ -396,7 +397,7 @@ async def test_a_mureka_out_of_reach_is_named(healthy: Stack) -> None:
 async def test_a_mureka_that_answers_nonsense_is_named(healthy: Stack) -> None:
     with faulty(healthy):
         nonsense = PlainTextResponse("<html>gateway</html>")
-        healthy.simulator_interference.answer("/v1/account/billing", nonsense)
+        healthy.simulator_request_faults.answer("/v1/account/billing", nonsense)
         [wrong] = await only(given(healthy), Verdict.WRONG)
     assert "Mureka's answer was not understood" in wrong.found
 
@@ -404,7 +405,7 @@ async def test_a_mureka_that_answers_nonsense_is_named(healthy: Stack) -> None:
 async def test_an_account_without_money_is_told_to_be_topped_up(
     healthy: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.embedded.simulator.tasks.FIRST_BALANCE_CENTS", 4)
+    monkeypatch.setattr("local_supabase.simulator.tasks.FIRST_BALANCE_CENTS", 4)
     [wrong] = await only(given(healthy), Verdict.WRONG)
     assert wrong.found == "4 US cents are left: 0 tracks by mureka-9."
     assert "Top up" in str(wrong.mend)

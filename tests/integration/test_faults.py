@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
-from service.embedded.stack import Stack
-from service.watch import wait_for_track
-from tests.conftest import Connection, SignedIn, rows
-from tests.integration.conftest import StartWorker
+from local_supabase.stack import Stack
+from music_service.watch import wait_for_track
+from tests.support.project import Connection, SignedIn, rows
+from tests.support.workers import StartWorker
 
 QUOTA = "You exceeded your current quota, please check your billing details"
 
@@ -179,9 +179,9 @@ async def test_odd_answers_of_the_database_for_a_while_cost_time_only(
     function: str,
     answer: Callable[[], Response],
 ) -> None:
-    stack.interference.answer(f"/rpc/{function}", answer(), times=5)
+    stack.request_faults.answer(f"/rpc/{function}", answer(), times=5)
     made = await make(stack, user, database)
-    stack.interference.clear()
+    stack.request_faults.clear()
     assert made.ended == ("completed", None)
     assert made.paid == 1
 
@@ -199,9 +199,9 @@ async def test_a_receipt_with_odd_company_is_a_receipt(
 ) -> None:
     odd = str(random.randrange(10**15))
     shown = {name: odd if value == "{id}" else value for name, value in answer.items()}
-    stack.simulator_interference.answer("/generate", JSONResponse(shown))
+    stack.simulator_request_faults.answer("/generate", JSONResponse(shown))
     bad = {"id": odd, "status": "failed", "failed_reason": "bad \x00\x1b[31m" + "x" * 10**6}
-    stack.simulator_interference.answer(f"/query/{odd}", JSONResponse(bad))
+    stack.simulator_request_faults.answer(f"/query/{odd}", JSONResponse(bad))
     made = await make(stack, user, database)
     assert made.ended == ("error", "generation_failed")
     assert len(made.row["error_message"]) < 400
@@ -213,7 +213,7 @@ async def test_a_receipt_with_odd_company_is_a_receipt(
 async def test_an_answer_without_a_receipt_leaves_it_unknown(
     stack: Stack, user: SignedIn, database: Connection, answer: Any
 ) -> None:
-    stack.simulator_interference.answer("/generate", JSONResponse(answer))
+    stack.simulator_request_faults.answer("/generate", JSONResponse(answer))
     made = await make(stack, user, database)
     assert made.ended == ("error", "submission_unknown")
 
@@ -229,7 +229,7 @@ async def test_a_senseless_length_is_reckoned_from_the_file(
     [order] = [order for order in stack.simulator.ledger if order not in before]
     url = f"{stack.simulator_url}/audio/{order['task_id']}.mp3"
     odd = {"id": "1", "status": "succeeded", "choices": [None, {"url": url} | choice]}
-    stack.simulator_interference.answer("/query/", JSONResponse(odd))
+    stack.simulator_request_faults.answer("/query/", JSONResponse(odd))
     made = await make(stack, user, database)
     assert made.ended == ("completed", None)
     assert made.row["duration_ms"] == pytest.approx(made_first.row["duration_ms"], abs=200)
@@ -241,7 +241,7 @@ async def test_an_address_that_is_none_ends_in_error(
     stack: Stack, user: SignedIn, database: Connection, url: Any
 ) -> None:
     odd = {"id": "1", "status": "succeeded", "choices": [{"url": url}]}
-    stack.simulator_interference.answer("/query/", JSONResponse(odd))
+    stack.simulator_request_faults.answer("/query/", JSONResponse(odd))
     made = await make(stack, user, database)
     assert made.row["status"] == "error"
     assert made.row["error_code"] in ("generation_failed", "audio_invalid")
@@ -255,7 +255,7 @@ async def test_a_download_that_trickles_is_given_up_and_tried_again(
             yield b"x"
             await asyncio.sleep(0.05)
 
-    stack.simulator_interference.answer("/audio/", StreamingResponse(trickle()))
+    stack.simulator_request_faults.answer("/audio/", StreamingResponse(trickle()))
     async with start_worker(transfer=0.5):
         made = await make(stack, user, database)
     assert made.ended == ("completed", None)

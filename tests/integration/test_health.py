@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from service.embedded.ports import Ports
-from service.errors import ConfigurationError
-from service.worker import health
-from service.worker.health import HOST, serve_health
+from local_supabase.ports import Ports
+from music_service.errors import ConfigurationError
+from music_service.worker import health_endpoint
+from music_service.worker.health_endpoint import HOST, serve_health
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ async def test_a_client_that_says_nothing_keeps_nobody_waiting(port: int) -> Non
 async def test_a_client_that_says_nothing_is_sent_away(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "_REQUEST_SECONDS", 0.05)
+    monkeypatch.setattr(health_endpoint, "_REQUEST_SECONDS", 0.05)
     async with serve_health(port, saying("running")):
         reader, silent = await asyncio.open_connection(HOST, port)
         assert await reader.read() == b""

@@ -1,8 +1,8 @@
 """Ctrl-C at any moment of a command: it ends quietly, with exit code 130.
 
 The interpreter says when to send the signal: it names each module once it has imported it.
-What comes before the first lines of `service.cli.app` is Python's own start, and not ours to mend:
-a signal there kills the process, or Python shows where it was.
+What comes before the first lines of `music_service.cli.app` is Python's own start, and not ours to
+mend: a signal there kills the process, or Python shows where it was.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.programs import PROGRAM, environment
+from tests.support.programs import PROGRAM, environment
 
 IGNORING = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
 PLACES = 8
@@ -106,10 +106,10 @@ async def starting(
 
 
 async def places(directory: Path) -> list[str]:
-    """Some of the modules that are imported once `service.cli.app` has begun, in order."""
+    """Some of the modules that are imported once `music_service.cli.app` has begun, in order."""
     async with starting("--help", url="", directory=directory) as command:
         names = [name async for name in command.imports()]
-    ours = names[max(names.index("service.cli"), names.index("signal")) + 1 :]
+    ours = names[max(names.index("music_service.cli"), names.index("signal")) + 1 :]
     once = [name for name in ours if names.count(name) == 1]
     return once[:: len(once) // PLACES]
 

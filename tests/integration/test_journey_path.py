@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from service.embedded.stack import Stack
-from service.watch import wait_for_track
-from tests.chaos.fleet import until
-from tests.conftest import Connection, SignedIn, rows
-from tests.integration.conftest import StartWorker
-from tests.integration.test_main_path import ask
+from local_supabase.stack import Stack
+from music_service.watch import wait_for_track
+from tests.support.fleet import until
+from tests.support.project import Connection, SignedIn, ask, rows
+from tests.support.workers import StartWorker
 
 BOOK = {"p_book_title": "Emma", "p_book_author": "Jane Austen"}
 WHOLE_JOURNEY = "*,reading_logs(*,music_tracks(*))"
@@ -88,7 +87,7 @@ async def test_a_worker_in_the_middle_of_what_is_deleted_stops_quietly_and_keeps
     stack: Stack, user: SignedIn, database: Connection, start_worker: StartWorker, goes: str
 ) -> None:
     async with start_worker():
-        held = stack.simulator_interference.hold_after("/generate")
+        held = stack.simulator_request_faults.hold_after("/generate")
         station = await call(user, "create_journey", **BOOK)
         await asyncio.wait_for(held.reached.wait(), 20)
         [order] = stack.simulator.orders_for(station["track"]["prompt"])[-1:]

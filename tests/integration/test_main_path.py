@@ -11,18 +11,12 @@ import httpx
 import miniaudio
 import pytest
 
-from service.embedded.stack import Stack
-from service.watch import wait_for_track, watch_track
-from tests.conftest import Connection, SignedIn, rows
-from tests.integration.conftest import StartWorker
+from local_supabase.stack import Stack
+from music_service.watch import wait_for_track, watch_track
+from tests.support.project import Connection, SignedIn, ask, rows
+from tests.support.workers import StartWorker
 
 LIFE = ["pending", "generating", "completed"]
-
-
-async def ask(user: SignedIn, **columns: Any) -> uuid.UUID:
-    track = {"prompt": "a walk in the rain"} | columns
-    answer = await user.client.table("music_tracks").insert(track).execute()
-    return uuid.UUID(rows(answer)[0]["id"])
 
 
 @pytest.mark.usefixtures("worker")

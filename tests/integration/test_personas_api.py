@@ -10,11 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from service.embedded.stack import Stack
-from tests.chaos.fleet import until
-from tests.conftest import MakeClient, SignedIn
-from tests.integration.conftest import StartWorker
-from tests.integration.test_main_path import ask
+from local_supabase.stack import Stack
+from tests.support.fleet import until
+from tests.support.project import MakeClient, SignedIn, ask
+from tests.support.workers import StartWorker
 
 PERSONAS = ("anon", "alice", "bob", "service")
 

@@ -12,12 +12,12 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from service.embedded.database import Connection, Database
-from service.embedded.ports import Ports
-from service.embedded.realtime.bindings import parse
-from service.embedded.realtime.changes import Changes
-from service.embedded.stack import Stack
-from tests.contract.realtime_project import (
+from local_supabase.database import Connection, Database
+from local_supabase.ports import Ports
+from local_supabase.realtime.bindings import parse
+from local_supabase.realtime.changes import Changes
+from local_supabase.stack import Stack
+from tests.support.realtime_project import (
     Wire,
     everything,
     open_wire,
@@ -265,7 +265,7 @@ async def test_a_client_that_does_not_read_is_let_go_and_the_others_are_served(
     sockets: contextlib.AsyncExitStack,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.embedded.realtime.socket._QUEUE_FRAMES", 100)
+    monkeypatch.setattr("local_supabase.realtime.socket._QUEUE_FRAMES", 100)
     project, topic = project_of(own_stack), topic_name()
     lazy = await open_wire(project, sockets, "1.0.0", own_stack.keys.secret, compression=None)
     await lazy.join(topic)

@@ -25,13 +25,9 @@ import httpx
 import psycopg
 import pytest
 
-from service.embedded.stack import Stack
-from tests.conftest import Connection, SignedIn
-from tests.integration.test_supabase_js import WEB, node
+from local_supabase.stack import Stack
+from tests.support.project import ROOT, WEB, Connection, SignedIn
 
-__all__ = ["node"]  # a fixture
-
-ROOT = Path(__file__).parents[2]
 PLACEHOLDER = "00000000-0000-0000-0000-000000000000"
 
 # Node before 22 has no WebSocket of its own; timers of the client would keep the program alive.

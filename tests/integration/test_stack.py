@@ -16,23 +16,24 @@ import httpx
 import psycopg
 import pytest
 
-from service.embedded.keys import Keys
-from service.embedded.ports import HOST, Ports
-from service.embedded.postgrest import find_binary
-from service.embedded.stack import Stack
-from service.errors import ConfigurationError
+from local_supabase.errors import SetupError
+from local_supabase.keys import Keys
+from local_supabase.ports import HOST, Ports
+from local_supabase.postgrest import find_binary
+from local_supabase.stack import Stack
+from tests.support.project import ROOT
 
 RUNNER = """
 import asyncio, sys
 
 from pathlib import Path
-from service.embedded.keys import Keys
-from service.embedded.ports import Ports
-from service.embedded.stack import Stack
+from local_supabase.keys import Keys
+from local_supabase.ports import Ports
+from local_supabase.stack import Stack
 
 async def main():
     ports = Ports(*map(int, sys.argv[2:]))
-    async with Stack(Path(sys.argv[1]), ports) as stack:
+    async with Stack(Path(sys.argv[1]), ports, project_dir=ROOT) as stack:
         print("ready", flush=True)
         print("failed:", await stack.failure, flush=True)
 
@@ -87,11 +88,11 @@ async def prompts(stack: Stack) -> list[str]:
 
 
 async def test_a_restart_keeps_keys_and_rows_and_says_how_long_it_took(tmp_path: Path) -> None:
-    async with Stack(tmp_path, Ports.free()) as stack:
+    async with Stack(tmp_path, Ports.free(), project_dir=ROOT) as stack:
         await insert(stack, "kept")
         first_environment = stack.environment()
         print(f"ready on a new directory in {stack.ready_seconds:.2f} s")
-    async with Stack(tmp_path, Ports.free()) as stack:
+    async with Stack(tmp_path, Ports.free(), project_dir=ROOT) as stack:
         print(f"ready on an old directory in {stack.ready_seconds:.2f} s")
         assert await prompts(stack) == ["kept"]
         for name in ("SUPABASE_SECRET_KEY", "SUPABASE_ANON_KEY"):
@@ -102,8 +103,8 @@ async def test_a_restart_keeps_keys_and_rows_and_says_how_long_it_took(tmp_path:
 async def test_a_second_start_on_the_same_directory_says_so_and_harms_nothing(
     tmp_path: Path,
 ) -> None:
-    async with Stack(tmp_path, Ports.free()) as stack:
-        with pytest.raises(ConfigurationError, match="Another stack is running on"):
+    async with Stack(tmp_path, Ports.free(), project_dir=ROOT) as stack:
+        with pytest.raises(SetupError, match="Another stack is running on"):
             await Stack(tmp_path, Ports.free()).start()
         await insert(stack, "still working")
         assert await prompts(stack) == ["still working"]
@@ -115,7 +116,7 @@ async def test_a_taken_port_is_named_and_nothing_is_left_running(tmp_path: Path)
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind((HOST, ports.gateway))
         other.listen()
-        with pytest.raises(ConfigurationError, match=rf"Port {ports.gateway} .* --port"):
+        with pytest.raises(SetupError, match=rf"Port {ports.gateway} .* --port"):
             await Stack(tmp_path, ports).start()
     assert processes_of(tmp_path) == []
     async with Stack(tmp_path, ports):
@@ -177,5 +178,5 @@ def test_a_named_postgrest_that_is_no_program_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("POSTGREST_BIN", str(tmp_path / "nothing"))
-    with pytest.raises(ConfigurationError, match="POSTGREST_BIN names"):
+    with pytest.raises(SetupError, match="POSTGREST_BIN names"):
         find_binary()

@@ -14,11 +14,11 @@ import httpx
 import pytest
 from storage3.exceptions import StorageApiError
 
-from service.embedded.context import Context
-from service.embedded.ports import Ports
-from service.embedded.postgres import Postgres
-from service.embedded.storage import StorageApi
-from tests.contract.storage_project import Project, embedded, of_context, serve
+from local_supabase.context import Context
+from local_supabase.ports import Ports
+from local_supabase.postgres import Postgres
+from local_supabase.storage import StorageApi
+from tests.support.storage_project import Project, embedded, of_context, serve
 
 Embedded = tuple[Context, Postgres]
 MEGABYTE = 2**20
@@ -173,7 +173,7 @@ async def test_a_server_killed_during_an_upload_leaves_the_old_content(
         await client.from_("songs").upload("song.mp3", b"before")
     port = Ports.free_in_a_row().gateway
     server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.integration.storage_server"),
+        *(sys.executable, "-m", "tests.support.storage_server"),
         *(str(context.data_dir), postgres.conninfo(), str(port)),
         stdout=asyncio.subprocess.PIPE,
     )

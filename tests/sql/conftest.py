@@ -1,144 +1,16 @@
-"""A Postgres with the platform's schemas, and a fresh copy of the migrated database for each test.
-
-These tests speak SQL as an operator in the dashboard does, or with the role and the claims that
-the API would set for a user or the service.
-"""
+"""A Postgres with the platform's schemas; each test has a fresh copy of the migrated database."""
 
 from __future__ import annotations
 
-import json
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator
 
-import psycopg
 import pytest
-from psycopg.rows import DictRow, dict_row
 
-import service.embedded
-from service.embedded import migrations
-from service.embedded.ports import Ports
-from service.embedded.postgres import Postgres
-
-PLATFORM = Path(service.embedded.__file__).parent / "platform"
-SUPABASE = Path(__file__).parents[2] / "supabase"
-
-Connection = psycopg.AsyncConnection[DictRow]
-Claim = dict[str, Any]
-
-
-async def connect(conninfo: str) -> Connection:
-    return await psycopg.AsyncConnection[DictRow].connect(
-        conninfo, autocommit=True, row_factory=dict_row
-    )
-
-
-@dataclass
-class Project:
-    """One database of the cluster; `sql` runs as its operator."""
-
-    postgres: Postgres
-    name: str
-    operator: Connection
-    opened: list[Connection] = field(default_factory=list)
-
-    async def another_connection(self) -> Connection:
-        connection = await connect(self.postgres.conninfo("postgres", self.name))
-        self.opened.append(connection)
-        return connection
-
-    async def sql(self, query: str, *args: Any) -> list[DictRow]:
-        return await rows(self.operator, query, *args)
-
-    async def value(self, query: str, *args: Any) -> Any:
-        return next(iter((await self.sql(query, *args))[0].values()))
-
-    @asynccontextmanager
-    async def acting_as(
-        self, role: str, user_id: str | None = None
-    ) -> AsyncIterator[Callable[..., Awaitable[list[DictRow]]]]:
-        """One transaction as the API would open it for the bearer of a token."""
-        claims = {"role": role} | ({"sub": user_id} if user_id else {})
-        connection = await self.another_connection()
-        async with connection.transaction():
-            await connection.execute(
-                "select set_config('request.jwt.claims', %s, true), set_config('role', %s, true)",
-                (json.dumps(claims), role),
-            )
-
-            async def run(query: str, *args: Any) -> list[DictRow]:
-                return await rows(connection, query, *args)
-
-            yield run
-
-    async def as_user(self, user_id: str, query: str, *args: Any) -> list[DictRow]:
-        async with self.acting_as("authenticated", user_id) as run:
-            return await run(query, *args)
-
-    async def as_service(self, query: str, *args: Any) -> list[DictRow]:
-        async with self.acting_as("service_role") as run:
-            return await run(query, *args)
-
-    async def new_user(self) -> str:
-        return str(
-            await self.value(
-                "insert into auth.users (email) values (%s) returning id",
-                f"{uuid.uuid4().hex}@example.com",
-            )
-        )
-
-    async def new_track(self, user_id: str | None = None, **columns: Any) -> str:
-        values = {"user_id": user_id, "prompt": "a quiet morning"} | columns
-        names = ", ".join(values)
-        marks = ", ".join("%s" for _ in values)
-        return str(
-            await self.value(
-                f"insert into public.music_tracks ({names}) values ({marks}) returning id",
-                *values.values(),
-            )
-        )
-
-    async def track(self, track_id: str) -> DictRow:
-        return (await self.sql("select * from public.music_tracks where id = %s", track_id))[0]
-
-    async def claim(
-        self, worker: str = "worker-1", limit: int = 10, lease: float = 30
-    ) -> list[Claim]:
-        return await self.as_service(
-            "select * from public.claim_music_tracks(%s, %s, %s)", worker, limit, lease
-        )
-
-    async def begin(self, claim: Claim, cost: float = 4.5) -> str:
-        generation_id = str(uuid.uuid4())
-        found = await self.as_service(
-            "select * from public.begin_music_generation(%s, %s, '{}', 'mureka-9', %s::numeric)",
-            claim["claim_id"],
-            generation_id,
-            cost,
-        )
-        assert found
-        return generation_id
-
-    async def submitted(self, claim: Claim, task: str | None = None) -> str:
-        generation_id = await self.begin(claim)
-        await self.as_service(
-            "select public.record_music_task(%s, %s, null)", generation_id, task or uuid.uuid4().hex
-        )
-        return generation_id
-
-    async def lose_lease(self, claim: Claim) -> None:
-        await self.sql(
-            "update music.claims set lease_expires_at = now() - interval '1 second' where id = %s",
-            claim["claim_id"],
-        )
-
-
-async def rows(connection: Connection, query: str, *args: Any) -> list[DictRow]:
-    cursor = await connection.execute(query.encode(), args or None)
-    return await cursor.fetchall() if cursor.description else []
+from local_supabase import migrations
+from local_supabase.ports import Ports
+from local_supabase.postgres import Postgres
+from tests.support.database import PLATFORM, Project, connect, copy_database, copy_of
+from tests.support.project import SUPABASE
 
 
 @pytest.fixture(scope="session")
@@ -156,28 +28,6 @@ async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pos
         yield postgres
     finally:
         await postgres.stop()
-
-
-async def copy_database(postgres: Postgres, source: str, copy: str) -> None:
-    async with await connect(postgres.conninfo(database="template1")) as administrator:
-        await administrator.execute(
-            f'create database "{copy}" template "{source}" owner postgres'.encode()
-        )
-
-
-@asynccontextmanager
-async def copy_of(postgres: Postgres, source: str) -> AsyncIterator[Project]:
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    await copy_database(postgres, source, name)
-    operator = await connect(postgres.conninfo("postgres", name))
-    project = Project(postgres, name, operator)
-    try:
-        yield project
-    finally:
-        for connection in [operator, *project.opened]:
-            await connection.close()
-        async with await connect(postgres.conninfo(database="template1")) as administrator:
-            await administrator.execute(f'drop database "{name}" with (force)'.encode())
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.sql.conftest import Project
+from tests.support.database import Project
 
 TOLD = "select payload from realtime.messages where topic = 'music:pending' order by inserted_at"
 ASK = "insert into public.music_tracks (prompt) select 'rain' from generate_series(1, %s)"

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from service.embedded.postgres import Postgres
-from tests.sql.conftest import Project, connect, copy_of, rows
+from local_supabase.postgres import Postgres
+from tests.support.database import Project, connect, copy_of, rows
 
 FINISHED = 1_000_000
 PENDING = 300

@@ -9,7 +9,7 @@ from collections import Counter
 import psycopg
 import pytest
 
-from tests.sql.conftest import Project, rows
+from tests.support.database import Project, rows
 
 CLAIM = "select * from public.claim_music_tracks(%s, %s, 30)"
 

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.sql.conftest import Connection, Project, rows
+from tests.support.database import Connection, Project, rows
 
 WORKERS = 16
 TRACKS = 240

@@ -9,7 +9,7 @@ from decimal import Decimal
 import psycopg
 import pytest
 
-from tests.sql.conftest import Project, rows
+from tests.support.database import Project, rows
 
 COMPLETE = "select * from public.complete_music_track(%s, 'u/t/g.mp3', 'https://x/y.mp3', 61234)"
 FAIL = "select * from public.fail_music_track(%s, %s, 'A reason.')"

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.sql.conftest import Project, rows
+from tests.support.database import Project, rows
 
 Station = dict[str, dict[str, Any]]
 

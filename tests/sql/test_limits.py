@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.sql.conftest import Claim, Project, rows
+from tests.support.database import Claim, Project, rows
 
 BEGIN = "select * from public.begin_music_generation(%s, %s, '{}', 'mureka-9', 4.5)"
 COMPLETE = "select * from public.complete_music_track(%s, 'p', 'https://x', 1000)"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.sql.conftest import Project
+from tests.support.database import Project
 
 OURS = "('public'::regnamespace, 'music'::regnamespace)"
 ASKING = r"(auth\.(uid|jwt|role|email)|current_setting|realtime\.topic)\("

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from service.embedded import migrations
-from tests.sql.conftest import SUPABASE, Project, connect
+from local_supabase import migrations
+from tests.support.database import Project, connect
+from tests.support.project import SUPABASE
 
 OLDER_TABLE = """
 create table public.music_tracks (

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.rows import DictRow
 
-from tests.sql.conftest import Claim, Project
+from tests.support.database import Claim, Project
 
 COMPLETE = "select * from public.complete_music_track(%s, 'p', 'https://x', 61234)"
 FAIL = "select * from public.fail_music_track(%s, %s, 'A reason.')"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sql.conftest import Project
+from tests.support.database import Project
 
 RETRY = "update public.music_tracks set status = 'pending', run_after = now() where id = %s"
 FAIL = "select * from public.fail_music_track(%s, 'submission_unknown', 'Nobody answered.')"

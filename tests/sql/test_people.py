@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.sql.conftest import Project
+from tests.support.database import Project
 
 STATUSES = ["pending", "generating", "completed", "error"]
 USER_MAY = {("error", "pending"), ("pending", "error"), ("generating", "error")}

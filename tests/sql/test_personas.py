@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from service.embedded.postgres import Postgres
-from tests.sql.conftest import Project, copy_of, rows
+from local_supabase.postgres import Postgres
+from tests.support.database import Project, copy_of, rows
 
 PERSONAS = ("anon", "alice", "bob", "service", "operator")
 

@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
-from service.tracks import ErrorCode
-from tests.conftest import IS_FULL
-from tests.sql.conftest import Project
-from tests.sql.promises import DEFAULTS, Held, Order, Promises
-from tests.sql.sessions import APP_USERS, Database
+from music_service.tracks import ErrorCode
+from tests.support.database import Project
+from tests.support.project import IS_FULL
+from tests.support.sessions import APP_USERS, Database
+from tests.support.state_machine import DEFAULTS, Held, Order, Promises
 
 CODES = [code.value for code in ErrorCode]
 REFUSALS = {

@@ -7,7 +7,7 @@ import sys
 import psycopg
 import pytest
 
-from tests.sql.conftest import Project
+from tests.support.database import Project
 
 WHITE = "".join(c for c in map(chr, range(sys.maxunicode + 1)) if c.isspace())
 WORD = f"{WHITE}日{WHITE}"

@@ -12,14 +12,15 @@ import typer
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
-from service.cli.commands import app
-from service.cli.output import ExitCode
-from service.mureka.prices import expected_cost_cents
-from service.settings import Settings
-from service.tracks import ErrorCode, Status
+from music_service.cli.commands import app
+from music_service.cli.output import ExitCode
+from music_service.mureka.prices import expected_cost_cents
+from music_service.settings import Settings
+from music_service.tracks import ErrorCode, Status
+from tests.support.project import ROOT
 
-ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+PRODUCT = ROOT / "service" / "music_service"
 DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 MIGRATIONS = "\n".join(
@@ -132,7 +133,7 @@ def test_every_event_of_the_log_is_documented_for_operators() -> None:
     code = "".join(
         path.read_text()
         for part in ("worker", "store", "compose.py")
-        for path in [ROOT / "service" / part, *(ROOT / "service" / part).glob("*.py")]
+        for path in [PRODUCT / part, *(PRODUCT / part).glob("*.py")]
         if path.is_file()
     )
     events = set(re.findall(r"\.(?:info|warning|error|exception)\(\s*\"(\w+)\"", code))

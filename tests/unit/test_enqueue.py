@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.tracks import checked_prompt, checked_text, read_lyrics
-from service.errors import ConfigurationError
-from service.tracks import MAX_LYRICS_CHARACTERS, MAX_PROMPT_CHARACTERS
+from music_service.cli.tracks import checked_prompt, checked_text, read_lyrics
+from music_service.errors import ConfigurationError
+from music_service.tracks import MAX_LYRICS_CHARACTERS, MAX_PROMPT_CHARACTERS
 
 NO_TEXT = ["a\0b", "a\udcffb"]
 

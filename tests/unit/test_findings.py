@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from service.cli.doctor import described, summary
-from service.cli.health import health_line
-from service.cli.operations import checked_code, checked_time, cost_in_words, price_of
-from service.doctor.address import check_key
-from service.doctor.findings import Verdict, is_well, ok, skipped, warning, wrong
-from service.doctor.fleet import Health, check_budget
-from service.errors import ConfigurationError
-from service.settings import GivenSettings, Settings
-from service.store.probe import Answer, functions_in
-from service.tracks import ErrorCode
+from music_service.cli.doctor import described, summary
+from music_service.cli.operations import checked_code, checked_time, cost_in_words, price_of
+from music_service.cli.queue_health import health_line
+from music_service.doctor.address import check_key
+from music_service.doctor.findings import Verdict, is_well, ok, skipped, warning, wrong
+from music_service.doctor.fleet import QueueHealth, check_budget
+from music_service.doctor.probe import Answer, functions_in
+from music_service.errors import ConfigurationError
+from music_service.settings import GivenSettings, Settings
+from music_service.tracks import ErrorCode
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 SOUND = ok("bucket", "It is there.")
@@ -123,7 +123,7 @@ def test_no_budget_at_all_is_a_warning(
     for_all: float | None, for_each: float | None, verdict: Verdict, words: str
 ) -> None:
     row = {"daily_budget_cents": for_all, "daily_budget_cents_per_user": for_each}
-    finding = check_budget(Health(row), is_free=False)
+    finding = check_budget(QueueHealth(row), is_free=False)
     assert finding.verdict is verdict
     assert finding.found.startswith(words)
     assert is_well([finding])
@@ -131,11 +131,11 @@ def test_no_budget_at_all_is_a_warning(
 
 def test_the_simulator_needs_no_budget() -> None:
     row = {"daily_budget_cents": None, "daily_budget_cents_per_user": None}
-    assert check_budget(Health(row), is_free=True).verdict is Verdict.OK
+    assert check_budget(QueueHealth(row), is_free=True).verdict is Verdict.OK
 
 
 def test_a_budget_that_cannot_be_seen_is_not_judged() -> None:
-    assert check_budget(Health(None), is_free=False).verdict is Verdict.SKIPPED
+    assert check_budget(QueueHealth(None), is_free=False).verdict is Verdict.SKIPPED
 
 
 def test_the_description_of_an_api_names_functions_and_parameters() -> None:

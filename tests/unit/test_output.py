@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.cli.output import answer, answer_json, complain, printable, say
+from music_service.cli.output import answer, answer_json, complain, printable, say
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.cli.progress import TrackProgress, bar, describe, fraction_done
+from music_service.cli.progress import TrackProgress, bar, describe, fraction_done
 
 START = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 

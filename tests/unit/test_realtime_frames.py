@@ -6,10 +6,10 @@ import struct
 
 import pytest
 
-from service.embedded.realtime.bindings import BadBindingError, id_of, of_topic, parse
-from service.embedded.realtime.frames import decode, decode_binary, encode, encode_broadcast
-from service.embedded.realtime.pgoutput import Decoder
-from service.embedded.realtime.records import members_of
+from local_supabase.realtime.bindings import BadBindingError, id_of, of_topic, parse
+from local_supabase.realtime.frames import decode, decode_binary, encode, encode_broadcast
+from local_supabase.realtime.pgoutput import Decoder
+from local_supabase.realtime.records import members_of
 
 
 def test_members_keep_every_value_as_postgres_wrote_it() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from service.errors import ConfigurationError
-from service.settings import MurekaSettings, ProjectSettings, Settings
+from music_service.errors import ConfigurationError
+from music_service.settings import MurekaSettings, ProjectSettings, Settings
 
 SECRET = "sb_secret_topsecret"
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import ClientDisconnect, Request
 
-from service.embedded.storage.bodies import Description, receive
-from service.embedded.storage.files import Files
-from service.embedded.storage.refusals import RefusedError
+from local_supabase.storage.bodies import Description, receive
+from local_supabase.storage.files import Files
+from local_supabase.storage.rejections import StorageRejectedError
 
 FORM = {"content-type": "multipart/form-data; boundary=edge"}
 
@@ -102,16 +102,16 @@ async def test_a_file_without_a_type_is_a_stream_of_bytes() -> None:
     ids=["no file", "no end", "half a file", "no form", "an endless field"],
 )
 async def test_a_form_that_is_none_is_refused(body: bytes) -> None:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(StorageRejectedError) as caught:
         await read(FORM, [body])
     assert caught.value.reason == "InvalidRequest"
 
 
 async def test_a_refusal_comes_before_the_first_byte_is_written() -> None:
     async def refuse(_: str) -> None:
-        raise RefusedError(403, "", "", "no")
+        raise StorageRejectedError(403, "", "", "no")
 
-    with pytest.raises(RefusedError, match="no"):
+    with pytest.raises(StorageRejectedError, match="no"):
         await read(FORM, [file(b"x" * 500) + END], admit=refuse, limit_bytes=10)
 
 
@@ -139,7 +139,7 @@ async def test_a_raw_body_announced_too_long_is_refused_before_anything_else() -
     async def never(_: str) -> None:
         raise AssertionError
 
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(StorageRejectedError) as caught:
         await read({"content-length": "11"}, [b"x" * 11], limit_bytes=10, admit=never)
     assert caught.value.status == 413
 
@@ -147,6 +147,6 @@ async def test_a_raw_body_announced_too_long_is_refused_before_anything_else() -
 @pytest.mark.parametrize("body", [file(b"x" * 11) + END, b"x" * 11])
 async def test_a_body_that_turns_out_too_long_is_refused(body: bytes) -> None:
     headers = FORM if body.startswith(b"--") else {}
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(StorageRejectedError) as caught:
         await read(headers, [body], limit_bytes=10)
     assert caught.value.status == 413

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from service.embedded.storage.downloads import Span, is_unchanged, span_of, timestamp
-from service.embedded.storage.refusals import RefusedError
+from local_supabase.storage.downloads import Span, is_unchanged, span_of, timestamp
+from local_supabase.storage.rejections import StorageRejectedError
 
 WRITTEN_AT = datetime(2026, 5, 4, 3, 2, 1, 500_000, UTC)
 
@@ -38,13 +38,13 @@ def test_a_range_names_bytes(header: str, first: int, last: int) -> None:
     "header", ["bytes=100-", "bytes=5-4", "bytes=-0", "bytes=-", "bytes=a-b", "bytes=0-1,3-4", "x"]
 )
 def test_a_range_without_bytes_is_refused(header: str) -> None:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(StorageRejectedError) as caught:
         span_of(header, 100)
     assert caught.value.http_status == 416
 
 
 def test_an_empty_file_has_no_range() -> None:
-    with pytest.raises(RefusedError):
+    with pytest.raises(StorageRejectedError):
         span_of("bytes=0-", 0)
 
 
@@ -52,7 +52,7 @@ def test_an_empty_file_has_no_range() -> None:
 def test_a_span_always_lies_within_the_file(first: int, last: int, size_bytes: int) -> None:
     try:
         span = span_of(f"bytes={first}-{last}", size_bytes)
-    except RefusedError:
+    except StorageRejectedError:
         assert first > last or first >= size_bytes
     else:
         assert span is not None

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.embedded.storage.files import Files
-from service.embedded.storage.refusals import RefusedError
+from local_supabase.storage.files import Files
+from local_supabase.storage.rejections import StorageRejectedError
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_file_that_is_not_kept_is_gone(files: Files, tmp_path: Path) -> None:
 def test_a_file_beyond_its_limit_is_refused_and_gone(files: Files, tmp_path: Path) -> None:
     with files.receive(3) as incoming:
         incoming.write(b"abc")
-        with pytest.raises(RefusedError):
+        with pytest.raises(StorageRejectedError):
             incoming.write(b"d")
     assert on_disk(tmp_path) == []
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.embedded.storage import names
-from service.embedded.storage.refusals import RefusedError
+from local_supabase.storage import names
+from local_supabase.storage.rejections import StorageRejectedError
 
 ALLOWED = "abcXYZ019_/!.*'() &$@=;:+,?-"
 
@@ -19,19 +19,19 @@ def test_every_key_of_allowed_characters_is_taken(key: str) -> None:
 
 @given(st.text(ALLOWED), st.characters(exclude_characters=ALLOWED, exclude_categories=("L", "N")))
 def test_one_other_character_spoils_a_key(key: str, character: str) -> None:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(StorageRejectedError) as caught:
         names.check_key(key + character)
     assert str(caught.value) == f"Invalid key: {key}{character}"
 
 
 def test_an_empty_key_is_none() -> None:
-    with pytest.raises(RefusedError):
+    with pytest.raises(StorageRejectedError):
         names.check_key("")
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "n" * 101, "é", "a\n"])
 def test_a_bad_bucket_name_is_refused(name: str) -> None:
-    with pytest.raises(RefusedError):
+    with pytest.raises(StorageRejectedError):
         names.check_bucket_name(name)
 
 
@@ -51,7 +51,7 @@ def test_a_size_limit_is_a_number_or_a_number_with_a_unit(
 
 @pytest.mark.parametrize("value", ["abc", "", "1TB", -1, True, 1.5, [1]])
 def test_any_other_size_limit_is_refused(value: object) -> None:
-    with pytest.raises(RefusedError):
+    with pytest.raises(StorageRejectedError):
         names.parse_size_limit(value)
 
 
@@ -71,11 +71,11 @@ def test_a_bucket_takes_its_own_types(mime_type: str, patterns: list[str] | None
 
 @pytest.mark.parametrize("mime_type", ["audio/mpeg;q=1", "Audio/mpeg", "audio", "video/mpeg"])
 def test_a_bucket_takes_no_other_types(mime_type: str) -> None:
-    with pytest.raises(RefusedError):
+    with pytest.raises(StorageRejectedError):
         names.check_mime_type(mime_type, ["audio/mpeg"])
 
 
 @pytest.mark.parametrize("pattern", ["nonsense", "audio/", "/mpeg", "a/b/c", "*/mpeg"])
 def test_what_is_no_media_type_cannot_be_allowed(pattern: str) -> None:
-    with pytest.raises(RefusedError):
+    with pytest.raises(StorageRejectedError):
         names.check_mime_patterns([pattern])

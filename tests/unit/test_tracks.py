@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.tracks import (
+from music_service.tracks import (
     MAX_DURATION_SECONDS,
     MAX_HINT_CHARACTERS,
     MAX_LYRICS_CHARACTERS,
@@ -20,9 +19,10 @@ from service.tracks import (
     compose_prompt,
     request_for,
 )
-from tests.unit.fakes import a_track
+from tests.support.fakes import a_track
+from tests.support.project import SUPABASE
 
-MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
+MIGRATIONS = SUPABASE / "migrations"
 WISHES = {"genre": "jazz", "mood": "calm", "tempo": "slow", "duration_seconds": 90}
 HINTS = " (genre: jazz; mood: calm; tempo: slow; length: about 90 seconds)"
 

@@ -8,10 +8,15 @@ from typing import Any
 
 import pytest
 
-from service.errors import ContractError, ProviderBlockedError, RateLimitedError, TransientError
-from tests.unit.clock import now, run, settled
-from tests.unit.fakes import DONE
-from tests.unit.stories import RUNNING, Working
+from music_service.errors import (
+    ContractError,
+    ProviderBlockedError,
+    RateLimitedError,
+    TransientError,
+)
+from tests.support.attempts import RUNNING, Working
+from tests.support.clock import now, run, settled
+from tests.support.fakes import DONE
 
 AWAY = TransientError("away")
 NO_MONEY = ProviderBlockedError("No money.", code="quota_exhausted")

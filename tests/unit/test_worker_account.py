@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from service.errors import ConfigurationError, TransientError
-from service.worker.account import tell_account
-from tests.unit.clock import now, run
-from tests.unit.fakes import FakeBilling, World
-from tests.unit.stories import Working
+from music_service.errors import ConfigurationError, TransientError
+from music_service.worker.account import tell_account
+from tests.support.attempts import Working
+from tests.support.clock import now, run
+from tests.support.fakes import FakeBilling, World
 
 HOUR = 3600
 AWAY = TransientError("away")

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from service.errors import MusicServiceError, PermanentError, RateLimitedError, TransientError
-from tests.unit.clock import now, run, settled
-from tests.unit.stories import Working
+from music_service.errors import MusicServiceError, PermanentError, RateLimitedError, TransientError
+from tests.support.attempts import Working
+from tests.support.clock import now, run, settled
 
 AWAY = TransientError("away")
 

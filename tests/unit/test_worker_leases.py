@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from service.errors import ConfigurationError, MusicServiceError, TransientError
-from tests.unit.clock import run, settled
-from tests.unit.stories import Working
+from music_service.errors import ConfigurationError, MusicServiceError, TransientError
+from tests.support.attempts import Working
+from tests.support.clock import run, settled
 
 AWAY = TransientError("away")
 

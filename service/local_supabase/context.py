@@ -1,0 +1,28 @@
+"""What every part of the gateway is built from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_supabase.database import Database
+from local_supabase.keys import Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The shared parts of one running stack.
+
+    Args:
+        database: administrator connections to Postgres.
+        keys: the project's API keys and token secret.
+        data_dir: where the stack keeps its files.
+        public_url: the gateway's own URL as clients see it, without a trailing slash.
+        postgrest_url: where PostgREST listens.
+    """
+
+    database: Database
+    keys: Keys
+    data_dir: Path
+    public_url: str
+    postgrest_url: str

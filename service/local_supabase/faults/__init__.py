@@ -1,0 +1,1 @@
+"""Trouble on request, for tests: lost requests, refused uploads, a deaf Realtime, an odd Mureka."""

@@ -1,0 +1,119 @@
+"""The routes of `/realtime/v1`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from local_supabase.context import Context
+from local_supabase.faults.realtime import RealtimeFaults
+from local_supabase.realtime.broadcasts import Broadcast, Broadcasts
+from local_supabase.realtime.changes import Changes
+from local_supabase.realtime.frames import VERSIONS
+from local_supabase.realtime.policies import Policies
+from local_supabase.realtime.socket import Socket
+from local_supabase.realtime.tokens import BadTokenError, claims_of
+
+ROOT = "/realtime/v1"
+SILENCE_SECONDS = 63.0
+DENIAL_SECONDS = 0.1  # the real server takes two, to slow down those who guess
+_LOG = logging.getLogger(__name__)
+
+
+class RealtimeApi:
+    """Serves `/realtime/v1/websocket`.
+
+    Args:
+        context: the stack's shared parts.
+        silence_seconds: after which a client that says nothing is let go.
+    """
+
+    def __init__(self, context: Context, *, silence_seconds: float = SILENCE_SECONDS) -> None:
+        self.silence_seconds = silence_seconds
+        self.changes = Changes(context.database)
+        self.policies = Policies(context.database)
+        self.faults = RealtimeFaults(self)
+        self._context = context
+        self._broadcasts = Broadcasts(context.database, self._deliver)
+        self._sockets: set[Socket] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.routes: list[BaseRoute] = [
+            WebSocketRoute(f"{ROOT}/websocket", self._serve),
+            Route(f"{ROOT}/{{rest:path}}", _not_served, methods=["GET", "POST", "PUT", "DELETE"]),
+        ]
+
+    async def start(self) -> None:
+        """Begin to listen; broadcasts committed from now on are delivered."""
+        self._tasks = [
+            asyncio.create_task(self._broadcasts.run(), name="realtime broadcasts"),
+            asyncio.create_task(self.changes.run(), name="realtime changes"),
+        ]
+        await self._broadcasts.listening.wait()
+
+    async def stop(self) -> None:
+        """Close every socket (1012) and listen no more; safe to call twice."""
+        self.close_sockets(1012)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+    def close_sockets(self, code: int) -> None:
+        """Close every socket with a code."""
+        for socket in tuple(self._sockets):
+            socket.end(code)
+
+    def _deliver(self, message: Broadcast) -> None:
+        if not self.faults.swallow_broadcasts:
+            for socket in tuple(self._sockets):
+                try:
+                    socket.broadcast(message)
+                except ValueError as error:
+                    _LOG.warning("A broadcast was not delivered: %s", error)
+
+    async def _serve(self, websocket: WebSocket) -> None:
+        version = websocket.query_params.get("vsn", "1.0.0")
+        if version not in VERSIONS:
+            await websocket.send_denial_response(Response(status_code=403))
+            return
+        key = websocket.query_params.get("apikey", websocket.headers.get("x-api-key"))
+        refusal = self._refusal(key)
+        if refusal is not None or key is None:
+            await asyncio.sleep(DENIAL_SECONDS)
+            await websocket.send_denial_response(JSONResponse({"error": refusal}, 401))
+            return
+        await websocket.accept()
+        socket = Socket(
+            websocket,
+            version=version,
+            api_key=key,
+            silence_seconds=self.silence_seconds,
+            context=self._context,
+            changes=self.changes,
+            policies=self.policies,
+        )
+        self._sockets.add(socket)
+        try:
+            await socket.serve()
+        finally:
+            self._sockets.discard(socket)
+
+    def _refusal(self, key: str | None) -> str | None:
+        if key is None:
+            return "API key is missing"
+        try:
+            claims_of(self._context.keys, key)
+        except BadTokenError as error:
+            expired = error.message.startswith("Token has expired")
+            return "Token has expired" if expired else error.message
+        return None
+
+
+async def _not_served(_: Request) -> Response:
+    message = "Only the WebSocket of Realtime is served by the embedded stack."
+    return JSONResponse({"message": message}, 501)

@@ -1,0 +1,94 @@
+"""What the database broadcasts through `realtime.send`, delivered as soon as it is committed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+
+from local_supabase.database import Connection, Database
+
+_RECONNECT_SECONDS = 0.5
+_KEPT = "3 days"
+_MESSAGE = """
+select topic, event, coalesce(private, false) as private, coalesce(payload, '{}')::text as payload
+from realtime.messages where id::text = %s
+"""
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """One message; `payload` is JSON as Postgres wrote it."""
+
+    id: str
+    topic: str
+    event: str
+    private: bool
+    payload: str
+
+
+class Broadcasts:
+    """Listens for messages.
+
+    Args:
+        database: its superuser reads the messages.
+        deliver: called for each, in the order of commits; must not block.
+    """
+
+    def __init__(self, database: Database, deliver: Callable[[Broadcast], None]) -> None:
+        self._database = database
+        self._deliver = deliver
+        self.listening = asyncio.Event()
+
+    async def run(self) -> None:
+        """Listen, and anew when the connection is lost; returns only when cancelled."""
+        while True:
+            try:
+                await self._listen()
+            except psycopg.OperationalError as error:  # Postgres is away, and others say so
+                _LOG.info("Broadcasts are interrupted: %s", error)
+            except psycopg.Error as error:
+                _LOG.warning("Broadcasts are interrupted: %s", error)
+            finally:
+                self.listening.clear()
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def _listen(self) -> None:
+        # Reading needs a connection beside the listening one, of its own because the pool
+        # takes long to believe that Postgres is back.
+        async with await self._connect() as listener, await self._connect() as reader:
+            await listener.execute("listen realtime_messages")
+            await self._forget_old(reader)
+            self.listening.set()
+            async for notice in listener.notifies():
+                await self._tell(reader, notice.payload)
+
+    async def _connect(self) -> Connection:
+        return await psycopg.AsyncConnection[DictRow].connect(
+            self._database.conninfo, autocommit=True, row_factory=dict_row
+        )
+
+    async def _forget_old(self, reader: Connection) -> None:
+        try:
+            await reader.execute(
+                "delete from realtime.messages where inserted_at < now() - %s::interval", (_KEPT,)
+            )
+        except psycopg.ProgrammingError as error:
+            _LOG.warning("Old broadcasts cannot be deleted: %s", error)
+
+    async def _tell(self, reader: Connection, message_id: str) -> None:
+        """Deliver one message; one that cannot be read or delivered is left out."""
+        try:
+            cursor = await reader.execute(_MESSAGE, (message_id,))
+            row = await cursor.fetchone()
+            if row is not None and row["event"] is not None:
+                self._deliver(Broadcast(message_id, **row))
+        except Exception:  # whatever is wrong with one message, the next ones must arrive
+            if reader.closed:
+                raise
+            _LOG.exception("A broadcast was lost")

@@ -1,0 +1,231 @@
+"""Changes of published tables from the write-ahead log, for those who may see them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+from typing import Any, Protocol
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import DictRow, dict_row
+
+from local_supabase.database import Connection, Database
+from local_supabase.realtime.bindings import Binding
+from local_supabase.realtime.pgoutput import Change, Decoder
+from local_supabase.realtime.records import Conditions, Shown, passed, show
+from local_supabase.realtime.tables import Catalog, Table
+
+POLL_SECONDS = 0.1
+IDLE_POLL_SECONDS = 0.5
+_IDLE_AFTER_POLLS = 20
+_RECONNECT_SECONDS = 0.5
+_POLICY_TIMEOUT = "3s"
+
+_CHANGES = (
+    b"select data from pg_logical_slot_get_binary_changes(%s, null, 5000,"
+    b" 'proto_version', '1', 'publication_names', 'supabase_realtime')"
+)
+_AS_BEARER = (
+    "select set_config('statement_timeout', {}, true), set_config('request.jwt.claims', {}, true),"
+    " set_config('role', {}, true); select exists (select from {} where {})"
+)
+_LOG = logging.getLogger(__name__)
+
+
+class Subscriber(Protocol):
+    """A joined channel that wants changes."""
+
+    claims: dict[str, Any]
+    bindings: list[Binding]
+
+    def deliver_change(self, payload: str) -> None:
+        """Send a `postgres_changes` payload, JSON already."""
+
+
+class Changes:
+    """Follows the log while anybody is subscribed.
+
+    Args:
+        database: whose superuser follows the log and asks the policies.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._subscribers: set[Subscriber] = set()
+        self._wanted = asyncio.Event()
+        self._following = asyncio.Event()
+        self.swallow = False
+
+    async def add(self, subscriber: Subscriber) -> None:
+        """Begin to deliver; returns when nothing committed from now on will be missed."""
+        self._subscribers.add(subscriber)
+        self._wanted.set()
+        await self._following.wait()
+
+    def remove(self, subscriber: Subscriber) -> None:
+        """Deliver no more; harmless for one that was never added."""
+        self._subscribers.discard(subscriber)
+        if not self._subscribers:
+            self._wanted.clear()
+
+    async def run(self) -> None:
+        """Follow the log whenever somebody is subscribed; returns only when cancelled."""
+        while True:
+            await self._wanted.wait()
+            try:
+                await self._follow()
+            except psycopg.OperationalError as error:  # Postgres is away, and others say so
+                _LOG.info("Changes are interrupted: %s", error)
+            except psycopg.Error as error:
+                _LOG.warning("Changes are interrupted: %s", error)
+            except Exception:  # noqa: BLE001  nothing that is read may end the following for good
+                _LOG.exception("Changes are interrupted")
+            else:
+                continue
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def _follow(self) -> None:
+        slot = f"embedded_realtime_{secrets.token_hex(6)}"
+        # Not from the pool, which takes long to believe that Postgres is back.
+        async with await self._connect() as log, await self._connect() as reader:
+            await log.execute(
+                "select pg_create_logical_replication_slot(%s, 'pgoutput', true)", (slot,)
+            )
+            self._following.set()
+            try:
+                await self._poll(slot, log, reader)
+            finally:  # before the connections are closed, or a newcomer would trust this slot
+                self._following.clear()
+
+    async def _connect(self) -> Connection:
+        return await psycopg.AsyncConnection[DictRow].connect(
+            self.database.conninfo, autocommit=True, row_factory=dict_row
+        )
+
+    async def _poll(self, slot: str, log: Connection, reader: Connection) -> None:
+        decoder, quiet = Decoder(), 0
+        while self._subscribers:
+            cursor = await log.execute(_CHANGES, (slot,), binary=True)
+            found = await cursor.fetchall()
+            delivery = _Delivery(reader, self._subscribers)
+            for row in found:
+                change = decoder.decode(bytes(row["data"]))
+                if change is not None and not self.swallow:
+                    await delivery.deliver(change)
+            quiet = 0 if found else quiet + 1
+            pause = POLL_SECONDS if quiet < _IDLE_AFTER_POLLS else IDLE_POLL_SECONDS
+            await asyncio.sleep(pause)
+
+
+class _Delivery:
+    """Delivers the changes of one poll; what it has learned of tables is good for that long."""
+
+    def __init__(self, reader: Connection, subscribers: set[Subscriber]) -> None:
+        self._reader = reader
+        self._subscribers = subscribers
+        self._catalog = Catalog(reader)
+
+    async def deliver(self, change: Change) -> None:
+        """Tell everybody concerned; a change that cannot be told is left out."""
+        interested = [
+            (subscriber, found)
+            for subscriber in tuple(self._subscribers)
+            if (found := _concerned(subscriber.bindings, change))
+        ]
+        if not interested:
+            return
+        try:
+            await self._tell(change, interested)
+        except Exception:  # whatever is wrong with one row, the next ones must arrive
+            if self._reader.closed:
+                raise
+            _LOG.exception("A change of %s was lost", change.relation.name)
+
+    async def _tell(
+        self, change: Change, interested: list[tuple[Subscriber, list[Binding]]]
+    ) -> None:
+        table = await self._catalog.table(change.relation.oid)
+        shown = await show(self._reader, change, table)
+        filters = {binding.conditions for _, found in interested for binding in found}
+        matching = await self._passed(change, table, filters)
+        visible: dict[str, bool] = {}
+        for subscriber, found in interested:
+            selectable = await self._selectable(change, subscriber)
+            if selectable is None:
+                continue
+            told = found
+            if not shown.is_refused(selectable):
+                told = [binding for binding in found if binding.conditions in matching]
+                key = json.dumps(subscriber.claims, sort_keys=True)
+                if told and key not in visible:
+                    visible[key] = await self._visible(change, table, subscriber.claims)
+                if not told or not visible[key]:
+                    continue
+            _send(subscriber, shown, told, selectable)
+
+    async def _selectable(self, change: Change, subscriber: Subscriber) -> frozenset[str] | None:
+        """The columns the bearer may read; None where the role does not exist any more."""
+        try:
+            role = str(subscriber.claims["role"])
+            return await self._catalog.selectable(change.relation.oid, role)
+        except psycopg.errors.UndefinedObject:
+            return None
+
+    async def _passed(
+        self, change: Change, table: Table, filters: set[Conditions]
+    ) -> set[Conditions]:
+        """The filters that match; one that fails since its table was altered matches nothing."""
+        try:
+            return await passed(self._reader, change, table, filters)
+        except (psycopg.Error, KeyError):
+            if self._reader.closed:
+                raise
+            if len(filters) == 1:
+                return set()
+        found = [await self._passed(change, table, {conditions}) for conditions in filters]
+        return set().union(*found)
+
+    async def _visible(self, change: Change, table: Table, claims: dict[str, Any]) -> bool:
+        """Whether the policies show the row to the bearer; one that fails shows nothing."""
+        if change.kind == "DELETE" or not table.has_policies:
+            return True
+        row = change.new or {}
+        key = [
+            sql.SQL("{} = {}::{}").format(
+                sql.Identifier(field.name), sql.Literal(row[field.name]), sql.SQL(field.type)
+            )
+            for field in table.key
+        ]
+        query = sql.SQL(_AS_BEARER).format(
+            *map(sql.Literal, (_POLICY_TIMEOUT, json.dumps(claims), str(claims["role"]))),
+            sql.Identifier(change.relation.schema, change.relation.name),
+            sql.SQL(" and ").join(key),
+        )
+        try:
+            # Two statements in one message are one transaction, in which alone the role holds.
+            cursor = await self._reader.execute(query, prepare=False)
+            cursor.nextset()
+            found = await cursor.fetchone()
+            return bool(found and found["exists"])
+        except psycopg.Error as error:
+            if self._reader.closed:
+                raise
+            _LOG.info("A policy of %s failed: %s", change.relation.name, error)
+            return False
+
+
+def _concerned(bindings: list[Binding], change: Change) -> list[Binding]:
+    relation = change.relation
+    return [b for b in bindings if b.concerns(relation.schema, relation.name, change.kind)]
+
+
+def _send(
+    subscriber: Subscriber, shown: Shown, bindings: list[Binding], selectable: frozenset[str]
+) -> None:
+    """One frame for each choice of columns among a channel's bindings."""
+    for chosen in dict.fromkeys(binding.columns for binding in bindings):
+        alike = [binding for binding in bindings if binding.columns == chosen]
+        subscriber.deliver_change(shown.payload(alike, selectable, chosen))

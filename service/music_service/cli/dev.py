@@ -1,0 +1,176 @@
+"""`music-service dev`: everything at once, and a track made before your eyes.
+
+Without a project in the environment it runs the embedded Supabase, without a Mureka key the
+simulator. What the environment or `.env` names is used instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import typer
+
+from music_service import log
+from music_service.cli.output import ExitCode, answer, say
+from music_service.cli.project import catalog
+from music_service.cli.signals import run_async, stop_on_signal
+from music_service.cli.stack import (
+    DEFAULT_DATA_DIR,
+    DEFAULT_PORT,
+    DataDir,
+    EnvFile,
+    Port,
+    Reset,
+    SimSeconds,
+    StackOptions,
+    opened,
+    opened_simulator,
+)
+from music_service.cli.tracks import follow
+from music_service.compose import run_worker
+from music_service.errors import ConfigurationError, EmbeddedStackError
+from music_service.mureka.prices import expected_cost_cents, is_free
+from music_service.settings import MurekaSettings, ProjectSettings, Settings
+
+if TYPE_CHECKING:
+    from local_supabase.stack import Stack
+
+DEMO_TRACK = {
+    "prompt": "A quiet evening with the first chapter of a long novel: warm, curious, unhurried",
+    "genre": "neoclassical piano",
+    "mood": "calm and expectant",
+}
+
+
+def dev(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="End after the demo track.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask before spending money at Mureka.")
+    ] = False,
+    port: Port = DEFAULT_PORT,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    env_file: EnvFile = None,
+    sim_seconds: SimSeconds = 8,
+    reset: Reset = False,
+) -> None:
+    """Run a Supabase, the worker and a demo track on this machine.
+
+    Uses the project that SUPABASE_URL and SUPABASE_SECRET_KEY name, if they are set, and the real
+    Mureka if MUREKA_API_KEY is set; else an embedded stack and a simulator.
+    """
+    ProjectSettings.check_whole()
+    if MurekaSettings.is_given():
+        confirm_cost(MurekaSettings.load(), yes=yes)
+    options = StackOptions(port, data_dir, env_file, sim_seconds, reset)
+    raise typer.Exit(run_async(_dev(options, once=once)))
+
+
+async def _dev(options: StackOptions, *, once: bool) -> int:
+    async with AsyncExitStack() as open_things:
+        own_mureka = MurekaSettings.is_given()
+        stack: Stack | None = None
+        if not ProjectSettings.is_given():
+            stack = await open_things.enter_async_context(opened(options))
+            use(stack.environment(), with_mureka=not own_mureka)
+        elif not own_mureka:
+            variables = await open_things.enter_async_context(opened_simulator(options))
+            use(variables, with_mureka=True)
+        settings = Settings.load()
+        quiet = "log_level" not in settings.model_fields_set
+        log.configure("warning" if quiet else settings.log_level, "console")
+        say(f"Supabase at {settings.supabase_url}, Mureka at {settings.mureka_api_url}")
+        stop = open_things.enter_context(stop_on_signal())
+        return await _make_music(settings, stack, stop, once=once)
+
+
+async def _make_music(
+    settings: Settings, stack: Stack | None, stop: asyncio.Event, *, once: bool
+) -> int:
+    ready, stop_worker = asyncio.Event(), asyncio.Event()
+    worker = asyncio.create_task(run_worker(settings, stop=stop_worker, ready=ready), name="worker")
+    failure = stack.failure if stack is not None else None
+    try:
+        await first_of(ready.wait(), stop.wait(), also=[worker, failure])
+        demo = asyncio.create_task(_demo_track(), name="demo")
+        await first_of(stop.wait(), also=[demo, worker, failure])
+        if not demo.done():
+            demo.cancel()
+            await asyncio.gather(demo, return_exceptions=True)
+            return ExitCode.INTERRUPTED
+        if once:
+            return demo.result()
+        say_how_to_go_on(settings, stack)
+        await first_of(stop.wait(), also=[worker, failure])
+        return ExitCode.OK
+    finally:
+        stop_worker.set()
+        await worker
+
+
+async def _demo_track() -> int:
+    async with catalog() as tracks:
+        row = await tracks.insert(dict(DEMO_TRACK))
+        return await follow(tracks, UUID(row["id"]))
+
+
+async def first_of(*waits: Any, also: list[asyncio.Future[Any] | None]) -> None:
+    """Return when the first of them is done; what failed in `also` is raised.
+
+    Raises:
+        EmbeddedStackError: a part of the stack ended by itself.
+    """
+    own = [asyncio.ensure_future(wait) for wait in waits]
+    others = [future for future in also if future is not None]
+    try:
+        done, _ = await asyncio.wait([*own, *others], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in own:
+            task.cancel()
+    for future in done:
+        ended = future.result()
+        if future in others and isinstance(ended, str):
+            raise EmbeddedStackError(ended)
+
+
+def use(environment: dict[str, str], *, with_mureka: bool) -> None:
+    """Make this process's settings those of the embedded parts."""
+    for name, value in environment.items():
+        if with_mureka or not name.startswith("MUREKA_"):
+            os.environ[name] = value
+    if with_mureka:
+        os.environ.setdefault("MUREKA_POLL_SECONDS", "1")  # a simulated generation is short
+
+
+def confirm_cost(settings: MurekaSettings, *, yes: bool) -> None:
+    """Ask before the demo track costs money.
+
+    Raises:
+        ConfigurationError: there is nobody to ask.
+        typer.Exit: the answer was no.
+    """
+    if yes or is_free(settings.mureka_api_url):
+        return
+    cents = expected_cost_cents(settings.mureka_model)
+    if not sys.stdin.isatty():
+        raise ConfigurationError(
+            f"A demo track by the real Mureka costs about {cents} US cents; "
+            "agree with --yes, or unset MUREKA_API_KEY to use the simulator."
+        )
+    if not typer.confirm(f"The demo track costs about {cents} US cents at Mureka. Go on?"):
+        raise typer.Exit(ExitCode.OK)
+
+
+def say_how_to_go_on(settings: Settings, stack: Stack | None) -> None:
+    """What a newcomer can do while everything runs."""
+    answer(f"ready {settings.supabase_url}")
+    if stack is not None:
+        for name, value in stack.environment().items():
+            answer(f"{name}={value}")
+    say('Ask for more: music-service enqueue "a slow tango" --watch (with these variables set)')
+    say("Ctrl-C stops everything.")

@@ -1,0 +1,149 @@
+"""`music-service stack`: the embedded Supabase and the simulator, until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from music_service.cli import env_file
+from music_service.cli.output import answer, console
+from music_service.cli.signals import run_async, stop_on_signal
+from music_service.errors import ConfigurationError, EmbeddedStackError
+
+if TYPE_CHECKING:
+    from local_supabase.stack import Stack
+
+Port = Annotated[
+    int, typer.Option(help="First of four ports in a row on 127.0.0.1.", min=1, max=65532)
+]
+DataDir = Annotated[Path, typer.Option(help="Where the stack keeps its data between runs.")]
+EnvFile = Annotated[
+    Path | None, typer.Option(help="Write URL and keys to this file once everything is ready.")
+]
+SimSeconds = Annotated[
+    float, typer.Option(help="How long a simulated generation takes.", min=0, max=3600)
+]
+Reset = Annotated[bool, typer.Option("--reset", help="Delete the data directory first.")]
+
+DEFAULT_PORT = 54321
+DEFAULT_DATA_DIR = Path(".local/stack")
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """The options that `stack` and `dev` share; `sim_seconds` is one simulated generation."""
+
+    port: int
+    data_dir: Path
+    env_file: Path | None
+    sim_seconds: float
+    reset: bool
+
+
+def stack(
+    port: Port = DEFAULT_PORT,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    env_file: EnvFile = None,
+    sim_seconds: SimSeconds = 8,
+    reset: Reset = False,
+) -> None:
+    """Run a whole Supabase and a Mureka simulator on this machine until Ctrl-C."""
+    run_async(_stack(StackOptions(port, data_dir, env_file, sim_seconds, reset)))
+
+
+async def _stack(options: StackOptions) -> None:
+    async with opened(options) as running:
+        with stop_on_signal() as stop:  # before anybody can know that it is ready
+            answer(f"ready {running.url} in {running.ready_seconds:.1f} s")
+            await serve_until(stop, running)
+
+
+@asynccontextmanager
+async def opened(options: StackOptions) -> AsyncIterator[Stack]:
+    """A running stack, its environment written to the file that the options name.
+
+    Raises:
+        ConfigurationError: the embedded extra is not installed, a port is taken, the directory
+            is in use or is not one of ours.
+    """
+    with _as_our_errors():
+        from local_supabase.ports import Ports  # noqa: PLC0415  an extra that may be missing
+        from local_supabase.stack import Stack, erase  # noqa: PLC0415
+
+        if options.reset:
+            erase(options.data_dir)
+        with console.status("Starting the embedded Supabase ...") as status:
+            running = Stack(
+                options.data_dir,
+                Ports.starting_at(options.port),
+                project_dir=project_dir(),
+                simulator_seconds=options.sim_seconds,
+                progress=lambda words: status.update(f"Embedded Supabase: {words} ..."),
+            )
+            await running.start()
+    try:
+        if options.env_file is not None:
+            env_file.write(options.env_file, running.environment())
+        yield running
+    finally:
+        with console.status("Stopping ..."):
+            await running.stop()
+
+
+@asynccontextmanager
+async def opened_simulator(options: StackOptions) -> AsyncIterator[dict[str, str]]:
+    """The simulator alone, without a stack; yields the variables that lead to it.
+
+    Raises as `opened`.
+    """
+    async with AsyncExitStack() as open_things:
+        with _as_our_errors():
+            from local_supabase.ports import Ports  # noqa: PLC0415  an extra that may be missing
+            from local_supabase.stack import serve_simulator  # noqa: PLC0415
+
+            port = Ports.starting_at(options.port).simulator
+            serving = serve_simulator(port, options.sim_seconds, options.data_dir)
+            variables = await open_things.enter_async_context(serving)
+        yield variables
+
+
+def project_dir() -> Path:
+    """The folder whose `supabase/` holds the migrations: the checkout's, else the package's own."""
+    checkout = Path(__file__).parents[3]
+    is_checkout = (checkout / "supabase" / "migrations").is_dir()
+    return checkout if is_checkout else Path(__file__).parents[1]
+
+
+@contextmanager
+def _as_our_errors() -> Iterator[None]:
+    """What keeps the embedded stack from starting, as errors of the command line."""
+    from local_supabase.errors import PartFailedError, SetupError  # noqa: PLC0415  where needed
+
+    try:
+        yield
+    except SetupError as error:
+        raise ConfigurationError(str(error)) from error
+    except PartFailedError as error:
+        raise EmbeddedStackError(str(error)) from error
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"The embedded stack is not installed ({error.name} is missing): "
+            "pip install 'music-service[local]'"
+        ) from error
+
+
+async def serve_until(stop: asyncio.Event, running: Stack) -> None:
+    """Wait for `stop`; raises EmbeddedStackError when a part of the stack ends by itself."""
+    assert running.failure is not None  # noqa: S101  it was started
+    signal = asyncio.create_task(stop.wait(), name="signal")
+    waiting: list[asyncio.Future[Any]] = [signal, running.failure]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    signal.cancel()
+    if running.failure.done():
+        raise EmbeddedStackError(running.failure.result())

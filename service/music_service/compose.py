@@ -1,0 +1,140 @@
+"""The composition root: settings in, a working worker out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Coroutine
+from importlib.metadata import version
+from typing import Any
+
+import structlog
+from supabase import AsyncClient
+
+from music_service.errors import ConfigurationError, MusicServiceError, ProviderBlockedError
+from music_service.mureka.client import Billing, MurekaClient, connect_mureka
+from music_service.mureka.prices import expected_cost_cents
+from music_service.settings import Settings
+from music_service.store import preflight
+from music_service.store.audio import AudioStore
+from music_service.store.client import connect
+from music_service.store.feed import Feed
+from music_service.store.queue import Queue
+from music_service.worker.account import tell_account
+from music_service.worker.health_endpoint import serve_health
+from music_service.worker.ports import Options
+from music_service.worker.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+
+async def run_worker(
+    settings: Settings,
+    *,
+    stop: asyncio.Event,
+    ready: asyncio.Event | None = None,
+    options: Options | None = None,
+) -> None:
+    """Check the project, then make its music until `stop` is set.
+
+    Args:
+        settings: where everything is.
+        stop: set it to drain and end.
+        ready: set once the first look for tracks is done.
+        options: how the worker works, where that is not to follow from the settings.
+
+    Raises:
+        ConfigurationError: the project is not fit for the service; nothing was claimed.
+    """
+    key = settings.supabase_secret_key.get_secret_value()
+    url = settings.supabase_url
+    options = options or options_of(settings)
+    async with contextlib.AsyncExitStack() as opened:
+        client = await opened.enter_async_context(connect(url, key))
+        provider = await opened.enter_async_context(
+            connect_mureka(settings.mureka_api_key.get_secret_value(), settings.mureka_api_url)
+        )
+        queue = Queue(client, settings.worker_id)
+        checks = check_all(client, queue, provider, settings)
+        if not await finished_before(stop, checks):
+            return
+        worker = Worker(
+            queue,
+            provider,
+            AudioStore(client, url, settings.music_bucket, public=settings.music_bucket_public),
+            lambda on_hint, on_gap: Feed(
+                url, key, on_hint, on_gap, ready_seconds=options.realtime_ready
+            ),
+            options,
+        )
+        await opened.enter_async_context(serve_health(settings.health_port, worker.status))
+        log.info("started", project=url, worker_id=options.worker_id, model=options.model)
+        await worker.run(stop, ready)
+
+
+async def check_all(
+    client: AsyncClient, queue: Queue, provider: MurekaClient, settings: Settings
+) -> None:
+    """Make sure that project and account are fit for the service; raises ConfigurationError."""
+    await preflight.check(
+        client,
+        url=settings.supabase_url,
+        bucket=settings.music_bucket,
+        public=settings.music_bucket_public,
+    )
+    billing = await check_account(provider)
+    if billing is not None:
+        await tell_account(queue, billing)
+
+
+async def finished_before(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Do the work; False where `stop` was set first and the work was given up."""
+    working = asyncio.create_task(work, name="checks")
+    stopping = asyncio.create_task(stop.wait(), name="stop during checks")
+    try:
+        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            return False
+        await working
+        return True
+    finally:
+        working.cancel()
+        stopping.cancel()
+
+
+async def check_account(provider: MurekaClient) -> Billing | None:
+    """Make sure that Mureka knows the key; where it cannot be reached, that is for later.
+
+    Answers the account, where Mureka has told.
+
+    Raises:
+        ConfigurationError: it refuses the key or the region.
+    """
+    try:
+        billing = await provider.billing()
+    except ProviderBlockedError as error:
+        raise ConfigurationError(str(error)) from error
+    except MusicServiceError as error:
+        log.warning("mureka_not_checked", reason=str(error))
+        return None
+    if billing.balance_cents <= 0:
+        log.warning("mureka_balance_used_up", balance_cents=billing.balance_cents)
+    return billing
+
+
+def options_of(settings: Settings) -> Options:
+    """How a worker with these settings works."""
+    return Options(
+        worker_id=settings.worker_id,
+        host=socket.gethostname(),
+        version=version("music-service"),
+        model=settings.mureka_model,
+        cost_cents=expected_cost_cents(settings.mureka_model),
+        stream=settings.mureka_stream,
+        capacity=settings.music_max_concurrent,
+        lease=settings.music_lease_seconds,
+        sweep=settings.music_sweep_seconds,
+        poll=settings.mureka_poll_seconds,
+        deadline=settings.mureka_timeout_seconds,
+    )

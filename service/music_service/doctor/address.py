@@ -1,0 +1,44 @@
+"""Whether the URL leads to a Supabase, and whether it takes the key."""
+
+from __future__ import annotations
+
+from music_service.doctor.findings import Finding, ok, wrong
+from music_service.doctor.probe import Answer, Probe
+
+_UNAVAILABLE_FROM = 500
+
+
+async def check_address(probe: Probe, url: str) -> Finding:
+    """Whether a Supabase answers at the URL."""
+    answer = await probe.health()
+    mend = "Check SUPABASE_URL (the Project URL in the dashboard), and whether the project runs."
+    if answer.status == 0:
+        return wrong("address", f"Nothing answers at {url} ({answer.text}).", mend)
+    if _is_supabase(answer):
+        return ok("address", f"A Supabase answers at {url}.")
+    return wrong("address", f"What answers at {url} is no Supabase (HTTP {answer.status}).", mend)
+
+
+def check_key(description: Answer) -> Finding:
+    """Whether the API takes the key, by its answer to the request for its description."""
+    if description.status in (401, 403) and description.code != "42501":
+        return wrong(
+            "key",
+            f"Supabase refuses the secret key: {description.message}.",
+            "Copy the secret key of this very project (Project Settings, API Keys) into "
+            "SUPABASE_SECRET_KEY.",
+        )
+    if description.status == 0 or description.status >= _UNAVAILABLE_FROM:
+        why = description.code or description.text[:100] or f"HTTP {description.status}"
+        return wrong(
+            "key",
+            f"The project's database API does not answer ({why}).",
+            "Look at the project's status in the dashboard; it may be paused or restarting.",
+        )
+    return ok("key", "It is a secret key, and Supabase takes it.")
+
+
+def _is_supabase(answer: Answer) -> bool:
+    if isinstance(answer.body, dict) and answer.body.get("name") == "GoTrue":
+        return True
+    return answer.status == 401 and "API key" in answer.message

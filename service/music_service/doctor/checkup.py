@@ -1,0 +1,115 @@
+"""Everything that is looked at, in order.
+
+A fault keeps nothing from being looked at but what cannot be seen without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+from music_service.doctor.address import check_address, check_key
+from music_service.doctor.findings import Finding, Verdict, ok, skipped, wrong
+from music_service.doctor.fleet import QueueHealth, check_budget, check_clock, check_workers
+from music_service.doctor.mureka import Mureka, check_account
+from music_service.doctor.probe import Probe, probing
+from music_service.doctor.realtime import check_realtime
+from music_service.doctor.schema import check_schema
+from music_service.doctor.storage import check_storage
+from music_service.errors import ConfigurationError
+from music_service.mureka.prices import is_free
+
+_ENVIRONMENT = "Correct it in the environment or in .env; .env.example explains each one."
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the settings say, whatever it is worth.
+
+    `problems` has a sentence for each setting that is missing or malformed; `mureka` is None
+    where Mureka is not to be asked.
+    """
+
+    url: str
+    key: str = field(repr=False)
+    bucket: str
+    bucket_public: bool
+    mureka: Mureka | None
+    problems: Mapping[str, str]
+
+
+async def examine(given: Given, *, patience_seconds: float = 6) -> AsyncIterator[Finding]:
+    """Look at everything once; each finding as soon as it is known.
+
+    Args:
+        given: where everything is.
+        patience_seconds: how long a message of Realtime may take.
+    """
+    for finding in _check_settings(given.problems):
+        yield finding
+    health = QueueHealth(None)
+    if "SUPABASE_URL" in given.problems:
+        yield wrong("address", given.problems["SUPABASE_URL"], _ENVIRONMENT)
+    else:
+        key = None if "SUPABASE_SECRET_KEY" in given.problems else given.key
+        try:
+            async with probing(given.url, key) as probe:
+                async for finding in _check_project(probe, given, key, health, patience_seconds):
+                    yield finding
+        except ConfigurationError as error:
+            yield wrong("address", str(error), _ENVIRONMENT)
+    for finding in await _check_mureka(given, health):
+        yield finding
+
+
+def _check_settings(problems: Mapping[str, str]) -> list[Finding]:
+    elsewhere = ("SUPABASE_URL", "SUPABASE_SECRET_KEY", "MUREKA_API_KEY", "MUREKA_API_URL")
+    found = [text for name, text in problems.items() if name not in elsewhere]
+    if not found:
+        return [ok("settings", "All settings can be read.")]
+    return [wrong("settings", text, _ENVIRONMENT) for text in found]
+
+
+async def _check_project(
+    probe: Probe, given: Given, key: str | None, health: QueueHealth, patience_seconds: float
+) -> AsyncIterator[Finding]:
+    address = await check_address(probe, given.url)
+    yield address
+    if key is None:
+        yield wrong(
+            "key",
+            given.problems["SUPABASE_SECRET_KEY"],
+            "Copy the secret key (sb_secret_…; Project Settings, API Keys) into "
+            "SUPABASE_SECRET_KEY.",
+        )
+    if address.verdict is not Verdict.OK or key is None:
+        yield skipped("project", "The database, Realtime and Storage could not be looked at.")
+        return
+    description = await probe.description()
+    accepted = check_key(description)
+    yield accepted
+    if accepted.verdict is Verdict.OK:
+        for finding in await check_schema(probe, description):
+            yield finding
+        await health.read(probe)
+        for finding in await check_realtime(
+            probe, given.url, key, patience_seconds=patience_seconds
+        ):
+            yield finding
+        yield check_workers(health)
+        yield check_budget(health, is_free=given.mureka is not None and is_free(given.mureka.url))
+        yield await check_clock(probe)
+    elif description.status in (401, 403):
+        yield skipped("project", "The database, Realtime and Storage could not be looked at.")
+        return
+    for finding in await check_storage(probe, given.bucket, public=given.bucket_public):
+        yield finding
+
+
+async def _check_mureka(given: Given, health: QueueHealth) -> list[Finding]:
+    if given.mureka is None:
+        return [skipped("mureka", "Not looked at, as --skip-mureka says.")]
+    for name in ("MUREKA_API_KEY", "MUREKA_API_URL"):
+        if name in given.problems:
+            return [wrong("mureka", given.problems[name], _ENVIRONMENT)]
+    return await check_account(given.mureka, health.max_concurrent, known=health.is_known)

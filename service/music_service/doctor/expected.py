@@ -1,0 +1,111 @@
+"""What the migrations put into `public` for the service: the names and shapes that it relies on.
+
+A test compares this page with what the migrations really make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from music_service.doctor.probe import NOBODY
+
+# A value of each type that finds nothing and changes nothing.
+_SAMPLES = {
+    "text": "doctor",
+    "int": "0",
+    "numeric": "0",
+    "double precision": "1",
+    "boolean": "true",
+    "uuid": NOBODY,
+    "uuid[]": "{}",
+    "jsonb": "{}",
+    "timestamptz": "2100-01-01",
+}
+
+FUNCTIONS: Mapping[str, Mapping[str, str]] = {
+    "claim_music_tracks": {
+        "p_worker_id": "text",
+        "p_limit": "int",
+        "p_lease_seconds": "double precision",
+    },
+    "renew_music_claims": {
+        "p_worker_id": "text",
+        "p_claim_ids": "uuid[]",
+        "p_lease_seconds": "double precision",
+    },
+    "release_music_claims": {"p_worker_id": "text", "p_claim_ids": "uuid[]"},
+    "begin_music_generation": {
+        "p_claim_id": "uuid",
+        "p_generation_id": "uuid",
+        "p_request": "jsonb",
+        "p_model": "text",
+        "p_expected_cost_cents": "numeric",
+    },
+    "record_music_task": {
+        "p_generation_id": "uuid",
+        "p_mureka_task_id": "text",
+        "p_trace_id": "text",
+    },
+    "report_music_stage": {"p_claim_id": "uuid", "p_stage": "text", "p_stream_url": "text"},
+    "complete_music_track": {
+        "p_claim_id": "uuid",
+        "p_storage_path": "text",
+        "p_file_url": "text",
+        "p_duration_ms": "int",
+    },
+    "defer_music_track": {
+        "p_claim_id": "uuid",
+        "p_delay_seconds": "double precision",
+        "p_error_code": "text",
+        "p_error_message": "text",
+        "p_counts_as_attempt": "boolean",
+    },
+    "fail_music_track": {
+        "p_claim_id": "uuid",
+        "p_error_code": "text",
+        "p_error_message": "text",
+    },
+    "report_music_worker": {
+        "p_worker_id": "text",
+        "p_host": "text",
+        "p_version": "text",
+        "p_capacity": "int",
+        "p_state": "text",
+        "p_note": "text",
+    },
+    "report_music_account": {"p_concurrent_request_limit": "int", "p_balance_cents": "numeric"},
+    "pause_music_queue": {"p_reason": "text"},
+    "resume_music_queue": {},
+    "retry_music_tracks": {
+        "p_track_ids": "uuid[]",
+        "p_error_code": "text",
+        "p_since": "timestamptz",
+        "p_dry_run": "boolean",
+    },
+    "cancel_music_tracks": {"p_track_ids": "uuid[]"},
+    "ping_music_realtime": {"p_nonce": "text"},
+}
+
+# The columns of `music_tracks` that workers and commands read or write.
+TRACK_COLUMNS = (
+    "id,user_id,journey_id,prompt,lyrics,genre,mood,tempo,duration,status,stage,expected_ready_at,"
+    "stream_url,file_url,storage_path,duration_ms,error_code,error_message,priority,run_after,"
+    "attempts,created_at,updated_at,started_at,completed_at"
+)
+TABLE = "music_tracks"
+RELATIONS: Mapping[str, str] = {
+    TABLE: TRACK_COLUMNS,
+    "music_queue_health": "paused,paused_at,paused_by,paused_reason,pending,due,"
+    "oldest_pending_seconds,generating,waiting,failures_last_hour,workers_alive,workers_blocked,"
+    "allowed_at_once,max_concurrent,spent_today_cents,daily_budget_cents,"
+    "daily_budget_cents_per_user",
+    "music_spend_daily": "utc_day,model,paid_calls,expected_cost_cents",
+    "music_review": "what,track_id,user_id,worker_id,since,tracks,is_free,reason,what_to_do",
+    "music_track_history": "track_id,event_id,at,kind,what_happened,by_whom",
+}
+TRACK_RIGHTS = ("insert", "update", "delete")
+
+
+def samples(function: str) -> dict[str, str]:
+    """Arguments with which a function can be asked for without doing anything."""
+    return {name: _SAMPLES[kind] for name, kind in FUNCTIONS[function].items()}

@@ -1,0 +1,165 @@
+"""Whether Realtime delivers: a broadcast and a row's change, sent and heard."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+from realtime import AsyncRealtimeClient
+
+from music_service.doctor.expected import TABLE
+from music_service.doctor.findings import Finding, ok, skipped, warning, wrong
+from music_service.doctor.listener import Listener, listening
+from music_service.doctor.probe import NO_FUNCTION, NOT_ALLOWED, Probe
+from music_service.errors import TransientError
+
+TOPIC = "music:doctor"
+PUBLISH = f"alter publication supabase_realtime add table public.{TABLE};"
+_STATUS = "Look at Realtime in the dashboard (Settings, Logs) and at status.supabase.com."
+_FALLBACK = "Until then workers hear of new tracks by postgres_changes, about 250 ms later."
+_TRIES = 2
+
+
+async def check_realtime(
+    probe: Probe, url: str, key: str, *, patience_seconds: float
+) -> list[Finding]:
+    """Send and hear.
+
+    Args:
+        probe: asks with the service's key.
+        url: the project's URL.
+        key: the secret key.
+        patience_seconds: how long to wait for what was sent.
+    """
+    try:
+        async with listening(url, key) as client:
+            voice = Listener(client, TOPIC, private=True)
+            voice.hear_broadcasts("ping", "nonce")
+            refusal = await voice.join()
+            private = refusal is None
+            return [
+                _private_refused(refusal)
+                if refusal is not None
+                else await _check_broadcast(probe, voice, patience_seconds),
+                *await _check_changes(probe, client, patience_seconds, private=private),
+            ]
+    except TransientError as error:
+        return [wrong("realtime", f"The socket cannot be opened: {error}.", _STATUS)]
+
+
+async def _check_broadcast(probe: Probe, voice: Listener, patience_seconds: float) -> Finding:
+    check = "broadcast"
+    for _ in range(_TRIES):  # the first one may come while the server is still getting ready
+        nonce, began = str(uuid.uuid4()), _now()
+        heard = voice.expect(nonce)
+        answer = await probe.call("ping_music_realtime", {"p_nonce": nonce})
+        if answer.code in NO_FUNCTION + NOT_ALLOWED:
+            return skipped(check, "Nothing could be broadcast; see migrations and grants.")
+        if not answer.is_ok:
+            return wrong(check, f"Nothing could be broadcast: {answer.message}.", _STATUS)
+        took = await _within(heard, began, patience_seconds)
+        if took is not None:
+            return ok(check, f"Arrived on a private channel after {took:.0f} ms.")
+    return warning(
+        check,
+        f"A broadcast from the database did not arrive within {patience_seconds:g} s.",
+        f"Make sure that realtime.send(jsonb, text, text, boolean) exists. {_FALLBACK}",
+    )
+
+
+async def _check_changes(
+    probe: Probe, client: AsyncRealtimeClient, patience_seconds: float, *, private: bool
+) -> list[Finding]:
+    row_id = str(uuid.uuid4())
+    ear = Listener(client, f"{TOPIC}:{row_id}", private=private)
+    ear.hear_inserts(TABLE, row_id)
+    refusal = await ear.join()
+    if refusal is not None:
+        return [wrong("publication", f"Realtime refuses the channel: {refusal}.", _STATUS)]
+    publication = await _check_publication(ear, patience_seconds)
+    if publication.mend is not None:
+        return [publication, skipped("changes", "No change can arrive; see publication.")]
+    return [publication, await _check_arrival(probe, ear, row_id, patience_seconds)]
+
+
+async def _check_publication(ear: Listener, patience_seconds: float) -> Finding:
+    check = "publication"
+    try:
+        refusal = await ear.listens(max(patience_seconds, 5) * 3)
+    except TimeoutError:
+        return wrong(check, "Realtime does not say that it follows the database.", _STATUS)
+    if refusal is None:
+        return ok(check, f"Realtime follows public.{TABLE}.")
+    return wrong(
+        check,
+        f"Realtime cannot follow public.{TABLE}: {refusal.rstrip('.')}.",
+        f"Run in the SQL editor: {PUBLISH}",
+    )
+
+
+async def _check_arrival(
+    probe: Probe, ear: Listener, row_id: str, patience_seconds: float
+) -> Finding:
+    check, took = "changes", None
+    if (await probe.delete(TABLE, row_id)).code in NOT_ALLOWED:
+        return skipped(check, "No row was inserted, as it could not be deleted; see grants.")
+    heard, began = ear.expect(row_id), _now()
+    try:
+        inserted = await probe.insert(TABLE, _canary(row_id))
+        if inserted.is_ok:
+            took = await _within(heard, began, patience_seconds)
+    finally:
+        deleted = await asyncio.shield(probe.delete(TABLE, row_id))
+    if not inserted.is_ok:
+        return wrong(
+            check,
+            f"No row could be inserted into {TABLE}: {inserted.message}.",
+            "Mend first what migrations and grants say.",
+        )
+    if not deleted.is_ok:
+        return wrong(
+            check,
+            f"The doctor's own row could not be deleted: {deleted.message}.",
+            f"Run in the SQL editor: delete from public.{TABLE} where id = '{row_id}';",
+        )
+    if took is None:
+        return wrong(
+            check,
+            f"The insert of a row was not told within {patience_seconds:g} s.",
+            f"Workers find tracks by looking every 15 s until this works. {_STATUS}",
+        )
+    return ok(check, f"The insert of a row arrived after {took:.0f} ms.")
+
+
+def _canary(row_id: str) -> dict[str, str]:
+    """A row that ended before it began: no worker wakes, and nobody pays should it be left."""
+    return {
+        "id": row_id,
+        "prompt": "A trial of music-service doctor; it may be deleted.",
+        "status": "error",
+        "error_code": "cancelled",
+        "error_message": "Only a trial of Realtime.",
+    }
+
+
+def _private_refused(reason: str) -> Finding:
+    return warning(
+        "broadcast",
+        f"Realtime refuses private channels to the service: {reason.rstrip('.')}.",
+        f"Look at Realtime, Settings and at the policies of realtime.messages. {_FALLBACK}",
+    )
+
+
+async def _within(
+    heard: asyncio.Future[float], began: float, patience_seconds: float
+) -> float | None:
+    """After how many milliseconds it was heard; None if it was not."""
+    try:
+        async with asyncio.timeout(patience_seconds):
+            return (await heard - began) * 1000
+    except TimeoutError:
+        return None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

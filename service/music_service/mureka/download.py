@@ -1,0 +1,81 @@
+"""Audio streamed to disk and looked at before anybody relies on it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from music_service.errors import PermanentError, TransientError
+
+MINIMUM_BYTES = 100_000  # shorter downloads have been error bodies
+BYTES_PER_SECOND = 24_000  # 192 kbps, constant
+_CHUNK_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A finished download; `duration_ms` is reckoned from size and bit rate."""
+
+    size_bytes: int
+    duration_ms: int
+
+
+async def download(
+    http: httpx.AsyncClient, url: str, path: Path, *, max_bytes: int, min_bytes: int = MINIMUM_BYTES
+) -> Download:
+    """Fetch an MP3 to `path`, never holding it in memory.
+
+    Raises:
+        TransientError: the connection broke, the server failed, or bytes were missing.
+        PermanentError: `audio_invalid`: too large, too small, or not an MP3.
+    """
+    try:
+        async with http.stream("GET", url, follow_redirects=True) as answer:
+            if answer.status_code != 200:
+                raise _unavailable(answer.status_code)
+            size = await _save(answer, path, max_bytes)
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise _invalid("its address is none") from error
+    except httpx.HTTPError as error:
+        raise TransientError("The download of the finished music broke off.") from error
+    announced = answer.headers.get("content-length")
+    if announced is not None and int(announced) != size:
+        raise TransientError(f"The download had {size} of {announced} bytes.")
+    if size < min_bytes:
+        raise _invalid(f"only {size} bytes")
+    if not await asyncio.to_thread(_looks_like_mp3, path):
+        raise _invalid("not an MP3 file")
+    return Download(size, round(size * 1000 / BYTES_PER_SECOND))
+
+
+async def _save(answer: httpx.Response, path: Path, max_bytes: int) -> int:
+    size = 0
+    with path.open("wb") as file:
+        async for chunk in answer.aiter_bytes(_CHUNK_BYTES):
+            size += len(chunk)
+            if size > max_bytes:
+                raise _invalid(f"more than {max_bytes} bytes")
+            await asyncio.to_thread(file.write, chunk)
+    return size
+
+
+def _looks_like_mp3(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(3)
+    return head == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2)
+
+
+def _unavailable(status: int) -> TransientError | PermanentError:
+    if status in (401, 403, 404, 410):  # a server of files says so of what has expired
+        return PermanentError(
+            f"The finished music is not there any more ({status}).", code="audio_invalid"
+        )
+    return TransientError(f"The server of the finished music answered {status}.")
+
+
+def _invalid(what: str) -> PermanentError:
+    message = f"What Mureka delivered is no usable audio: {what}."
+    return PermanentError(message, code="audio_invalid")

@@ -1,0 +1,113 @@
+"""Mureka's error answers sorted into our classes: the one place where the table lives.
+
+400 invalid request · 401 key · 403 region · 429 quota, rate or concurrency · 451 review
+500 unknown on submit · 503 overloaded
+"""
+
+from __future__ import annotations
+
+import math
+
+import httpx
+from pydantic import ValidationError
+
+from music_service.errors import (
+    MusicServiceError,
+    PermanentError,
+    ProviderBlockedError,
+    RateLimitedError,
+    SubmissionUnknownError,
+    TransientError,
+)
+from music_service.mureka.wire import ErrorBody
+from music_service.redact import plain
+
+# The request certainly never reached the server.
+NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+)
+
+
+_LONGEST_RETRY_AFTER_SECONDS = 3600.0
+
+
+def refusal(answer: httpx.Response) -> MusicServiceError | None:  # noqa: PLR0911  a table
+    """The error of an answer that says clearly that the call was refused, or None."""
+    message = _message(answer)
+    match answer.status_code:
+        case 400 | 413 | 422:
+            return PermanentError(f"Mureka refused the request: {message}.", code="invalid_request")
+        case 401:
+            return ProviderBlockedError(
+                "Mureka refused the API key; the operator must set a valid MUREKA_API_KEY.",
+                code="provider_auth",
+            )
+        case 403:
+            return ProviderBlockedError(
+                f"Mureka refused access for this account or region: {message}.",
+                code="provider_auth",
+            )
+        case 429 if "quota" in message.lower() or "billing" in message.lower():
+            return ProviderBlockedError(
+                "The Mureka account has no money left; the operator must top it up.",
+                code="quota_exhausted",
+            )
+        case 429:
+            return RateLimitedError(
+                "Mureka is busy with other music of this account; it is tried again later.",
+                retry_after_seconds=_retry_after(answer),
+            )
+        case 451:
+            return PermanentError(
+                "Mureka's safety review refused the prompt; word it differently.",
+                code="moderation_blocked",
+            )
+        case 503:
+            return TransientError(
+                "Mureka is overloaded; it is tried again later.",
+                retry_after_seconds=_retry_after(answer),
+            )
+    return None
+
+
+def submit_failure(answer: httpx.Response) -> MusicServiceError:
+    """The error of a submission that was not answered 200."""
+    clear = refusal(answer)
+    if clear is not None:
+        return clear
+    if answer.status_code == 404:
+        return ProviderBlockedError(
+            "Mureka's address is wrong; the operator must correct MUREKA_API_URL.",
+            code="provider_auth",
+        )
+    return SubmissionUnknownError(
+        f"Mureka answered {answer.status_code} to the order; whether it was accepted is not known."
+    )
+
+
+def query_failure(answer: httpx.Response) -> MusicServiceError:
+    """The error of a query that was not answered 200; reading again later does no harm."""
+    if answer.status_code == 400:
+        return PermanentError("Mureka does not know this task any more.", code="generation_failed")
+    clear = refusal(answer)
+    if clear is not None and not isinstance(clear, PermanentError):
+        return clear
+    return TransientError(f"Mureka answered {answer.status_code} to a question about the task.")
+
+
+def _message(answer: httpx.Response) -> str:
+    try:
+        return plain(ErrorBody.model_validate_json(answer.content).error.message).rstrip(" .")
+    except ValidationError:
+        return plain(answer.text, 100).rstrip(" .")
+
+
+def _retry_after(answer: httpx.Response) -> float | None:
+    try:
+        seconds = float(answer.headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER_SECONDS) if math.isfinite(seconds) else None

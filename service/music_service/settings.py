@@ -1,0 +1,220 @@
+"""All configuration, from the environment or a file `.env`. Names are the same everywhere."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import secrets
+import socket
+from typing import Annotated, Literal, Self
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from music_service.errors import ConfigurationError
+
+_CONFIG = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+
+
+def _unique_worker_id() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _FromEnvironment(BaseSettings):
+    model_config = _CONFIG
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment and `.env`.
+
+        Raises:
+            ConfigurationError: something is missing or malformed; the text names it.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            raise ConfigurationError(next(iter(_sentences(error).values()))) from None
+
+    @classmethod
+    def problems(cls) -> dict[str, str]:
+        """What is missing or malformed: a sentence for each name."""
+        try:
+            cls()
+        except ValidationError as error:
+            return _sentences(error)
+        return {}
+
+    @classmethod
+    def is_given(cls) -> bool:
+        """Whether nothing is missing; what is there may still be malformed."""
+        try:
+            cls()
+        except ValidationError as error:
+            return not any(detail["type"] == "missing" for detail in error.errors())
+        return True
+
+
+class ProjectSettings(_FromEnvironment):
+    """How to reach the Supabase project as its backend."""
+
+    supabase_url: str = Field(description="The project's URL.")
+    supabase_secret_key: SecretStr = Field(
+        validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"),
+        description="The project's secret key, or the legacy service_role key.",
+    )
+    music_bucket: str = Field("music-tracks", description="The Storage bucket for the audio.")
+    music_bucket_public: bool = Field(
+        True, description="Whether the bucket is public, so that `file_url` can be set."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least severe messages that are logged."
+    )
+    log_format: Literal["console", "json"] | None = Field(
+        None, description="`console` or `json`; unset: `json` when not on a terminal."
+    )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_any_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("supabase_url")
+    @classmethod
+    def _is_a_url(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")) or len(value.split("://", 1)[1]) < 3:
+            raise ValueError("must start with https:// (the Project URL in the dashboard)")
+        return _root(value)
+
+    @field_validator("supabase_secret_key")
+    @classmethod
+    def _is_secret(cls, value: SecretStr) -> SecretStr:
+        key = value.get_secret_value().strip()
+        if not (key.isascii() and key.isprintable()):
+            raise ValueError("holds characters that no key has")
+        if key.startswith("sb_publishable_") or _role(key) in ("anon", "authenticated"):
+            raise ValueError("is the public key of the project; the service needs the secret one")
+        if not key.startswith("sb_secret_") and _role(key) != "service_role":
+            raise ValueError("is neither an sb_secret_ key nor a service_role key")
+        return SecretStr(key)
+
+    @classmethod
+    def check_whole(cls) -> None:
+        """Raise ConfigurationError where a project is named by half: URL or key is missing."""
+        try:
+            cls()
+        except ValidationError as error:
+            missing = [d for d in error.errors(include_input=False) if d["type"] == "missing"]
+            if len(missing) == 1:
+                raise ConfigurationError(next(iter(_sentences(error).values()))) from None
+
+
+class MurekaSettings(_FromEnvironment):
+    """How to reach Mureka, and what is ordered there."""
+
+    mureka_api_key: SecretStr = Field(description="The key of the Mureka account.")
+    mureka_api_url: str = Field("https://api.mureka.ai", description="Where Mureka answers.")
+    mureka_model: str = Field(
+        "mureka-9", description="The pinned model; `auto` costs three times as much."
+    )
+    mureka_stream: bool = Field(True, description="Publish `stream_url` while generating.")
+    mureka_timeout_seconds: Seconds = Field(600, description="Deadline of one generation.")
+    mureka_poll_seconds: Seconds = Field(
+        4,
+        gt=0,
+        allow_inf_nan=False,
+        description="Time between two looks at a generation, jittered.",
+    )
+
+    @field_validator("mureka_api_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr) -> SecretStr:
+        # A key that cannot be a header would fail only once an order is on its way.
+        key = value.get_secret_value().strip()
+        if not key or not (key.isascii() and key.isprintable()):
+            raise ValueError("holds characters that no Mureka key has")
+        return SecretStr(key)
+
+    @field_validator("mureka_api_url")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must start with https://")
+        return value.rstrip("/")
+
+
+class Settings(ProjectSettings, MurekaSettings):
+    """Everything that a worker needs to know."""
+
+    music_max_concurrent: int = Field(
+        10, ge=1, le=1000, description="Generations at once in this worker."
+    )
+    music_lease_seconds: Seconds = Field(30, description="How long a claim lasts without renewal.")
+    music_sweep_seconds: Seconds = Field(
+        15,
+        gt=0,
+        allow_inf_nan=False,
+        description="Time between two looks for what no event announced, jittered.",
+    )
+    worker_id: str = Field(
+        default_factory=_unique_worker_id,
+        min_length=1,
+        description="The name of this process; unique, by default host-pid-random.",
+    )
+    health_port: int | None = Field(
+        None, ge=1, le=65535, description="Port of the health endpoint on 127.0.0.1; unset: none."
+    )
+
+
+class GivenSettings(_FromEnvironment):
+    """What is given, whatever it is worth: `music-service doctor` looks at each on its own."""
+
+    supabase_url: str
+    supabase_secret_key: SecretStr = Field(
+        validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY")
+    )
+    music_bucket: str = ProjectSettings.model_fields["music_bucket"].default
+    music_bucket_public: bool = ProjectSettings.model_fields["music_bucket_public"].default
+    mureka_api_key: SecretStr = SecretStr("")
+    mureka_api_url: str = MurekaSettings.model_fields["mureka_api_url"].default
+    mureka_model: str = MurekaSettings.model_fields["mureka_model"].default
+
+    @field_validator("supabase_url")
+    @classmethod
+    def _is_root(cls, value: str) -> str:
+        return _root(value)
+
+
+def _root(url: str) -> str:
+    return url.strip().rstrip("/").removesuffix("/rest/v1")
+
+
+def _role(key: str) -> str | None:
+    """The role in a legacy key, whose signature only the project can check."""
+    parts = key.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        padded = parts[1] + "=" * (-len(parts[1]) % 4)
+        claims = json.loads(base64.urlsafe_b64decode(padded))
+    except (binascii.Error, ValueError):
+        return None
+    return claims.get("role") if isinstance(claims, dict) else None
+
+
+def _sentences(error: ValidationError) -> dict[str, str]:
+    """What is wrong with each setting, without the value: it may be a secret."""
+    found: dict[str, str] = {}
+    for detail in error.errors(include_input=False, include_url=False):
+        name = str(detail["loc"][0]).upper()
+        if detail["type"] == "missing":
+            sentence = f"{name} is not set; put it into the environment or into a file .env."
+        else:
+            reason = detail["msg"].removeprefix("Value error, ")
+            sentence = f"{name} {reason[0].lower()}{reason[1:]}."
+        found.setdefault(name, sentence)
+    return found

@@ -1,0 +1,63 @@
+"""Finished audio in Supabase Storage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+from storage3.exceptions import StorageApiError
+from supabase import AsyncClient
+
+from music_service.store import failures
+from music_service.tracks import Track
+
+# A key names one generation, whose audio never changes.
+_CACHE_SECONDS = "31536000"
+
+
+class AudioStore:
+    """Puts audio where clients can play it.
+
+    Args:
+        client: the official client with the service's rights.
+        url: the project's URL.
+        bucket: the bucket's name.
+        public: whether the bucket can be read by everyone who has the URL.
+    """
+
+    def __init__(self, client: AsyncClient, url: str, bucket: str, *, public: bool) -> None:
+        self._client = client
+        self._url = url
+        self._bucket = bucket
+        self._public = public
+
+    async def put(self, path: Path, track: Track, generation_id: UUID) -> tuple[str, str | None]:
+        """Upload an MP3, streamed from disk; putting it again replaces it.
+
+        Returns:
+            The object's key, and its public URL or None with a private bucket.
+
+        Raises:
+            TransientError: `storage_failed`; may work later.
+            StorageRefusedError: it never will.
+        """
+        key = f"{track.user_id or 'service'}/{track.id}/{generation_id}.mp3"
+        await self._upload(key, path)
+        if not self._public:
+            return key, None
+        return key, f"{self._url}/storage/v1/object/public/{self._bucket}/{key}"
+
+    async def _upload(self, key: str, path: Path) -> None:
+        try:
+            await self._client.storage.from_(self._bucket).upload(
+                key,
+                path,
+                {
+                    "content-type": "audio/mpeg",
+                    "cache-control": _CACHE_SECONDS,
+                    "upsert": "true",
+                },
+            )
+        except (StorageApiError, httpx.HTTPError) as error:
+            raise failures.of_storage(error) from error

@@ -1,0 +1,80 @@
+"""What goes wrong between us and Supabase, sorted into our classes."""
+
+from __future__ import annotations
+
+import httpx
+from postgrest.exceptions import APIError
+from storage3.exceptions import StorageApiError
+
+from music_service.errors import (
+    ConfigurationError,
+    ContractError,
+    MusicServiceError,
+    TransientError,
+)
+from music_service.redact import plain
+
+_LATER = ("PGRST000", "PGRST001", "PGRST002", "PGRST003", "57014", "57P01")
+_LATER_CLASSES = ("08", "53")
+_NOT_MIGRATED = ("PGRST205", "42P01", "PGRST202", "42883", "PGRST204", "PGRST106")
+_NOT_ALLOWED = ("42501",)
+_BAD_KEY = ("PGRST301", "PGRST302", "PGRST303")
+_BAD_INPUT = ("23514", "23502", "23503", "22P02", "MU001", "MU003")
+
+
+def of_database(error: APIError | httpx.HTTPError) -> MusicServiceError:  # noqa: PLR0911  a table
+    """The class of a failed call to the database."""
+    if isinstance(error, httpx.HTTPError):
+        return TransientError(
+            f"The database cannot be reached ({type(error).__name__}).", code="internal"
+        )
+    code, message = plain(str(error.code or "")), plain(error.message or "")
+    if code in _NOT_MIGRATED:
+        return ConfigurationError(
+            "The database lacks what the service needs; apply the migrations: supabase db push"
+        )
+    if code in _NOT_ALLOWED:
+        return ConfigurationError(
+            f"The database refuses the service ({message}); apply the migrations: supabase db push"
+        )
+    if code in _BAD_KEY or "Invalid API key" in message or code == "401":
+        return ConfigurationError("Supabase refuses the secret key; check SUPABASE_SECRET_KEY.")
+    if not code:  # not PostgREST's own words: somebody before it answered
+        return TransientError(f"The database cannot answer now ({message[:100]}).", code="internal")
+    if code in _BAD_INPUT:
+        return ConfigurationError(f"The database refused this: {message}")
+    if code in _LATER or code.startswith(_LATER_CLASSES) or code in ("429",) or _is_5xx(code):
+        return TransientError(
+            f"The database cannot answer now ({code or message}).", code="internal"
+        )
+    return ContractError(f"The database refused a call ({code}): {message}")
+
+
+def of_storage(error: StorageApiError | httpx.HTTPError) -> MusicServiceError:
+    """The class of a failed upload.
+
+    Only what is wrong with this very audio is final. All else, a missing bucket or right among it,
+    is somebody's to mend, and then the audio can still be stored.
+    """
+    if isinstance(error, httpx.HTTPError):
+        return TransientError(
+            f"The music is made, but Storage cannot be reached ({type(error).__name__}).",
+            code="storage_failed",
+        )
+    status, reason = str(error.status), plain(error.message)
+    if status in ("413", "415") or error.code == "InvalidKey":
+        return StorageRefusedError(f"Storage refused the audio ({status}: {reason}).")
+    return TransientError(
+        f"The music is made, but Storage does not take it now ({status}: {reason}).",
+        code="storage_failed",
+    )
+
+
+class StorageRefusedError(MusicServiceError):
+    """Storage will never take this audio: it is too large or of a type that the bucket refuses."""
+
+    code = "storage_failed"
+
+
+def _is_5xx(code: str) -> bool:
+    return len(code) == 3 and code.startswith("5")

@@ -1,0 +1,228 @@
+"""The worker functions of the database, called through the API.
+
+Every write is idempotent under its fence, so a call whose answer was lost is simply repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import httpx
+from postgrest.exceptions import APIError
+from supabase import AsyncClient
+
+from music_service.errors import ContractError, LostClaimError, TransientError
+from music_service.store import failures
+from music_service.tracks import Claim, Generation, GenerationRequest, Track
+
+_PAUSES_SECONDS = (0.2, 1.0)
+
+
+class Queue:
+    """Claims tracks and writes what becomes of them.
+
+    Every method raises TransientError when the database cannot be reached, ConfigurationError
+    when it refuses this service, and ContractError for an answer that makes no sense.
+
+    Args:
+        client: the official client with the service's rights.
+        worker_id: the name of this process.
+    """
+
+    def __init__(self, client: AsyncClient, worker_id: str) -> None:
+        self._client = client
+        self._worker_id = worker_id
+
+    async def claim(self, limit: int, lease_seconds: float) -> list[Claim]:
+        """Take up to `limit` tracks for `lease_seconds`."""
+        found = await self._once(
+            "claim_music_tracks", p_limit=limit, p_lease_seconds=lease_seconds, **self._me
+        )
+        return [_claim(row) for row in found]
+
+    async def renew(self, claim_ids: Sequence[UUID], lease_seconds: float) -> set[UUID]:
+        """Prolong the claims and give a sign of life; answers those that are still ours."""
+        found = await self._once(
+            "renew_music_claims",
+            p_claim_ids=_texts(claim_ids),
+            p_lease_seconds=lease_seconds,
+            **self._me,
+        )
+        try:
+            return {UUID(str(row)) for row in found}
+        except ValueError as error:
+            raise ContractError("renew_music_claims did not answer ids.") from error
+
+    async def release(self, claim_ids: Sequence[UUID]) -> None:
+        """Hand the tracks back at once; no attempt is counted."""
+        await self._call("release_music_claims", p_claim_ids=_texts(claim_ids), **self._me)
+
+    async def report_worker(
+        self, *, host: str, version: str, capacity: int, state: str, note: str | None = None
+    ) -> None:
+        """Tell operators who is at work and in what state."""
+        await self._call(
+            "report_music_worker",
+            p_host=host,
+            p_version=version,
+            p_capacity=capacity,
+            p_state=state,
+            p_note=note,
+            **self._me,
+        )
+
+    async def report_account(
+        self, concurrent_request_limit: int | None, balance_cents: float
+    ) -> None:
+        """Tell what the Mureka account allows and holds; the fleet keeps to it."""
+        await self._call(
+            "report_music_account",
+            p_concurrent_request_limit=concurrent_request_limit,
+            p_balance_cents=balance_cents,
+        )
+
+    async def begin(
+        self,
+        claim_id: UUID,
+        generation_id: UUID,
+        request: GenerationRequest,
+        model: str,
+        cost_cents: Decimal,
+    ) -> None:
+        """Announce a paid call; raises LostClaimError when it must not be sent."""
+        await self._fenced(
+            "begin_music_generation",
+            p_claim_id=str(claim_id),
+            p_generation_id=str(generation_id),
+            p_request=request.to_json(),
+            p_model=model,
+            p_expected_cost_cents=str(cost_cents),
+        )
+
+    async def record_task(self, generation_id: UUID, task_id: str, trace_id: str | None) -> None:
+        """Keep the receipt of a paid call, with or without a claim."""
+        await self._call(
+            "record_music_task",
+            p_generation_id=str(generation_id),
+            p_mureka_task_id=task_id,
+            p_trace_id=trace_id,
+        )
+
+    async def report_stage(self, claim_id: UUID, stage: str, stream_url: str | None) -> None:
+        """Show what the provider is doing; raises LostClaimError."""
+        await self._fenced(
+            "report_music_stage",
+            p_claim_id=str(claim_id),
+            p_stage=stage,
+            p_stream_url=stream_url,
+        )
+
+    async def complete(
+        self, claim_id: UUID, storage_path: str, file_url: str | None, duration_ms: int
+    ) -> None:
+        """The audio is in place; raises LostClaimError."""
+        await self._fenced(
+            "complete_music_track",
+            p_claim_id=str(claim_id),
+            p_storage_path=storage_path,
+            p_file_url=file_url,
+            p_duration_ms=duration_ms,
+        )
+
+    async def defer(
+        self, claim_id: UUID, delay_seconds: float, code: str, message: str, *, counts: bool
+    ) -> str:
+        """Put the track off; answers its status then; raises LostClaimError."""
+        found = await self._fenced(
+            "defer_music_track",
+            p_claim_id=str(claim_id),
+            p_delay_seconds=delay_seconds,
+            p_error_code=code,
+            p_error_message=message,
+            p_counts_as_attempt=counts,
+        )
+        return str(found[0])
+
+    async def fail(self, claim_id: UUID, code: str, message: str) -> None:
+        """End the track in error; raises LostClaimError."""
+        await self._fenced(
+            "fail_music_track",
+            p_claim_id=str(claim_id),
+            p_error_code=code,
+            p_error_message=message,
+        )
+
+    @property
+    def _me(self) -> dict[str, Any]:
+        return {"p_worker_id": self._worker_id}
+
+    async def _fenced(self, function: str, **arguments: Any) -> list[Any]:
+        found = await self._call(function, rows_needed=True, **arguments)
+        if not found:
+            raise LostClaimError(f"{function} answered that the claim is gone.")
+        return found
+
+    async def _call(
+        self, function: str, *, rows_needed: bool = False, **arguments: Any
+    ) -> list[Any]:
+        for pause in _PAUSES_SECONDS:
+            try:
+                return await self._once(function, rows_needed=rows_needed, **arguments)
+            except (TransientError, ContractError):
+                await asyncio.sleep(pause)
+        return await self._once(function, rows_needed=rows_needed, **arguments)
+
+    async def _once(
+        self, function: str, *, rows_needed: bool = False, **arguments: Any
+    ) -> list[Any]:
+        try:
+            data: Any = (await self._client.rpc(function, arguments).execute()).data
+        except (APIError, httpx.HTTPError) as error:
+            raise failures.of_database(error) from error
+        if data is None and not rows_needed:
+            return []
+        if not isinstance(data, list):
+            raise ContractError(f"{function} did not answer a list.")
+        return data
+
+
+def _texts(ids: Sequence[UUID]) -> list[str]:
+    return [str(each) for each in ids]
+
+
+def _claim(row: dict[str, Any]) -> Claim:
+    try:
+        return Claim(
+            id=UUID(row["claim_id"]),
+            track=Track(
+                id=UUID(row["track_id"]),
+                user_id=UUID(row["user_id"]) if row["user_id"] else None,
+                prompt=row["prompt"],
+                lyrics=row["lyrics"],
+                genre=row["genre"],
+                mood=row["mood"],
+                tempo=row["tempo"],
+                duration_seconds=row["duration"],
+                attempts=row["attempts"],
+            ),
+            open_generation=_generation(row),
+            expected_seconds=row["expected_seconds"],
+            waited_seconds=row["waited_seconds"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ContractError("claim_music_tracks answered a row of another shape.") from error
+
+
+def _generation(row: dict[str, Any]) -> Generation | None:
+    if row["generation_id"] is None:
+        return None
+    return Generation(
+        id=UUID(row["generation_id"]),
+        request=row["generation_request"],
+        mureka_task_id=row["mureka_task_id"],
+        age_seconds=row["generation_age_seconds"],
+    )

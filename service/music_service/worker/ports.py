@@ -1,0 +1,149 @@
+"""What the worker needs of the world, as interfaces; the composition root connects them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+from music_service.tracks import Claim, GenerationRequest, Kind, Track
+
+
+class Queue(Protocol):
+    """The database's worker functions; see `music_service.store.queue`."""
+
+    async def claim(self, limit: int, lease_seconds: float) -> list[Claim]: ...
+    async def renew(self, claim_ids: Sequence[UUID], lease_seconds: float) -> set[UUID]: ...
+    async def release(self, claim_ids: Sequence[UUID]) -> None: ...
+    async def report_worker(
+        self, *, host: str, version: str, capacity: int, state: str, note: str | None = None
+    ) -> None: ...
+    async def report_account(
+        self, concurrent_request_limit: int | None, balance_cents: float
+    ) -> None: ...
+    async def begin(
+        self,
+        claim_id: UUID,
+        generation_id: UUID,
+        request: GenerationRequest,
+        model: str,
+        cost_cents: Decimal,
+    ) -> None: ...
+    async def record_task(
+        self, generation_id: UUID, task_id: str, trace_id: str | None
+    ) -> None: ...
+    async def report_stage(self, claim_id: UUID, stage: str, stream_url: str | None) -> None: ...
+    async def complete(
+        self, claim_id: UUID, storage_path: str, file_url: str | None, duration_ms: int
+    ) -> None: ...
+    async def defer(
+        self, claim_id: UUID, delay_seconds: float, code: str, message: str, *, counts: bool
+    ) -> str: ...
+    async def fail(self, claim_id: UUID, code: str, message: str) -> None: ...
+
+
+class Submission(Protocol):
+    """The receipt of a paid call."""
+
+    @property
+    def task_id(self) -> str: ...
+    @property
+    def trace_id(self) -> str | None: ...
+
+
+class FinishedAudio(Protocol):
+    """Music that waits at the provider."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def duration_ms(self) -> int | None: ...
+
+
+class Task(Protocol):
+    """What the provider says of a task."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def stream_url(self) -> str | None: ...
+    @property
+    def audio(self) -> FinishedAudio | None: ...
+    @property
+    def failed_reason(self) -> str | None: ...
+    @property
+    def is_succeeded(self) -> bool: ...
+    @property
+    def is_failed(self) -> bool: ...
+
+
+class Download(Protocol):
+    """Audio on this machine's disk."""
+
+    @property
+    def duration_ms(self) -> int: ...
+
+
+class Billing(Protocol):
+    """The account's money, in US cents, and how many tasks it may have at once."""
+
+    @property
+    def balance_cents(self) -> float: ...
+    @property
+    def concurrent_request_limit(self) -> int | None: ...
+
+
+class Provider(Protocol):
+    """Whoever makes the music; see `music_service.mureka.client`."""
+
+    async def submit(self, request: GenerationRequest) -> Submission: ...
+    async def query(self, kind: Kind, task_id: str) -> Task: ...
+    async def billing(self) -> Billing: ...
+    async def download(self, url: str, path: Path, *, max_bytes: int) -> Download: ...
+
+
+class AudioStore(Protocol):
+    """Where finished audio goes; see `music_service.store.audio`."""
+
+    async def put(
+        self, path: Path, track: Track, generation_id: UUID
+    ) -> tuple[str, str | None]: ...
+
+
+class Feed(Protocol):
+    """Hints that something is pending; see `music_service.store.feed`."""
+
+    @property
+    def is_working(self) -> bool: ...
+    def has_missed(self, track_id: UUID, waited_seconds: float | None) -> bool: ...
+    def distrust(self) -> None: ...
+    async def run(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a worker works; times are in seconds."""
+
+    worker_id: str
+    host: str
+    version: str
+    model: str
+    cost_cents: Decimal
+    stream: bool = True
+    capacity: int = 10
+    lease: float = 30
+    sweep: float = 15
+    poll: float = 4
+    deadline: float = 600
+    transfer: float = 300
+    drain: float = 30
+    realtime_ready: float = 30
+    blocked_check: float = 60
+    account_check: float = 3600
+    first_retry: float = 5
+    longest_retry: float = 300
+    rate_limited_pause: float = 10
+    max_bytes: int = 20 * 2**20

@@ -1,0 +1,131 @@
+"""What the state machine test knows, and what the design promises of each step."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from hypothesis.stateful import RuleBasedStateMachine
+
+from tests.support.sessions import Database, State, Track
+
+DEFAULTS = {
+    "paused": False,
+    "max_concurrent": 10,
+    "max_concurrent_per_user": None,
+    "daily_budget_cents": None,
+    "on_unknown_submission": "error",
+    "max_attempts": 10,
+}
+
+
+@dataclass
+class Order:
+    """One paid call as Mureka saw it."""
+
+    track: uuid.UUID
+    claim: uuid.UUID
+    prompt: str
+    receipt: str | None = None
+    refused: bool = False
+
+
+@dataclass(frozen=True)
+class Held:
+    """A claim as its worker remembers it, whether or not it is still good."""
+
+    worker: str
+    claim: uuid.UUID
+    track: uuid.UUID
+
+
+class Promises(RuleBasedStateMachine):
+    """What the test knows of its orders, and what must hold whatever happened."""
+
+    database: ClassVar[Database]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.database.empty(DEFAULTS)
+        self.settings: dict[str, Any] = dict(DEFAULTS)
+        self.held: list[Held] = []
+        self.orders: dict[uuid.UUID, Order] = {}
+        self.allowed: Counter[uuid.UUID] = Counter()
+        self.seen = self.database.look()
+
+    def paid(self, track: uuid.UUID) -> int:
+        return sum(o.track == track and not o.refused for o in self.orders.values())
+
+    def allow_another(self, track: uuid.UUID) -> None:
+        self.allowed[track] = self.paid(track) + 1
+
+    def pick(self, living: bool, n: int) -> Held | None:
+        alive = [h for h in self.held if h.claim in self.seen.claims]
+        among = alive if living and alive else self.held
+        return among[-1 - n % len(among)] if among else None
+
+    def track(self, n: int) -> Track | None:
+        tracks = list(self.seen.tracks.values())
+        return tracks[-1 - n % len(tracks)] if tracks else None
+
+    def is_good(self, held: Held) -> bool:
+        return held.claim in self.seen.claims
+
+    def is_unconfirmed(self, track: uuid.UUID) -> bool:
+        generation = self.seen.open_generation(track)
+        return generation is not None and generation["mureka_task_id"] is None
+
+    def step(self, may_change: set[uuid.UUID] | None, by_worker: bool = True) -> None:
+        """Look at everything; None = any track may have changed."""
+        before, self.seen = self.seen, self.database.look()
+        changed = before.changed_tracks(self.seen)
+        assert may_change is None or changed <= may_change
+        self.check_ledger(before, by_worker)
+        self.check_rows()
+
+    def check_ledger(self, before: State, by_worker: bool) -> None:
+        now = self.seen
+        assert now.generations.keys() == self.orders.keys(), "the ledger lost or invented a row"
+        for key, order in self.orders.items():
+            row = now.generations[key]
+            assert row["mureka_task_id"] == order.receipt, "a receipt was lost or changed"
+            assert row["refused"] == order.refused
+            was = before.generations.get(key)
+            closed = was and was["finished_at"] is None and row["finished_at"] is not None
+            if closed and by_worker and order.receipt is None and not order.refused:
+                assert self.settings["on_unknown_submission"] == "resubmit"
+                self.allow_another(order.track)
+        for track in now.tracks:
+            assert self.paid(track) <= self.allowed[track], "paid more often than asked"
+        open_on = Counter(
+            g["track_id"] for g in now.generations.values() if g["finished_at"] is None
+        )
+        assert all(n == 1 for track, n in open_on.items() if track is not None)
+
+    def check_rows(self) -> None:
+        owners = [claim["track_id"] for claim in self.seen.claims.values()]
+        making = {t.id for t in self.seen.tracks.values() if t.status == "generating"}
+        assert len(set(owners)) == len(owners)
+        assert set(owners) == making, "a claim without its track or a track without its claim"
+        for track in self.seen.tracks.values():
+            row = track.row
+            assert (track.status == "completed") == (row["completed_at"] is not None)
+            assert (track.status == "completed") == (row["file_url"] is not None)
+            assert track.status != "completed" or not self.seen.open_generation(track.id)
+            assert track.status != "error" or (row["error_code"] and row["error_message"])
+            assert track.status != "generating" or row["started_at"] is not None
+            if track.status != "generating":
+                assert (row["stage"], row["stream_url"]) == (None, None)
+
+    def write(self, held: Held, name: str, *args: Any) -> list[Any]:
+        """One call of a worker that carries a claim: without a good one nothing happens."""
+        good = self.is_good(held)
+        answer = self.database.call(name, held.claim, *args)
+        assert good or answer == [], "a call without a claim was answered"
+        if not good:
+            unchanged = self.seen
+            self.step(set())
+            assert self.seen == unchanged, "a call without a claim changed something"
+        return answer
