@@ -30,6 +30,7 @@ class ErrorCode(StrEnum):
     """Why a track is in `error`, or why it waits; stored in `music_tracks.error_code`."""
 
     INVALID_REQUEST = "invalid_request"
+    OVER_BUDGET = "over_budget"
     MODERATION_BLOCKED = "moderation_blocked"
     GENERATION_FAILED = "generation_failed"
     GENERATION_TIMEOUT = "generation_timeout"

@@ -26,4 +26,5 @@ create index if not exists music_tracks_generating_idx
   on public.music_tracks (user_id) where status = 'generating';
 
 comment on constraint music_tracks_status_check on public.music_tracks is
-  'pending: waits for a worker; generating: a worker has it; completed: playable; error: see error_code.';
+  'pending: waits for a worker; generating: a worker has it; completed: playable; '
+  'error: see error_code.';

@@ -52,11 +52,12 @@ async def failed(
         (track_id, code, message),
     )
     await database.execute(
-        "insert into music.generations (id, track_id, request, model, expected_cost_cents,"
-        " mureka_task_id, finished_at, failed_reason) values (gen_random_uuid(), %s, '{}',"
-        " 'mureka-9', 4.5, %s, case when %s then null else now() end,"
+        "insert into music.generations (id, track_id, state, request, model, expected_cost_cents,"
+        " mureka_task_id, accepted_at, finished_at, failed_reason)"
+        " values (gen_random_uuid(), %s, case when %s then 'accepted' else 'failed' end, '{}',"
+        " 'mureka-9', 4.5, %s, now(), case when %s then null else now() end,"
         " case when %s then null else 'failed' end)",
-        (track_id, track_id, paid, paid),
+        (track_id, paid, track_id, paid, paid),
     )
     # The state machine stamps every change with the time; only replication's role may go back.
     await database.execute("alter table public.music_tracks disable trigger user")

@@ -135,7 +135,7 @@ async def test_raising_the_budget_lets_a_waiting_track_go_at_once(
             async def waits() -> bool:
                 cursor = await database.execute(
                     "select 1 from public.music_tracks where id = %s"
-                    " and error_code = 'quota_exhausted' and run_after = music.start_of_tomorrow()",
+                    " and error_code = 'over_budget' and run_after = music.start_of_tomorrow()",
                     (track_id,),
                 )
                 return await cursor.fetchone() is not None

@@ -253,13 +253,13 @@ async def prepare(database: Connection, state: str, user_id: str | None = None) 
         database, "select claim_id::text from public.claim_music_tracks('docs', 1, 30)"
     )
     steps = {
-        "generating": [ANNOUNCE, RECEIPT],
-        "completed": [ANNOUNCE, RECEIPT, COMPLETE],
-        "error": [ANNOUNCE, RECEIPT, fail("storage_failed")],
+        "generating": [INTENT, RECEIPT],
+        "completed": [INTENT, RECEIPT, COMPLETE],
+        "error": [INTENT, RECEIPT, fail("storage_failed")],
         "exhausted": [fail("attempts_exhausted")],
         "deferred": [defer("provider_unavailable")],
-        "over_budget": [defer("quota_exhausted")],
-        "unknown": [ANNOUNCE, fail("submission_unknown")],
+        "over_budget": [defer("over_budget")],
+        "unknown": [INTENT, fail("submission_unknown", "unknown")],
     }
     for step in steps[state]:
         arguments = {
@@ -272,17 +272,17 @@ async def prepare(database: Connection, state: str, user_id: str | None = None) 
     return track_id
 
 
-ANNOUNCE = "select public.begin_music_generation(%(claim)s, %(generation)s, '{}', 'mureka-9', 4.5)"
+INTENT = "select public.begin_music_generation(%(claim)s, %(generation)s, '{}', 'mureka-9', 4.5)"
 RECEIPT = "select public.record_music_task(%(generation)s, %(task)s, null)"
 COMPLETE = "select public.complete_music_track(%(claim)s, %(key)s, 'https://example.com/x.mp3', 1)"
 
 
-def fail(code: str) -> str:
-    return f"select public.fail_music_track(%(claim)s, '{code}', 'No.')"
+def fail(code: str, outcome: str = "open") -> str:
+    return f"select public.fail_music_track(%(claim)s, '{outcome}', '{code}', 'No.')"
 
 
 def defer(code: str) -> str:
-    return f"select public.defer_music_track(%(claim)s, 60, '{code}', 'Later.', false)"
+    return f"select public.defer_music_track(%(claim)s, 60, 'refused', '{code}', 'Later.', false)"
 
 
 async def status_of(database: Connection, track_id: str) -> str | None:

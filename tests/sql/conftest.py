@@ -6,28 +6,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from local_supabase import migrations
-from local_supabase.ports import Ports
 from local_supabase.postgres import Postgres
-from tests.support.database import PLATFORM, Project, connect, copy_database, copy_of
-from tests.support.project import SUPABASE
+from tests.support.database import Project, copy_of
+from tests.support.schema import migrated_cluster
 
 
 @pytest.fixture(scope="session")
 async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Postgres]:
     """Databases `platform` (nothing of ours) and `migrated`, to be copied."""
-    postgres = Postgres(tmp_path_factory.mktemp("sql") / "postgres", Ports.free().postgres)
-    await postgres.start()
-    try:
-        async with await connect(postgres.conninfo()) as administrator:
-            for path in sorted(PLATFORM.glob("*.sql")):
-                await administrator.execute(path.read_bytes())
-        await copy_database(postgres, "postgres", "platform")
-        await copy_database(postgres, "postgres", "migrated")
-        await migrations.apply(postgres.conninfo("postgres", "migrated"), SUPABASE)
+    async with migrated_cluster(tmp_path_factory.mktemp("sql")) as postgres:
         yield postgres
-    finally:
-        await postgres.stop()
 
 
 @pytest.fixture

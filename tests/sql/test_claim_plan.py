@@ -48,10 +48,12 @@ FILL = f"""
     select id, 'worker-1', now() + interval '1 hour' from public.music_tracks
     where status = 'generating';
     insert into music.generations
-      (id, request, model, intent_at, mureka_task_id, refused, expected_cost_cents, finished_at)
-    select gen_random_uuid(), '{{}}', 'mureka-9', now() - n * interval '1 minute',
-           case when n % 10 > 0 then n::text end, n % 10 = 0, 4.5,
-           now() - (n - 0.5) * interval '1 minute'
+      (id, state, request, model, intent_at, mureka_task_id, accepted_at, failed_reason,
+       expected_cost_cents, finished_at)
+    select gen_random_uuid(), case when n % 10 > 0 then 'succeeded' else 'refused' end, '{{}}',
+           'mureka-9', now() - n * interval '1 minute',
+           case when n % 10 > 0 then n::text end, case when n % 10 > 0 then now() end,
+           case when n % 10 = 0 then 'Busy.' end, 4.5, now() - (n - 0.5) * interval '1 minute'
     from generate_series(1, {GENERATIONS}) n;
     insert into music.generations (id, track_id, request, model, expected_cost_cents)
     select gen_random_uuid(), id, '{{}}', 'mureka-9', 4.5 from public.music_tracks
@@ -60,8 +62,10 @@ FILL = f"""
     select u.id, 'rain', 'error', 'cancelled', 'Cancelled.'
     from generate_series(1, {CANCELLED // USERS}), auth.users u;
     insert into music.generations
-      (id, track_id, request, model, mureka_task_id, expected_cost_cents, intent_at)
-    select gen_random_uuid(), id, '{{}}', 'mureka-9', id::text, 4.5, now() - interval '1 day'
+      (id, track_id, state, request, model, mureka_task_id, accepted_at, expected_cost_cents,
+       intent_at)
+    select gen_random_uuid(), id, 'accepted', '{{}}', 'mureka-9', id::text, now(), 4.5,
+           now() - interval '1 day'
     from public.music_tracks where status = 'error'
        or id in (select id from public.music_tracks where status = 'pending' limit 5);
     insert into music.events (track_id, kind)
@@ -152,13 +156,11 @@ SAMPLE = "(select array_agg(id) from music.claims)"
     [
         pytest.param(CLAIM, GENERATING_INDEX, id="claiming what other workers lost"),
         pytest.param(
-            "select music.settle_unknown_submissions()",
+            "select music.close_unconfirmed_submissions()",
             "generations_unconfirmed_idx",
-            id="settling calls of unknown fate",
+            id="closing calls that were never confirmed",
         ),
-        pytest.param(
-            "select music.give_up_lost_tracks()", GENERATING_INDEX, id="giving up lost tracks"
-        ),
+        pytest.param("select music.fail_lost_tracks()", GENERATING_INDEX, id="failing lost tracks"),
         pytest.param(
             "select music.spent_today_cents()", "generations_intent_at_idx", id="adding up a day"
         ),
@@ -180,7 +182,7 @@ SAMPLE = "(select array_agg(id) from music.claims)"
             " where not exists (select from music.generations g where g.track_id = c.track_id)"
             " limit 1), gen_random_uuid(), '{}', 'mureka-9', 4.5)",
             "generations_intent_at_idx",
-            id="announcing a paid call",
+            id="writing an intent",
         ),
         pytest.param(
             "select * from public.complete_music_track("

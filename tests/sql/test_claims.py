@@ -146,8 +146,8 @@ async def test_a_lease_that_ran_out_is_taken_over_with_its_receipt_and_counts_an
     "call",
     [
         "select * from public.complete_music_track(%s, 'path', 'https://x/y.mp3', 1000)",
-        "select * from public.fail_music_track(%s, 'internal', 'No.')",
-        "select * from public.defer_music_track(%s, 1, 'internal', 'No.', true)",
+        "select * from public.fail_music_track(%s, 'open', 'internal', 'No.')",
+        "select * from public.defer_music_track(%s, 1, 'open', 'internal', 'No.', true)",
         "select * from public.report_music_stage(%s, 'running')",
         "select * from public.begin_music_generation(%s, gen_random_uuid(), '{}', 'mureka-9', 4.5)",
     ],
@@ -204,9 +204,10 @@ async def test_expected_time_is_the_median_of_recent_generations(project: Projec
     for seconds in (20, 40, 90):
         await project.sql(
             "insert into music.generations"
-            " (id, request, model, intent_at, finished_at, expected_cost_cents)"
-            " values (gen_random_uuid(), '{}', 'mureka-9',"
-            " now() - make_interval(secs => %s), now(), 4.5)",
+            " (id, state, request, model, intent_at, accepted_at, mureka_task_id, finished_at,"
+            " expected_cost_cents)"
+            " values (gen_random_uuid(), 'succeeded', '{}', 'mureka-9',"
+            " now() - make_interval(secs => %s), now(), gen_random_uuid()::text, now(), 4.5)",
             seconds,
         )
     await project.new_track()
@@ -257,13 +258,18 @@ async def test_the_fleet_slows_down_when_refused_for_its_rate_and_recovers(
         await project.submitted(claim)
     await project.begin(refused[0])
     await project.as_service(
-        "select * from public.defer_music_track(%s, 0, 'rate_limited', 'Busy.', false)",
+        "select * from public.defer_music_track(%s, 0, 'refused', 'rate_limited', 'Busy.', false)",
         refused[0]["claim_id"],
     )
     assert await project.claim() == []
-    await project.sql("update music.events set at = at - interval '31 seconds'")
+    assert await project.value("select slowed_down_to from music.account") == 2
+    await project.sql("delete from public.music_tracks where id = %s", refused[0]["track_id"])
+    await project.new_track()
+    assert await project.claim() == [], "whose call it was does not matter"
+    ago = "update music.account set slowed_down_at = slowed_down_at - %s::interval"
+    await project.sql(ago, "31 seconds")
     assert len(await project.claim()) == 1
-    await project.sql("update music.events set at = at - interval '10 minutes'")
+    await project.sql(ago, "10 minutes")
     assert len(await project.claim()) == 2
 
 

@@ -23,7 +23,7 @@ RENEW = "select * from public.renew_music_claims(%s, %s, 30)"
 RELEASE = "select * from public.release_music_claims(%s, %s)"
 BEGIN = "select * from public.begin_music_generation(%s, gen_random_uuid(), '{}', 'mureka-9', 4.5)"
 COMPLETE = "select * from public.complete_music_track(%s, 'path', 'https://file', 1000)"
-DEFER = "select * from public.defer_music_track(%s, 0, 'internal', 'Later.', false)"
+DEFER = "select * from public.defer_music_track(%s, 0, 'open', 'internal', 'Later.', false)"
 KINDS = ["claim", "renew", "end", "release", "cancel-all", "retry", "requeue", "lose", "delete"]
 RUNNING = """
     select count(*) as fleet, coalesce(max(mine.tracks), 0) as one_user from (
@@ -106,13 +106,21 @@ async def test_the_limits_hold_at_every_moment_while_sixteen_workers_make_all_tr
             for name, tracks in now.items():
                 highest[name] = max(highest[name], tracks)
 
+    held: list[list[dict[str, Any]]] = [[] for _ in range(WORKERS)]
+
+    async def take(worker: int) -> None:
+        held[worker] = await crew.claim(worker, 3)
+
     async def make_all(worker: int) -> None:
         connection = crew.connections[worker]
-        while len(crew.taken) < TRACKS:
-            for claim in await crew.claim(worker, 3):
+        while held[worker] or len(crew.taken) < TRACKS:
+            for claim in held[worker]:
                 await rows(connection, BEGIN, claim["claim_id"])
                 await rows(connection, COMPLETE, claim["claim_id"])
+            await take(worker)
 
+    await crew.all_at_once(take)
+    assert await rows(observed, RUNNING) == [{"fleet": 7, "one_user": 2}], "to the limits at once"
     observer = asyncio.create_task(observe(), name="observer")
     try:
         await crew.all_at_once(make_all)
@@ -120,8 +128,8 @@ async def test_the_limits_hold_at_every_moment_while_sixteen_workers_make_all_tr
         done.set()
         await observer
     assert set(Counter(crew.taken).values()) == {1}
-    assert highest["fleet"] == 7
-    assert highest["one_user"] == 2
+    assert highest["fleet"] <= 7
+    assert highest["one_user"] <= 2
     assert (
         await project.value("select count(*) from public.music_tracks where status = 'completed'")
         == TRACKS

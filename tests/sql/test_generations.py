@@ -1,4 +1,4 @@
-"""One paid call: announced, receipted, ended; and what happens when any of these is lost."""
+"""One paid call: intent, receipt, end; and what happens when any of these is lost."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from tests.support.database import Project, rows
 
 COMPLETE = "select * from public.complete_music_track(%s, 'u/t/g.mp3', 'https://x/y.mp3', 61234)"
-FAIL = "select * from public.fail_music_track(%s, %s, 'A reason.')"
-DEFER = "select * from public.defer_music_track(%s, %s, %s, 'A reason.', %s)"
+FAIL = "select * from public.fail_music_track(%s, %s, %s, 'A reason.')"
+DEFER = "select * from public.defer_music_track(%s, %s, %s, %s, 'A reason.', %s)"
 BEGIN = "select * from public.begin_music_generation(%s, %s, '{}', 'mureka-9', 4.5)"
 RECEIPT = "select * from public.record_music_task(%s, %s, 'trace')"
 
@@ -38,14 +38,14 @@ async def test_the_whole_way_leaves_a_completed_track_a_ledger_row_and_a_history
     )
     [generation] = await project.sql("select * from music.generations")
     assert generation["expected_cost_cents"] == Decimal("4.50")
-    assert generation["finished_at"] is not None
-    assert generation["failed_reason"] is None
+    assert generation["state"] == "succeeded"
+    assert generation["intent_at"] <= generation["accepted_at"] <= generation["finished_at"]
     kinds = [row["kind"] for row in await project.sql("select kind from music.events order by id")]
-    assert kinds == ["created", "claimed", "announced", "submitted", "stage", "completed"]
+    assert kinds == ["created", "claimed", "intent", "receipt", "stage", "completed"]
     assert await project.value("select count(*) from music.claims") == 0
 
 
-async def test_an_announcement_repeated_after_a_lost_answer_is_the_same_announcement(
+async def test_an_intent_repeated_after_a_lost_answer_is_the_same_intent(
     project: Project,
 ) -> None:
     await project.new_track()
@@ -55,21 +55,21 @@ async def test_an_announcement_repeated_after_a_lost_answer_is_the_same_announce
     assert await project.value("select count(*) from music.generations") == 1
 
 
-async def test_a_second_generation_cannot_be_announced_while_one_is_open(project: Project) -> None:
+async def test_no_second_intent_is_written_while_a_generation_is_open(project: Project) -> None:
     await project.new_track()
     [claim] = await project.claim()
     await project.begin(claim)
     assert await project.as_service(BEGIN, claim["claim_id"], str(uuid.uuid4())) == []
 
 
-async def test_once_there_is_a_receipt_nothing_may_be_announced_again(project: Project) -> None:
+async def test_once_there_is_a_receipt_no_intent_is_written_again(project: Project) -> None:
     await project.new_track()
     [claim] = await project.claim()
     generation_id = await project.submitted(claim)
     assert await project.as_service(BEGIN, claim["claim_id"], generation_id) == []
 
 
-async def test_two_announcements_at_once_cannot_pass_the_budget_together(project: Project) -> None:
+async def test_two_intents_at_once_cannot_pass_the_budget_together(project: Project) -> None:
     await project.sql("update music.settings set daily_budget_cents = 5")
     for _ in range(4):
         await project.new_track()
@@ -84,10 +84,10 @@ async def test_two_announcements_at_once_cannot_pass_the_budget_together(project
     assert sum(len(answer) for answer in found) == 1
     waiting = await project.sql("select * from public.music_tracks where status = 'pending'")
     assert len(waiting) == 3
-    assert {track["error_code"] for track in waiting} == {"quota_exhausted"}
+    assert {track["error_code"] for track in waiting} == {"over_budget"}
 
 
-async def test_a_receipt_is_kept_without_a_claim_and_may_be_repeated(project: Project) -> None:
+async def test_a_receipt_is_stored_without_a_claim_and_may_be_repeated(project: Project) -> None:
     track_id = await project.new_track()
     [claim] = await project.claim()
     generation_id = await project.begin(claim)
@@ -109,7 +109,9 @@ async def test_a_second_different_receipt_is_refused(project: Project) -> None:
         await project.as_service(RECEIPT, generation_id, "task-2")
 
 
-async def test_an_announced_call_whose_worker_died_is_never_sent_again(project: Project) -> None:
+async def test_a_call_whose_worker_died_before_the_receipt_is_never_sent_again(
+    project: Project,
+) -> None:
     track_id = await project.new_track()
     [claim] = await project.claim("dead")
     await project.begin(claim)
@@ -117,7 +119,8 @@ async def test_an_announced_call_whose_worker_died_is_never_sent_again(project: 
     assert await project.claim("heir") == []
     track = await project.track(track_id)
     assert (track["status"], track["error_code"]) == ("error", "submission_unknown")
-    assert "not ordered twice" in track["error_message"]
+    assert "not submitted twice" in track["error_message"]
+    assert await project.value("select state from music.generations") == "unknown"
 
 
 async def test_a_late_receipt_puts_an_unknown_submission_back_to_work(project: Project) -> None:
@@ -140,10 +143,11 @@ async def test_the_policy_resubmit_sends_an_unknown_submission_again(project: Pr
     await project.lose_lease(claim)
     [again] = await project.claim("heir")
     assert again["generation_id"] is None
+    assert await project.value("select state from music.generations") == "abandoned"
     await project.begin(again)
 
 
-async def test_a_person_may_order_an_unknown_submission_again(project: Project) -> None:
+async def test_a_person_may_submit_an_unknown_submission_again(project: Project) -> None:
     track_id = await project.new_track()
     [claim] = await project.claim("dead")
     await project.begin(claim)
@@ -157,35 +161,33 @@ async def test_a_person_may_order_an_unknown_submission_again(project: Project) 
 
 
 @pytest.mark.parametrize(
-    ("code", "ends"),
+    ("outcome", "is_refused"),
     [
-        ("rate_limited", True),
-        ("provider_unavailable", True),
-        ("quota_exhausted", True),
-        ("provider_auth", True),
-        ("internal", True),
-        ("submission_unknown", False),
-        ("storage_failed", False),
+        ("refused", True),
+        ("unknown", False),
+        ("open", False),
+        ("overdue", False),
+        ("failed", False),
     ],
 )
 async def test_deferring_before_the_receipt_is_free_only_when_the_call_was_surely_refused(
-    project: Project, code: str, ends: bool
+    project: Project, outcome: str, is_refused: bool
 ) -> None:
-    track_id = await project.new_track()
+    track_id, code = await project.new_track(), "provider_unavailable"
     [claim] = await project.claim()
     await project.begin(claim)
-    [answer] = await project.as_service(DEFER, claim["claim_id"], 0, code, True)
+    [answer] = await project.as_service(DEFER, claim["claim_id"], 0, outcome, code, True)
     track = await project.track(track_id)
     [generation] = await project.sql("select * from music.generations")
-    if ends:
+    if is_refused:
         assert answer == {"defer_music_track": "pending"}
         assert (track["status"], track["error_code"], track["attempts"]) == ("pending", code, 1)
-        assert generation["refused"]
+        assert generation["state"] == "refused"
         assert len(await project.claim()) == 1
     else:
         assert answer == {"defer_music_track": "error"}
         assert (track["status"], track["error_code"]) == ("error", "submission_unknown")
-        assert not generation["refused"]
+        assert generation["state"] == "unknown"
 
 
 async def test_attempts_are_counted_to_an_end(project: Project) -> None:
@@ -193,18 +195,20 @@ async def test_attempts_are_counted_to_an_end(project: Project) -> None:
     track_id = await project.new_track()
     for _ in range(3):
         [claim] = await project.claim()
-        await project.as_service(DEFER, claim["claim_id"], 0, "provider_unavailable", True)
+        await project.as_service(
+            DEFER, claim["claim_id"], 0, "refused", "provider_unavailable", True
+        )
     track = await project.track(track_id)
     assert (track["status"], track["error_code"]) == ("error", "attempts_exhausted")
     assert track["error_message"] == "Given up after 3 attempts. The last reason: A reason."
 
 
-async def test_being_put_off_without_counting_goes_on_for_ever(project: Project) -> None:
+async def test_being_put_off_without_counting_goes_on_without_end(project: Project) -> None:
     await project.sql("update music.settings set max_attempts = 2")
     track_id = await project.new_track()
     for _ in range(5):
         [claim] = await project.claim()
-        await project.as_service(DEFER, claim["claim_id"], 0, "rate_limited", False)
+        await project.as_service(DEFER, claim["claim_id"], 0, "refused", "rate_limited", False)
     assert (await project.track(track_id))["status"] == "pending"
 
 
@@ -212,7 +216,7 @@ async def test_a_deferred_track_waits_and_keeps_its_receipt(project: Project) ->
     track_id = await project.new_track()
     [claim] = await project.claim()
     await project.submitted(claim, "task-5")
-    await project.as_service(DEFER, claim["claim_id"], 60, "storage_failed", True)
+    await project.as_service(DEFER, claim["claim_id"], 60, "open", "storage_failed", True)
     assert await project.claim() == []
     await project.sql("update public.music_tracks set run_after = now() where id = %s", track_id)
     [again] = await project.claim()
@@ -220,22 +224,23 @@ async def test_a_deferred_track_waits_and_keeps_its_receipt(project: Project) ->
 
 
 @pytest.mark.parametrize(
-    ("code", "resumes"),
+    ("outcome", "state"),
     [
-        ("generation_timeout", True),
-        ("storage_failed", True),
-        ("generation_failed", False),
-        ("audio_invalid", True),
-        ("moderation_blocked", False),
+        ("open", "accepted"),
+        ("overdue", "accepted"),
+        ("failed", "failed"),
+        ("unknown", "accepted"),
+        ("refused", "accepted"),
     ],
 )
 async def test_a_retry_resumes_for_free_while_the_receipt_is_still_good(
-    project: Project, code: str, resumes: bool
+    project: Project, outcome: str, state: str
 ) -> None:
-    track_id = await project.new_track()
+    track_id, code = await project.new_track(), "generation_failed"
     [claim] = await project.claim()
     await project.submitted(claim, "task-6")
-    await project.as_service(FAIL, claim["claim_id"], code)
+    await project.as_service(FAIL, claim["claim_id"], outcome, code)
+    assert await project.value("select state from music.generations") == state
     track = await project.track(track_id)
     assert (track["status"], track["error_code"], track["error_message"]) == (
         "error",
@@ -244,7 +249,7 @@ async def test_a_retry_resumes_for_free_while_the_receipt_is_still_good(
     )
     await project.sql("update public.music_tracks set status = 'pending' where id = %s", track_id)
     [again] = await project.claim()
-    assert again["mureka_task_id"] == ("task-6" if resumes else None)
+    assert again["mureka_task_id"] == ("task-6" if state == "accepted" else None)
 
 
 async def test_the_ledger_outlives_the_track_and_the_account(project: Project) -> None:
@@ -260,17 +265,14 @@ async def test_the_ledger_outlives_the_track_and_the_account(project: Project) -
     assert await project.as_service(COMPLETE, claim["claim_id"]) == []
 
 
-@pytest.mark.parametrize("code", ["generation_timeout", "audio_invalid"])
-async def test_the_first_retry_of_what_may_only_be_late_looks_again_and_the_second_pays(
-    project: Project, code: str
+async def test_the_first_retry_of_what_is_overdue_polls_again_and_the_second_pays(
+    project: Project,
 ) -> None:
     track_id = await project.new_track()
     [claim] = await project.claim()
     await project.submitted(claim, "task-1")
     for retries, task in enumerate(["task-1", None]):
-        await project.as_service(
-            "select * from public.fail_music_track(%s, %s, 'Not there.')", claim["claim_id"], code
-        )
+        await project.as_service(FAIL, claim["claim_id"], "overdue", "generation_timeout")
         await project.sql(
             "update public.music_tracks set status = 'pending' where id = %s", track_id
         )
@@ -278,19 +280,119 @@ async def test_the_first_retry_of_what_may_only_be_late_looks_again_and_the_seco
         assert claim["mureka_task_id"] == task, f"after retry {retries + 1}"
 
 
-async def test_music_that_came_after_all_leaves_no_trace_of_the_time_out(project: Project) -> None:
+async def test_music_that_came_after_all_succeeds_in_spite_of_the_time_out(
+    project: Project,
+) -> None:
     track_id = await project.new_track()
     [claim] = await project.claim()
     await project.submitted(claim)
-    await project.as_service(
-        "select * from public.fail_music_track(%s, 'generation_timeout', 'Late.')",
-        claim["claim_id"],
-    )
+    await project.as_service(FAIL, claim["claim_id"], "overdue", "generation_timeout")
     await project.sql("update public.music_tracks set status = 'pending' where id = %s", track_id)
     [claim] = await project.claim()
     await project.as_service(
         "select * from public.complete_music_track(%s, 'p', 'u', 1)", claim["claim_id"]
     )
+    assert await project.value("select state from music.generations") == "succeeded"
+
+
+@pytest.mark.parametrize("outcome", ["won", "", None])
+async def test_a_word_that_is_no_outcome_is_refused_and_changes_nothing(
+    project: Project, outcome: str | None
+) -> None:
+    track_id = await project.new_track()
+    [claim] = await project.claim()
+    await project.submitted(claim)
+    for query, *args in ((FAIL, outcome, "internal"), (DEFER, 0, outcome, "internal", False)):
+        with pytest.raises(psycopg.Error, match="is no outcome of a paid call") as refusal:
+            await project.as_service(query, claim["claim_id"], *args)
+        assert refusal.value.sqlstate == "MU002"
+    assert (await project.track(track_id))["status"] == "generating"
+    assert await project.value("select state from music.generations") == "accepted"
+
+
+NO_RECEIPT: dict[str, str | None] = {"mureka_task_id": None, "accepted_at": None}
+RECEIVED: dict[str, str | None] = {"mureka_task_id": "task", "accepted_at": "2026-11-26"}
+OPEN: dict[str, str | None] = {"finished_at": None, "failed_reason": None}
+ENDED: dict[str, str | None] = {"finished_at": "2026-11-26", "failed_reason": None}
+GAVE_NOTHING = ENDED | {"failed_reason": "A reason."}
+POSSIBLE: dict[str, list[dict[str, str | None]]] = {
+    "intent": [NO_RECEIPT | OPEN],
+    "accepted": [RECEIVED | OPEN],
+    "succeeded": [RECEIVED | ENDED],
+    "failed": [RECEIVED | GAVE_NOTHING],
+    "refused": [NO_RECEIPT | GAVE_NOTHING],
+    "unknown": [NO_RECEIPT | OPEN],
+    "abandoned": [RECEIVED | GAVE_NOTHING, NO_RECEIPT | GAVE_NOTHING],
+    "lost": [],
+}
+
+
+@pytest.mark.parametrize("state", POSSIBLE)
+async def test_the_ledger_holds_no_state_that_its_receipt_and_times_do_not_bear_out(
+    project: Project, state: str
+) -> None:
+    insert = (
+        "insert into music.generations (id, state, request, model, expected_cost_cents,"
+        " mureka_task_id, accepted_at, finished_at, failed_reason)"
+        " values (gen_random_uuid(), %s, '{}', 'mureka-9', 4.5, %s, %s, %s, %s)"
+    )
+    half: dict[str, str | None] = {"mureka_task_id": "task", "accepted_at": None}
+    for receipt in (NO_RECEIPT, RECEIVED, half):
+        for end in (OPEN, ENDED, GAVE_NOTHING, OPEN | {"failed_reason": "A reason."}):
+            row = receipt | end
+            if row in POSSIBLE[state]:
+                await project.sql(insert, state, *row.values())
+                await project.sql("delete from music.generations")
+            else:
+                with pytest.raises(psycopg.errors.CheckViolation):
+                    await project.sql(insert, state, *row.values())
+
+
+@pytest.mark.parametrize("gone", ["deleted", "completed"])
+async def test_a_late_receipt_of_a_call_that_nobody_waits_for_is_kept_as_abandoned(
+    project: Project, gone: str
+) -> None:
+    track_id = await project.new_track()
+    [claim] = await project.claim()
+    generation_id = await project.begin(claim)
+    if gone == "deleted":
+        await project.sql("delete from public.music_tracks where id = %s", track_id)
+    else:
+        await project.as_service(COMPLETE, claim["claim_id"])
+    await project.as_service(RECEIPT, generation_id, "late")
     [generation] = await project.sql("select * from music.generations")
-    assert generation["failed_reason"] is None
-    assert generation["finished_at"] is not None
+    assert (generation["state"], generation["mureka_task_id"]) == ("abandoned", "late")
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "update public.music_tracks set status = 'error' where id = %s",
+        "update public.music_tracks set status = 'pending' where id = %s",
+        "select public.fail_music_track(c.id, 'open', 'internal', 'No.')"
+        " from music.claims c where c.track_id = %s",
+        "select public.defer_music_track(c.id, 60, 'open', 'internal', 'No.', false)"
+        " from music.claims c where c.track_id = %s",
+        "select public.complete_music_track(c.id, 'path', 'https://file', 1000)"
+        " from music.claims c where c.track_id = %s",
+        "select public.release_music_claims(c.worker_id, array[c.id])"
+        " from music.claims c where c.track_id = %s",
+    ],
+    ids=["cancel", "requeue", "fail", "defer", "complete", "release"],
+)
+async def test_a_track_that_is_not_generating_has_no_stage_stream_or_expected_time(
+    project: Project, how: str
+) -> None:
+    track_id = await project.new_track()
+    [claim] = await project.claim()
+    await project.submitted(claim)
+    await project.as_service(
+        "select public.report_music_stage(%s, 'streaming', 'https://s')", claim["claim_id"]
+    )
+    shown = ("stage", "stream_url", "expected_ready_at")
+    track = await project.track(track_id)
+    assert all(track[name] for name in shown)
+    await project.sql(how, track_id)
+    track = await project.track(track_id)
+    assert track["status"] != "generating"
+    assert [track[name] for name in shown] == [None, None, None]

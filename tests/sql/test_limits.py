@@ -171,7 +171,7 @@ async def test_the_budget_of_all_holds_with_many_workers_at_once(project: Projec
     await asyncio.gather(*(work(number) for number in range(8)))
     await project.claim()
     assert float(await project.value("select music.spent_today_cents()")) == 18
-    assert await waiting(project) == {("quota_exhausted", "tomorrow"): 36}
+    assert await waiting(project) == {("over_budget", "tomorrow"): 36}
 
 
 async def test_the_budget_of_each_user_holds_with_many_workers_at_once(project: Project) -> None:
@@ -196,7 +196,7 @@ async def test_the_budget_of_each_user_holds_with_many_workers_at_once(project: 
         **dict.fromkeys(users, 9.0),
         "None": 22.5,
     }
-    assert await waiting(project) == {("quota_exhausted", "tomorrow"): 24}
+    assert await waiting(project) == {("over_budget", "tomorrow"): 24}
 
 
 @pytest.mark.parametrize("budget", ["daily_budget_cents", "daily_budget_cents_per_user"])
@@ -243,7 +243,7 @@ async def test_tracks_that_no_worker_gets_to_see_say_why_they_wait_and_until_whe
         " where status = 'pending'"
     )
     assert track == {
-        "error_code": "quota_exhausted",
+        "error_code": "over_budget",
         "error_message": "Today's budget for music is used up; this track continues tomorrow.",
     }
     assert (
@@ -258,7 +258,7 @@ async def test_a_user_over_budget_waits_while_others_go_on(project: Project) -> 
     mine, theirs = await project.new_track(keen), await project.new_track(shy)
     assert [str(claim["track_id"]) for claim in await project.claim()] == [theirs]
     track = await project.track(mine)
-    assert (track["status"], track["error_code"]) == ("pending", "quota_exhausted")
+    assert (track["status"], track["error_code"]) == ("pending", "over_budget")
     assert track["error_message"].startswith("Your budget for music is used up for today")
 
 
@@ -273,7 +273,7 @@ async def test_the_first_claim_finds_a_payable_track_behind_hundreds_of_a_user_o
     assert [str(claim["track_id"]) for claim in await project.claim()] == [payable]
     for _ in range(2):
         assert await project.claim() == []
-    assert (await waiting(project)) == {("quota_exhausted", "tomorrow"): 500}
+    assert (await waiting(project)) == {("over_budget", "tomorrow"): 500}
     told = "select count(*) from music.events"
     before = await project.value(told)
     assert await project.claim() == []
@@ -374,7 +374,7 @@ async def test_a_budget_raised_too_little_puts_off_anew(project: Project) -> Non
     await project.claim()
     await limit(project, daily_budget_cents=6)
     assert await project.claim() == []
-    assert await waiting(project) == {("quota_exhausted", "tomorrow"): 3}
+    assert await waiting(project) == {("over_budget", "tomorrow"): 3}
 
 
 async def test_what_the_provider_refuses_for_money_is_not_let_go_by_a_budget(
@@ -383,7 +383,8 @@ async def test_what_the_provider_refuses_for_money_is_not_let_go_by_a_budget(
     await project.new_track()
     [claim] = await project.claim()
     await project.as_service(
-        "select * from public.defer_music_track(%s, 60, 'quota_exhausted', 'No money.', false)",
+        "select * from public.defer_music_track("
+        "%s, 60, 'refused', 'quota_exhausted', 'No money.', false)",
         claim["claim_id"],
     )
     await limit(project, daily_budget_cents=5)
@@ -415,7 +416,7 @@ async def test_a_user_cannot_escape_the_budget_by_cancel_and_retry(project: Proj
             user, "update public.music_tracks set status = %s where id = %s", status, track_id
         )
     assert await project.claim() == []
-    assert (await project.track(track_id))["error_code"] == "quota_exhausted"
+    assert (await project.track(track_id))["error_code"] == "over_budget"
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,15 @@ The numbers are those of the advisor. Each query is also shown something bad, wh
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from tests.support import schema
 from tests.support.database import Project
+from tests.support.project import SUPABASE
 
+MIGRATIONS = sorted((SUPABASE / "migrations").glob("*.sql"))
 OURS = "('public'::regnamespace, 'music'::regnamespace)"
 ASKING = r"(auth\.(uid|jwt|role|email)|current_setting|realtime\.topic)\("
 POLICIES = "pg_policies p where p.schemaname in ('public', 'music', 'storage', 'realtime')"
@@ -152,3 +156,46 @@ async def test_the_advisor_would_find_it(project: Project, lint: Lint) -> None:
     found = await project.sql(lint.finds)
     assert len(found) >= 1
     assert "bad" in str(found) or "journeys" in str(found)
+
+
+async def test_the_page_with_the_whole_database_is_what_the_migrations_make(
+    project: Project,
+) -> None:
+    page = await schema.page_of(project.postgres, project.name)
+    assert page == schema.PAGE.read_text(), "renew it with scripts/schema"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((SUPABASE / "migrations").glob("*.sql")), ids=lambda p: p.name
+)
+def test_a_migration_can_be_read_without_scrolling_and_says_what_it_locks(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert [n for n, line in enumerate(lines, 1) if len(line) > 100] == []
+    opening = lines[: lines.index("")]
+    assert all(line.startswith("--") for line in opening)
+    assert any(line.startswith("-- Locks: ") for line in opening)
+
+
+async def test_no_key_made_of_an_id_is_the_lock_of_the_queue_or_the_budget(
+    project: Project,
+) -> None:
+    """Keys of two numbers are a space of their own, and the first one names the kind."""
+    async with project.acting_as("service_role") as run:
+        for call in ("lock_queue()", "lock_budget()", "lock_repeated_call(gen_random_uuid())"):
+            await run(f"select music.{call}")
+        held = await run(
+            "select classid::int as kind, objsubid from pg_locks"
+            " where locktype = 'advisory' and pid = pg_backend_pid()"
+        )
+    assert {lock["objsubid"] for lock in held} == {2}, "two numbers each"
+    assert sorted(lock["kind"] for lock in held) == [4915, 4915, 4916]
+    functions = await project.sql(
+        "select p.oid::regprocedure::text as name from pg_proc p"
+        " where p.pronamespace in ('public'::regnamespace, 'music'::regnamespace)"
+        " and p.prosrc ~ 'pg_(try_)?advisory'"
+    )
+    assert {row["name"].partition("(")[0] for row in functions} == {
+        "music.lock_queue",
+        "music.lock_budget",
+        "music.lock_repeated_call",
+    }

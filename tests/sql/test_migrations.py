@@ -160,6 +160,7 @@ async def test_functions_pin_their_search_path_and_app_users_run_only_those_of_j
         "music.compose_journey_prompt",
         "music.fold",
         "music.lock_journey",
+        "music.lock_repeated_call",
         "music.read_station",
         "music.shorten",
         "music.station_of_track",

@@ -15,8 +15,16 @@ from psycopg.rows import DictRow
 from tests.support.database import Claim, Project
 
 COMPLETE = "select * from public.complete_music_track(%s, 'p', 'https://x', 61234)"
-FAIL = "select * from public.fail_music_track(%s, %s, 'A reason.')"
-DEFER = "select * from public.defer_music_track(%s, 60, %s, 'A reason.', false)"
+FAIL = "select * from public.fail_music_track(%s, %s, %s, 'A reason.')"
+DEFER = "select * from public.defer_music_track(%s, 60, 'refused', %s, 'A reason.', false)"
+# What became of the paid call, where a test does not say.
+OUTCOMES = {
+    "attempts_exhausted": "open",
+    "internal": "open",
+    "submission_unknown": "unknown",
+    "storage_failed": "open",
+    "generation_timeout": "overdue",
+}
 VIEWS = ["music_queue_health", "music_spend_daily", "music_review", "music_track_history"]
 
 
@@ -30,7 +38,7 @@ async def failed(project: Project, code: str, *, paid: bool = False, **track: An
     [claim] = await project.claim()
     if paid:
         await project.submitted(claim)
-    await project.as_service(FAIL, claim["claim_id"], code)
+    await project.as_service(FAIL, claim["claim_id"], OUTCOMES.get(code, "failed"), code)
     return str(claim["track_id"])
 
 
@@ -299,7 +307,7 @@ async def test_spending_is_shown_by_day_and_model(project: Project) -> None:
         "paid_calls": 3,
         "refused": 1,
         "failed": 1,
-        "of_unknown_fate": 1,
+        "submission_unknown": 1,
         "expected_cost_cents": Decimal("13.50"),
     }
 
@@ -319,7 +327,7 @@ async def test_review_says_of_each_failed_track_what_to_do(project: Project) -> 
         "invalid_request": (False, "Correct the prompt"),
         "moderation_blocked": (False, "Word it differently"),
         "generation_timeout": (True, "which is free"),
-        "generation_failed": (False, "paid for anew"),
+        "generation_failed": (False, "paid for again"),
         "storage_failed": (True, "it is free"),
         "internal": (True, "which is free"),
     }
@@ -383,7 +391,7 @@ async def test_the_history_of_a_track_is_a_story(project: Project) -> None:
     await project.as_service(DEFER, claim["claim_id"], "storage_failed")
     await project.sql("update public.music_tracks set run_after = now()")
     [claim] = await project.claim("worker-2")
-    await project.as_service(FAIL, claim["claim_id"], "storage_failed")
+    await project.as_service(FAIL, claim["claim_id"], "open", "storage_failed")
     await project.as_user(
         user, "update public.music_tracks set status = 'pending' where id = %s", track_id
     )
@@ -397,10 +405,10 @@ async def test_the_history_of_a_track_is_a_story(project: Project) -> None:
         ("It was asked for.", user),
         ("A worker took it up.", "worker-1"),
         (
-            "A paid call of mureka-9 was announced, expected to cost 4.50 cents.",
+            "A paid call of mureka-9 is about to be submitted, expected to cost 4.50 cents.",
             "worker-1",
         ),
-        ("Mureka took the order as task task-1.", "worker-1"),
+        ("Mureka accepted it as task task-1.", "worker-1"),
         ("Mureka says: streaming.", "worker-1"),
         ("Put off for 60 s because of storage_failed: A reason.", "worker-1"),
         ("A worker took it up.", "worker-2"),
@@ -417,8 +425,8 @@ async def test_every_kind_of_event_has_a_sentence(project: Project) -> None:
     kinds = [
         "claimed",
         "taken_over",
-        "announced",
-        "submitted",
+        "intent",
+        "receipt",
         "stage",
         "deferred",
         "slowed_down",

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.support.database import Project
 
 RETRY = "update public.music_tracks set status = 'pending', run_after = now() where id = %s"
-FAIL = "select * from public.fail_music_track(%s, 'submission_unknown', 'Nobody answered.')"
+FAIL = (
+    "select * from public.fail_music_track(%s, 'unknown', 'submission_unknown', 'Nobody answered.')"
+)
 RECEIPT = "select * from public.record_music_task(%s, 'late', null)"
 
 
-@pytest.mark.parametrize("code", ["generation_failed", "moderation_blocked", "invalid_request"])
 async def test_putting_off_a_paid_call_that_yields_nothing_ends_the_track(
-    project: Project, code: str
+    project: Project,
 ) -> None:
-    track_id = await project.new_track()
+    track_id, code = await project.new_track(), "generation_failed"
     [claim] = await project.claim()
     await project.submitted(claim)
     [answer] = await project.as_service(
-        "select * from public.defer_music_track(%s, 0, %s, 'A reason.', false)",
+        "select * from public.defer_music_track(%s, 0, 'failed', %s, 'A reason.', false)",
         claim["claim_id"],
         code,
     )
@@ -57,8 +56,8 @@ async def test_a_late_receipt_for_what_is_not_wished_any_more_is_kept_but_not_re
     [again] = await project.claim()
     assert (again["prompt"], again["mureka_task_id"]) == ("new", None)
     [generation] = await project.sql("select * from music.generations")
-    assert generation["mureka_task_id"] == "late"
-    assert generation["finished_at"] is not None
+    assert (generation["mureka_task_id"], generation["state"]) == ("late", "abandoned")
+    assert generation["superseded_at"] is not None
 
 
 async def test_a_released_track_shows_nothing_of_the_work_that_was_given_back(
@@ -96,5 +95,5 @@ async def test_a_receipt_that_comes_after_the_track_was_completed_reopens_nothin
         "select count(*) from music.generations where mureka_task_id = 'late'"
     )
     assert not await project.value(
-        "select count(*) from music.generations where finished_at is null"
+        "select count(*) from music.generations where state in ('intent', 'accepted', 'unknown')"
     )

@@ -30,7 +30,7 @@ async def track_in(project: Project, status: str, user: str | None = None) -> st
         )
     else:
         await project.as_service(
-            "select public.fail_music_track(%s, 'internal', 'No.')", claim["claim_id"]
+            "select public.fail_music_track(%s, 'refused', 'internal', 'No.')", claim["claim_id"]
         )
     return track_id
 
@@ -242,7 +242,8 @@ async def test_a_failed_track_whose_wish_was_changed_is_ordered_anew(project: Pr
     [claim] = await project.claim()
     await project.submitted(claim, "task-1")
     await project.as_service(
-        "select * from public.fail_music_track(%s, 'storage_failed', 'No.')", claim["claim_id"]
+        "select * from public.fail_music_track(%s, 'open', 'storage_failed', 'No.')",
+        claim["claim_id"],
     )
     await project.sql(
         "update public.music_tracks set prompt = 'something else', status = 'pending'"

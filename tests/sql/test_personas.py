@@ -384,8 +384,8 @@ CASES = [
             "record_music_task(:track, 't', null)": NOTHING,
             "report_music_stage(:track, 's')": NOTHING,
             "complete_music_track(:track, 'p', 'u', 1)": NOTHING,
-            "defer_music_track(:track, 1, 'internal', 'm', true)": NOTHING,
-            "fail_music_track(:track, 'internal', 'm')": NOTHING,
+            "defer_music_track(:track, 1, 'open', 'internal', 'm', true)": NOTHING,
+            "fail_music_track(:track, 'open', 'internal', 'm')": NOTHING,
             "report_music_worker('w', 'h', '1', 1, 'running', null)": DONE,
             "report_music_account(3, 100)": DONE,
             "pause_music_queue('x')": DONE,
@@ -487,7 +487,7 @@ async def ids(project: Project) -> dict[str, str]:
     failed = await project.new_track(alice)
     [claim] = await project.claim()
     await project.as_service(
-        "select public.fail_music_track(%s, 'internal', 'No.')", claim["claim_id"]
+        "select public.fail_music_track(%s, 'open', 'internal', 'No.')", claim["claim_id"]
     )
     await project.sql(
         "insert into storage.objects (bucket_id, name) values ('music-tracks', %s)",

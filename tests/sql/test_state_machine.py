@@ -26,15 +26,7 @@ from tests.support.sessions import APP_USERS, Database
 from tests.support.state_machine import DEFAULTS, Held, Order, Promises
 
 CODES = [code.value for code in ErrorCode]
-REFUSALS = {
-    "rate_limited",
-    "provider_unavailable",
-    "quota_exhausted",
-    "provider_auth",
-    "invalid_request",
-    "moderation_blocked",
-    "internal",
-}
+OUTCOMES = ["refused", "unknown", "open", "overdue", "failed"]
 COST = Decimal("4.5")
 WORKERS = ["worker-1", "worker-2"]
 MOVES = {("error", "pending"), ("pending", "error"), ("generating", "error")}
@@ -163,22 +155,27 @@ class Machine(Promises):
     @rule(
         living=mostly,
         n=which,
+        outcome=st.sampled_from(OUTCOMES),
         code=st.sampled_from(CODES),
         seconds=st.sampled_from([0, 60]),
         counts=st.booleans(),
     )
-    def defer(self, living: bool, n: int, code: str, seconds: int, counts: bool) -> None:
-        self.end(living, n, "defer_music_track", code, seconds, code, "A reason.", counts)
+    def defer(
+        self, living: bool, n: int, outcome: str, code: str, seconds: int, counts: bool
+    ) -> None:
+        args = (seconds, outcome, code, "A reason.", counts)
+        self.end(living, n, "defer_music_track", outcome, *args)
 
-    @rule(living=mostly, n=which, code=st.sampled_from(CODES))
-    def fail(self, living: bool, n: int, code: str) -> None:
-        self.end(living, n, "fail_music_track", code, code, "A reason.")
+    @rule(living=mostly, n=which, outcome=st.sampled_from(OUTCOMES), code=st.sampled_from(CODES))
+    def fail(self, living: bool, n: int, outcome: str, code: str) -> None:
+        self.end(living, n, "fail_music_track", outcome, outcome, code, "A reason.")
 
-    def end(self, living: bool, n: int, name: str, code: str, *args: Any) -> None:
+    def end(self, living: bool, n: int, name: str, outcome: str, *args: Any) -> None:
         if held := self.pick(living, n):
             generation = self.seen.open_generation(held.track)
             answer = self.write(held, name, *args)
-            if answer and generation and not generation["mureka_task_id"] and code in REFUSALS:
+            is_refused = outcome == "refused"
+            if answer and generation and not generation["mureka_task_id"] and is_refused:
                 self.orders[generation["id"]].refused = True
             self.step({held.track})
 
@@ -270,9 +267,9 @@ class Machine(Promises):
         self.database.set(self.settings)
         budget, new_budget = (s["daily_budget_cents"] for s in (old, self.settings))
         is_raised = budget is not None and (new_budget is None or new_budget > budget)
-        let_go = self.seen.waiting_for_tomorrow if is_raised else set()
-        self.step(let_go, by_worker=False)
-        assert not let_go & self.seen.waiting_for_tomorrow
+        released = self.seen.waiting_for_tomorrow if is_raised else set()
+        self.step(released, by_worker=False)
+        assert not released & self.seen.waiting_for_tomorrow
 
     @rule(n=which, whole_account=st.booleans())
     def deletion(self, n: int, whole_account: bool) -> None:

@@ -50,7 +50,7 @@ class State:
             key
             for key, track in self.tracks.items()
             if track.status == "pending"
-            and track.row["error_code"] == "quota_exhausted"
+            and track.row["error_code"] == "over_budget"
             and track.row["run_after"] == datetime.combine(tomorrow, time(), UTC)
         }
 
@@ -60,7 +60,8 @@ class State:
             (
                 generation
                 for generation in self.generations.values()
-                if generation["track_id"] == track_id and generation["finished_at"] is None
+                if generation["track_id"] == track_id
+                and generation["state"] in ("intent", "accepted", "unknown")
             ),
             None,
         )
@@ -92,7 +93,7 @@ class Database:
             session.close()
 
     def empty(self, settings: dict[str, Any]) -> None:
-        """Begin anew: no track, two users, these settings."""
+        """Begin again: no track, two users, these settings."""
         self._superuser.execute(
             b"delete from music.events; delete from music.claims; delete from music.generations;"
             b" delete from public.music_tracks; delete from auth.users"
@@ -185,7 +186,7 @@ class Database:
         self._operator.execute("delete from public.music_tracks where id = %s", (track_id,))
 
     def delete_user(self, user: str) -> None:
-        """Delete an account with all that hangs on it, and sign up anew."""
+        """Delete an account with all that hangs on it, and sign up again."""
         self._operator.execute("delete from auth.users where id = %s", (user,))
         self._new_user(user)
 

@@ -91,7 +91,7 @@ class Promises(RuleBasedStateMachine):
         for key, order in self.orders.items():
             row = now.generations[key]
             assert row["mureka_task_id"] == order.receipt, "a receipt was lost or changed"
-            assert row["refused"] == order.refused
+            assert (row["state"] == "refused") == order.refused
             was = before.generations.get(key)
             closed = was and was["finished_at"] is None and row["finished_at"] is not None
             if closed and by_worker and order.receipt is None and not order.refused:
@@ -117,7 +117,8 @@ class Promises(RuleBasedStateMachine):
             assert track.status != "error" or (row["error_code"] and row["error_message"])
             assert track.status != "generating" or row["started_at"] is not None
             if track.status != "generating":
-                assert (row["stage"], row["stream_url"]) == (None, None)
+                shown = (row["stage"], row["stream_url"], row["expected_ready_at"])
+                assert shown == (None, None, None)
 
     def write(self, held: Held, name: str, *args: Any) -> list[Any]:
         """One call of a worker that carries a claim: without a good one nothing happens."""

@@ -56,12 +56,14 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
     "defer_music_track": {
         "p_claim_id": "uuid",
         "p_delay_seconds": "double precision",
+        "p_outcome": "text",
         "p_error_code": "text",
         "p_error_message": "text",
         "p_counts_as_attempt": "boolean",
     },
     "fail_music_track": {
         "p_claim_id": "uuid",
+        "p_outcome": "text",
         "p_error_code": "text",
         "p_error_message": "text",
     },

@@ -5,6 +5,7 @@
 --
 --   topic music:pending     event pending   {"ids": [up to 50 track ids]}, or {} for more
 --   topic music:<user id>   event track     what a client shows of the row
+--   topic music:doctor      event ping      {"nonce": …}, so that the doctor wakes no worker
 --
 -- Locks: music_tracks exclusively for an instant.
 
@@ -14,7 +15,8 @@ begin
     create publication supabase_realtime;
   end if;
   if not exists (select from pg_catalog.pg_publication_tables
-                 where pubname = 'supabase_realtime' and schemaname = 'public' and tablename = 'music_tracks') then
+                 where pubname = 'supabase_realtime' and schemaname = 'public'
+                   and tablename = 'music_tracks') then
     alter publication supabase_realtime add table public.music_tracks;
   end if;
 end
@@ -33,7 +35,8 @@ exception when others then
   raise warning 'Nothing was broadcast to %: %', p_topic, sqlerrm;
 end
 $$;
-comment on function music.broadcast(text, text, jsonb) is 'Send to a private Realtime topic if the platform can; never fails.';
+comment on function music.broadcast(text, text, jsonb) is
+  'Send to a private Realtime topic if the platform can; never fails.';
 
 create function music.announce_pending_tracks() returns trigger
 language plpgsql security definer set search_path = ''
@@ -57,7 +60,8 @@ begin
   return null;
 end
 $$;
-comment on function music.announce_pending_tracks() is 'After a statement: one broadcast to the workers for all tracks that it inserted or put back.';
+comment on function music.announce_pending_tracks() is
+  'After a statement: one broadcast to the workers for all tracks that it inserted or put back.';
 
 create function music.tell_owner() returns trigger
 language plpgsql security definer set search_path = ''
@@ -66,20 +70,31 @@ begin
   perform music.broadcast('music:' || new.user_id, 'track', jsonb_build_object(
     'id', new.id, 'journey_id', new.journey_id, 'status', new.status, 'stage', new.stage,
     'stream_url', new.stream_url, 'file_url', new.file_url, 'storage_path', new.storage_path,
-    'duration_ms', new.duration_ms, 'error_code', new.error_code, 'error_message', new.error_message,
+    'duration_ms', new.duration_ms,
+    'error_code', new.error_code, 'error_message', new.error_message,
     'started_at', new.started_at, 'expected_ready_at', new.expected_ready_at,
     'completed_at', new.completed_at, 'updated_at', new.updated_at));
   return null;
 end
 $$;
-comment on function music.tell_owner() is 'After a change that a client shows: broadcast it to the owner''s private topic.';
+comment on function music.tell_owner() is
+  'After a change that a client shows: broadcast it to the owner''s private topic.';
 
-revoke execute on function music.broadcast(text, text, jsonb) from public;
-revoke execute on function music.announce_pending_tracks() from public;
-revoke execute on function music.tell_owner() from public;
+create function public.ping_music_realtime(p_nonce text) returns timestamptz
+language plpgsql set search_path = ''
+as $$
+begin
+  perform music.broadcast('music:doctor', 'ping', jsonb_build_object('nonce', left(p_nonce, 100)));
+  return clock_timestamp();
+end
+$$;
+comment on function public.ping_music_realtime(text) is
+  'For music-service doctor: broadcast to the private topic music:doctor; answers the database''s '
+  'clock.';
 
 create trigger music_tracks_announce_insert after insert on public.music_tracks
-  referencing new table as new_tracks for each statement execute function music.announce_pending_tracks();
+  referencing new table as new_tracks
+  for each statement execute function music.announce_pending_tracks();
 create trigger music_tracks_announce_update after update on public.music_tracks
   referencing old table as old_tracks new table as new_tracks
   for each statement execute function music.announce_pending_tracks();
@@ -89,7 +104,8 @@ create trigger music_tracks_tell_owner_insert after insert on public.music_track
 create trigger music_tracks_tell_owner_update after update on public.music_tracks
   for each row when (new.user_id is not null and
     (old.status, old.stage, old.stream_url, old.file_url, old.error_code, old.error_message)
-      is distinct from (new.status, new.stage, new.stream_url, new.file_url, new.error_code, new.error_message))
+      is distinct from
+    (new.status, new.stage, new.stream_url, new.file_url, new.error_code, new.error_message))
   execute function music.tell_owner();
 
 do $$
@@ -100,6 +116,8 @@ begin
   drop policy if exists "Users hear of their own tracks" on realtime.messages;
   create policy "Users hear of their own tracks" on realtime.messages
     for select to authenticated
-    using (extension = 'broadcast' and (select realtime.topic()) = 'music:' || (select auth.uid())::text);
+    using (
+      extension = 'broadcast'
+      and (select realtime.topic()) = 'music:' || (select auth.uid())::text);
 end
 $$;

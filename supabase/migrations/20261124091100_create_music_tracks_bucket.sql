@@ -1,5 +1,5 @@
 -- Where the audio goes: public to read by URL, listed by nobody but the owner of each folder,
--- written by the service alone. Object keys: <user id, or "service">/<track id>/<generation id>.mp3
+-- written by the service alone. Keys: <user id, or "service">/<track id>/<generation id>.mp3
 -- A bucket of this name that is there already keeps its settings.
 -- Locks: nothing for long. Skipped where there is no Storage.
 
@@ -15,6 +15,8 @@ begin
   drop policy if exists "Users read their own music" on storage.objects;
   create policy "Users read their own music" on storage.objects
     for select to authenticated
-    using (bucket_id = 'music-tracks' and (storage.foldername(name))[1] = (select auth.uid())::text);
+    using (
+      bucket_id = 'music-tracks'
+      and (storage.foldername(name))[1] = (select auth.uid())::text);
 end
 $$;

@@ -4,7 +4,6 @@
 -- by id. Renewing locks many claims and no track, so it waits for none: one that somebody is just
 -- writing is renewed the next time. Claiming is one at a time (an advisory lock of milliseconds),
 -- which is what makes limits and fairness hold for any number of workers.
--- SQLSTATE MU002: an argument that makes no sense.
 -- Locks: nothing that exists.
 
 create function music.expected_seconds() returns double precision
@@ -15,33 +14,27 @@ as $$
     select g.finished_at - g.intent_at as took
     from music.generations g
     where g.model = (select l.model from music.generations l order by l.intent_at desc limit 1)
-      and g.finished_at is not null and g.failed_reason is null
+      and g.state = 'succeeded'
       and g.finished_at - g.intent_at < interval '1 hour'  -- longer is trouble with storing it
     order by g.finished_at desc
     limit 50
   ) recent
 $$;
-comment on function music.expected_seconds() is 'Median seconds of the last 50 successful generations of the model used last; null when there are none.';
-
-create function music.start_of_today() returns timestamptz
-language sql stable set search_path = ''
-as $$ select date_trunc('day', now() at time zone 'utc') at time zone 'utc' $$;
-comment on function music.start_of_today() is 'Last midnight, UTC: when today''s budget began.';
-
-create function music.start_of_tomorrow() returns timestamptz
-language sql stable set search_path = ''
-as $$ select (date_trunc('day', now() at time zone 'utc') + interval '1 day') at time zone 'utc' $$;
-comment on function music.start_of_tomorrow() is 'Next midnight, UTC: when the daily budget starts anew.';
+comment on function music.expected_seconds() is
+  'Median seconds of the last 50 successful generations of the model used last; null when there '
+  'are none.';
 
 create function music.spent_today_cents(p_user_id uuid default null) returns numeric
 language sql stable set search_path = ''
 as $$
   select coalesce(sum(g.expected_cost_cents), 0)
   from music.generations g
-  where g.intent_at >= music.start_of_today() and not g.refused
+  where g.intent_at >= music.start_of_today() and g.state <> 'refused'
     and (p_user_id is null or g.user_id = p_user_id)
 $$;
-comment on function music.spent_today_cents(uuid) is 'Expected cost in US cents of the paid calls of this UTC day, of all or of one user; a call that was certainly refused does not count.';
+comment on function music.spent_today_cents(uuid) is
+  'Expected cost in US cents of the paid calls of this UTC day, of all or of one user; a call '
+  'that was certainly refused does not count.';
 
 create function music.next_cost_cents() returns numeric
 language sql stable set search_path = ''
@@ -51,7 +44,9 @@ as $$
      where g.intent_at >= music.start_of_today() order by g.intent_at desc limit 1),
     0.01)
 $$;
-comment on function music.next_cost_cents() is 'What the next paid call will probably cost: as much as the last one of today. The first of a day is always tried, so that a change of model cannot keep everything waiting.';
+comment on function music.next_cost_cents() is
+  'What the next paid call will probably cost: as much as the last one of today. The first of a '
+  'day is always tried, so that a change of model cannot keep everything waiting.';
 
 create function music.is_over_budget() returns boolean
 language sql stable set search_path = ''
@@ -59,21 +54,43 @@ as $$
   select coalesce(music.spent_today_cents() + music.next_cost_cents() > s.daily_budget_cents, false)
   from music.settings s
 $$;
-comment on function music.is_over_budget() is 'Whether today''s budget of all has no room for another paid call.';
+comment on function music.is_over_budget() is
+  'Whether today''s budget of all has no room for another paid call.';
 
 create function music.users_over_budget() returns setof uuid
 language sql stable set search_path = ''
 as $$
   select g.user_id
   from music.settings s
-  join music.generations g on g.intent_at >= music.start_of_today() and not g.refused
+  join music.generations g on g.intent_at >= music.start_of_today() and g.state <> 'refused'
   where s.daily_budget_cents_per_user is not null and g.user_id is not null
   group by g.user_id, s.daily_budget_cents_per_user
   having sum(g.expected_cost_cents) + music.next_cost_cents() > s.daily_budget_cents_per_user
 $$;
-comment on function music.users_over_budget() is 'Users whose own budget of today has no room for another paid call.';
+comment on function music.users_over_budget() is
+  'Users whose own budget of today has no room for another paid call.';
 
-create function music.put_off_over_budget() returns void
+create function music.over_budget_message(p_of_user boolean) returns text
+language sql immutable set search_path = ''
+as $$
+  select case
+    when p_of_user
+      then 'Your budget for music is used up for today; this track continues tomorrow.'
+    else 'Today''s budget for music is used up; this track continues tomorrow.' end
+$$;
+comment on function music.over_budget_message(boolean) is
+  'What a track says that waits for tomorrow''s budget, of all or of its user.';
+
+create function music.submission_unknown_message() returns text
+language sql immutable set search_path = ''
+as $$
+  select 'It is not known whether the music was submitted, so it was not submitted twice. '
+         'Retry to submit it again.'
+$$;
+comment on function music.submission_unknown_message() is
+  'What a track says whose paid call was never answered.';
+
+create function music.defer_over_budget() returns void
 language plpgsql set search_path = ''
 as $$
 declare
@@ -84,37 +101,34 @@ begin
     return;
   end if;
   perform music.act_as_worker();
-  with put_off as (
+  with deferred as (
     select t.id
     from public.music_tracks t
     where t.status = 'pending' and t.run_after <= now()
       and (v_is_over or t.user_id = any (v_users))
-      and not exists (select from music.generations g where g.track_id = t.id and g.finished_at is null)
+      and not exists (
+        select from music.generations g
+        where g.track_id = t.id and g.state in ('intent', 'accepted', 'unknown'))
     order by t.run_after
     limit 200
     for update of t skip locked
   ), told as (
     insert into music.events (track_id, kind, detail)
-    select p.id, 'over_budget', jsonb_build_object('of', case when v_is_over then 'all' else 'user' end)
-    from put_off p
+    select d.id, 'over_budget',
+           jsonb_build_object('of', case when v_is_over then 'all' else 'user' end)
+    from deferred d
   )
   update public.music_tracks t
-  set run_after = music.start_of_tomorrow(), error_code = 'quota_exhausted',
+  set run_after = music.start_of_tomorrow(), error_code = 'over_budget',
       error_message = music.over_budget_message(not v_is_over)
-  from put_off p where t.id = p.id;
+  from deferred d where t.id = d.id;
 end
 $$;
-comment on function music.put_off_over_budget() is 'Tracks that would have to be paid for and cannot be today wait until tomorrow and say so; up to 200 at a time, the oldest first.';
+comment on function music.defer_over_budget() is
+  'Tracks that would have to be paid for and cannot be today wait until tomorrow and say so; up '
+  'to 200 at a time, the oldest first.';
 
-create function music.over_budget_message(p_of_user boolean) returns text
-language sql immutable set search_path = ''
-as $$
-  select case when p_of_user then 'Your budget for music is used up for today; this track continues tomorrow.'
-    else 'Today''s budget for music is used up; this track continues tomorrow.' end
-$$;
-comment on function music.over_budget_message(boolean) is 'What a track says that waits for tomorrow''s budget, of all or of its user.';
-
-create function music.settle_unknown_submissions() returns void
+create function music.close_unconfirmed_submissions() returns void
 language plpgsql set search_path = ''
 as $$
 declare
@@ -127,9 +141,10 @@ begin
     select t.id
     from music.generations g
     join public.music_tracks t on t.id = g.track_id
-    where g.finished_at is null and g.mureka_task_id is null
+    where g.state in ('intent', 'unknown')
       and (t.status = 'generating' or (t.status = 'pending' and t.run_after <= now()))
-      and not exists (select from music.claims c where c.track_id = t.id and c.lease_expires_at > now())
+      and not exists (
+        select from music.claims c where c.track_id = t.id and c.lease_expires_at > now())
     order by t.id
     for update of t skip locked
   ) unconfirmed;
@@ -138,22 +153,27 @@ begin
   end if;
   if v_policy = 'resubmit' then
     update music.generations
-    set finished_at = now(), failed_reason = 'Never confirmed; sent again because on_unknown_submission = resubmit.'
-    where track_id = any (v_track_ids) and finished_at is null and mureka_task_id is null;
+    set state = 'abandoned', finished_at = now(),
+        failed_reason = 'Never confirmed; sent again because on_unknown_submission = resubmit.'
+    where track_id = any (v_track_ids) and state in ('intent', 'unknown');
     return;
   end if;
+  update music.generations set state = 'unknown'
+  where track_id = any (v_track_ids) and state = 'intent';
   update public.music_tracks
-  set status = 'error', stage = null, stream_url = null, expected_ready_at = null, error_code = 'submission_unknown',
-      error_message = 'It is not known whether the music was ordered, so it was not ordered twice. Retry to order it again.'
+  set status = 'error', error_code = 'submission_unknown',
+      error_message = music.submission_unknown_message()
   where id = any (v_track_ids);
   delete from music.claims where track_id = any (v_track_ids);
   insert into music.events (track_id, kind, detail)
   select id, 'failed', '{"error_code": "submission_unknown"}'::jsonb from unnest(v_track_ids) as id;
 end
 $$;
-comment on function music.settle_unknown_submissions() is 'A paid call was announced and its worker died before the receipt: end the track for a person to decide, or allow it to be sent again, as music.settings says.';
+comment on function music.close_unconfirmed_submissions() is
+  'An intent was written and its worker died before the receipt: end the track for a person to '
+  'decide, or allow it to be sent again, as music.settings says.';
 
-create function music.give_up_lost_tracks() returns void
+create function music.fail_lost_tracks() returns void
 language plpgsql set search_path = ''
 as $$
 declare
@@ -174,28 +194,34 @@ begin
     return;
   end if;
   update public.music_tracks
-  set status = 'error', attempts = attempts + 1, stage = null, stream_url = null, expected_ready_at = null,
-      error_code = 'attempts_exhausted',
-      error_message = format('Given up after %s attempts. The last reason: the worker was lost.', attempts + 1)
+  set status = 'error', attempts = attempts + 1, error_code = 'attempts_exhausted',
+      error_message = format(
+        'Given up after %s attempts. The last reason: the worker was lost.', attempts + 1)
   where id = any (v_track_ids);
   delete from music.claims where track_id = any (v_track_ids);
   insert into music.events (track_id, kind, detail)
   select id, 'failed', '{"error_code": "attempts_exhausted"}'::jsonb from unnest(v_track_ids) as id;
 end
 $$;
-comment on function music.give_up_lost_tracks() is 'A track that loses every worker that takes it up must not do so for ever: each loss is an attempt.';
+comment on function music.fail_lost_tracks() is
+  'A track that loses every worker that takes it up must not do so without end: each loss is an '
+  'attempt.';
 
 create function music.allowed_at_once() returns int
 language sql stable set search_path = ''
 as $$
   select least(
     (select s.max_concurrent from music.settings s),
-    (select a.concurrent_request_limit from music.account a where a.checked_at > now() - interval '1 day'),
-    (select (e.detail ->> 'at_once')::int
-            + greatest(floor(extract(epoch from now() - e.at) / 15)::int, 0)
-     from music.events e where e.kind = 'slowed_down' order by e.at desc limit 1))
+    (select a.concurrent_request_limit from music.account a
+     where a.checked_at > now() - interval '1 day'),
+    (select a.slowed_down_to
+            + greatest(floor(extract(epoch from now() - a.slowed_down_at) / 15)::int, 0)
+     from music.account a))
 $$;
-comment on function music.allowed_at_once() is 'How many generations may run at once: the limit in music.settings, what the Mureka account allows (as known since a day at most) and, after Mureka refused one for coming too fast, what it was working on then and one more every 15 seconds; null = no limit.';
+comment on function music.allowed_at_once() is
+  'How many generations may run at once: the limit in music.settings, what the Mureka account '
+  'allows (as known since a day at most) and, after Mureka refused one for coming too fast, what '
+  'it was working on then and one more every 15 seconds; null = no limit.';
 
 create function music.left_running() returns table (user_id uuid, tracks bigint)
 language sql stable set search_path = ''
@@ -203,11 +229,14 @@ as $$
   select g.user_id, count(*)
   from music.generations g
   left join public.music_tracks t on t.id = g.track_id
-  where g.intent_at > now() - interval '10 minutes' and g.finished_at is null and g.mureka_task_id is not null
-    and (t.id is null or (t.status = 'error' and t.error_code in ('cancelled', 'generation_timeout')))
+  where g.intent_at > now() - interval '10 minutes' and g.state = 'accepted'
+    and (t.id is null
+         or (t.status = 'error' and t.error_code in ('cancelled', 'generation_timeout')))
   group by g.user_id
 $$;
-comment on function music.left_running() is 'What Mureka is probably still making though its track was cancelled, deleted or given up: it takes a place among the generations at once all the same.';
+comment on function music.left_running() is
+  'What Mureka is probably still making though its track was cancelled, deleted or given up: it '
+  'takes a place among the generations at once all the same.';
 
 create function music.due_track_ids(p_limit int) returns setof uuid
 language plpgsql stable set search_path = ''
@@ -225,14 +254,18 @@ begin
     return;
   end if;
   return query
+    -- Who has something pending, one index look-up for each: a "distinct user_id" would read the
+    -- whole queue, which may be a hundred thousand rows of one user.
     with recursive owners (user_id) as (
-      (select t.user_id from public.music_tracks t where t.status = 'pending' and t.user_id is not null
+      (select t.user_id from public.music_tracks t
+       where t.status = 'pending' and t.user_id is not null
        order by t.user_id limit 1)
       union all
       select (select t.user_id from public.music_tracks t
               where t.status = 'pending' and t.user_id > o.user_id order by t.user_id limit 1)
       from owners o where o.user_id is not null
     ), everybody as (
+      -- All backends together (user_id null) are one more owner.
       select o.user_id,
              (select g.intent_at from music.generations g where g.user_id = o.user_id
               order by g.intent_at desc limit 1) as served_at
@@ -256,12 +289,14 @@ begin
       select t.id, t.user_id, t.priority, t.created_at
       from music.generations g
       join public.music_tracks t on t.id = g.track_id
-      where g.finished_at is null and g.mureka_task_id is not null
-        and t.status = 'pending' and t.run_after <= now()
+      where g.state = 'accepted' and t.status = 'pending' and t.run_after <= now()
     ), waiting as (
+      -- turn: the how manieth generation at once of its owner it would be. Ordered by it, the
+      -- first of everybody comes before the second of anybody; it is also the user's limit.
       select mine.id, mine.priority, mine.created_at, mine.resumes, e.user_id, e.served_at,
              coalesce(r.tracks, 0) + row_number() over (
-               partition by e.user_id order by mine.resumes desc, mine.priority desc, mine.created_at, mine.id) as turn
+               partition by e.user_id
+               order by mine.resumes desc, mine.priority desc, mine.created_at, mine.id) as turn
       from everybody e
       left join running r on r.user_id is not distinct from e.user_id
       cross join lateral (
@@ -269,6 +304,9 @@ begin
         select p.id, p.priority, p.created_at, true as resumes
         from paid p where p.user_id is not distinct from e.user_id
         union all
+        -- No owner can get more than the whole room, so no more of anybody's are read. The two
+        -- branches differ in "= e.user_id" and "is null" alone: an index serves each of them, and
+        -- none serves "is not distinct from".
         (select t.id, t.priority, t.created_at, false
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now() and t.user_id = e.user_id
@@ -278,7 +316,8 @@ begin
         union all
         (select t.id, t.priority, t.created_at, false
          from public.music_tracks t
-         where t.status = 'pending' and t.run_after <= now() and t.user_id is null and e.user_id is null
+         where t.status = 'pending' and t.run_after <= now()
+           and t.user_id is null and e.user_id is null
            and t.id not in (select p.id from paid p)
          order by t.priority desc, t.created_at, t.id
          limit v_room)
@@ -288,19 +327,25 @@ begin
     from waiting w
     where (v_settings.max_concurrent_per_user is null or w.user_id is null
            or w.turn <= v_settings.max_concurrent_per_user)
-      and (w.resumes or not (v_is_over_budget or exists (select from spent s where s.user_id = w.user_id)))
+      and (w.resumes
+           or not (v_is_over_budget or exists (select from spent s where s.user_id = w.user_id)))
     order by w.resumes desc, w.priority desc, w.turn, w.served_at nulls first, w.created_at, w.id
     limit v_room;
 end
 $$;
-comment on function music.due_track_ids(int) is 'Pending tracks whose turn it is: resumable ones first, then by priority, then each user''s next in turn, then whose music was ordered longest ago, then by age; within the limits of music.settings.';
+comment on function music.due_track_ids(int) is
+  'Pending tracks whose turn it is: resumable ones first, then by priority, then each user''s '
+  'next in turn, then who was served longest ago, then by age; within the limits of '
+  'music.settings.';
 
-create function public.claim_music_tracks(p_worker_id text, p_limit int, p_lease_seconds double precision)
+create function public.claim_music_tracks(
+  p_worker_id text, p_limit int, p_lease_seconds double precision)
 returns table (
-  claim_id uuid, attempt int, lease_expires_at timestamptz, track_id uuid, user_id uuid, prompt text,
-  lyrics text, genre text, mood text, tempo text, duration int, attempts int, generation_id uuid,
-  generation_request jsonb, generation_intent_at timestamptz, mureka_task_id text,
-  generation_age_seconds double precision, expected_seconds double precision, waited_seconds double precision)
+  claim_id uuid, attempt int, lease_expires_at timestamptz, track_id uuid, user_id uuid,
+  prompt text, lyrics text, genre text, mood text, tempo text, duration int, attempts int,
+  generation_id uuid, generation_request jsonb, generation_intent_at timestamptz,
+  mureka_task_id text, generation_age_seconds double precision,
+  expected_seconds double precision, waited_seconds double precision)
 language plpgsql set search_path = ''
 as $$
 #variable_conflict use_column
@@ -312,13 +357,14 @@ begin
   perform music.act_as_worker();
   if coalesce(p_worker_id, '') = '' or p_limit is null or p_limit not between 0 and 1000
      or coalesce(p_lease_seconds, 0) <= 0 then
-    raise exception 'claim_music_tracks needs a worker id, a limit from 0 to 1000 and a lease above 0 seconds.'
+    raise exception
+      'claim_music_tracks needs a worker id, a limit from 0 to 1000 and a lease above 0 seconds.'
       using errcode = 'MU002';
   end if;
-  perform pg_advisory_xact_lock(4915230001);
-  perform music.settle_unknown_submissions();
-  perform music.give_up_lost_tracks();
-  perform music.put_off_over_budget();
+  perform music.lock_queue();
+  perform music.close_unconfirmed_submissions();
+  perform music.fail_lost_tracks();
+  perform music.defer_over_budget();
   v_expected := music.expected_seconds();
 
   -- What a lost worker left comes first: it is in the provider's hands already.
@@ -332,26 +378,28 @@ begin
     limit p_limit
     for update of t skip locked
   ) lost;
+  v_lost := coalesce(v_lost, '{}');
   select array_agg(due.id) into v_due
   from (
     select t.id
-    from music.due_track_ids(p_limit - coalesce(cardinality(v_lost), 0)) with ordinality as turn (id, place)
+    from music.due_track_ids(p_limit - cardinality(v_lost)) with ordinality as turn (id, place)
     join public.music_tracks t on t.id = turn.id
     where t.status = 'pending'
     order by turn.place
     for update of t skip locked
   ) due;
+  v_due := coalesce(v_due, '{}');
 
   return query
     with taken as (
       update public.music_tracks t
       set status = 'generating',
           started_at = coalesce(t.started_at, now()),
-          attempts = t.attempts + (t.id = any (coalesce(v_lost, '{}')))::int,
+          attempts = t.attempts + (t.id = any (v_lost))::int,
           error_code = null, error_message = null,
           expected_ready_at = coalesce(
             t.expected_ready_at, now() + make_interval(secs => coalesce(v_expected, 60)))
-      where t.id = any (coalesce(v_lost, '{}') || coalesce(v_due, '{}'))
+      where t.id = any (v_lost || v_due)
       returning t.*
     ), held as (
       insert into music.claims as c (track_id, worker_id, lease_expires_at)
@@ -362,24 +410,29 @@ begin
       returning c.*
     ), told as (
       insert into music.events (track_id, kind, worker_id, detail)
-      select h.track_id, case when h.track_id = any (coalesce(v_lost, '{}')) then 'taken_over' else 'claimed' end,
+      select h.track_id, case when h.track_id = any (v_lost) then 'taken_over' else 'claimed' end,
              p_worker_id, jsonb_build_object('claim_id', h.id)
       from held h
     )
-    select h.id, h.attempt, h.lease_expires_at, k.id, k.user_id, k.prompt, k.lyrics, k.genre, k.mood,
-           k.tempo, k.duration, k.attempts::int, g.id, g.request, g.intent_at, g.mureka_task_id,
-           extract(epoch from now() - greatest(g.intent_at, k.started_at))::double precision, v_expected,
+    select h.id, h.attempt, h.lease_expires_at, k.id, k.user_id,
+           k.prompt, k.lyrics, k.genre, k.mood, k.tempo, k.duration, k.attempts::int,
+           g.id, g.request, g.intent_at, g.mureka_task_id,
+           extract(epoch from now() - greatest(g.intent_at, k.started_at))::double precision,
+           v_expected,
            case when k.run_after <= k.created_at + interval '1 second'
                 then extract(epoch from now() - k.created_at)::double precision end
     from held h
     join taken k on k.id = h.track_id
-    left join music.generations g on g.track_id = k.id and g.finished_at is null and g.mureka_task_id is not null
-    order by array_position(coalesce(v_lost, '{}') || coalesce(v_due, '{}'), k.id);
+    left join music.generations g on g.track_id = k.id and g.state = 'accepted'
+    order by array_position(v_lost || v_due, k.id);
 end
 $$;
-comment on function public.claim_music_tracks(text, int, double precision) is 'For workers: take up to p_limit tracks whose turn it is, or whose worker was lost, for p_lease_seconds.';
+comment on function public.claim_music_tracks(text, int, double precision) is
+  'For workers: take up to p_limit tracks whose turn it is, or whose worker was lost, for '
+  'p_lease_seconds.';
 
-create function public.renew_music_claims(p_worker_id text, p_claim_ids uuid[], p_lease_seconds double precision)
+create function public.renew_music_claims(
+  p_worker_id text, p_claim_ids uuid[], p_lease_seconds double precision)
 returns setof uuid
 language plpgsql set search_path = ''
 as $$
@@ -400,9 +453,11 @@ begin
     select mine.id from mine;
 end
 $$;
-comment on function public.renew_music_claims(text, uuid[], double precision) is 'For workers: prolong all leases in one call; answers the claims still owned.';
+comment on function public.renew_music_claims(text, uuid[], double precision) is
+  'For workers: prolong all leases in one call; answers the claims still owned.';
 
-create function public.release_music_claims(p_worker_id text, p_claim_ids uuid[]) returns setof uuid
+create function public.release_music_claims(p_worker_id text, p_claim_ids uuid[])
+returns setof uuid
 language plpgsql set search_path = ''
 as $$
 declare
@@ -412,25 +467,30 @@ begin
   perform music.act_as_worker();
   select array_agg(mine.id) into v_track_ids from (
     select t.id from public.music_tracks t
-    where t.id in (select c.track_id from music.claims c where c.id = any (p_claim_ids) and c.worker_id = p_worker_id)
+    where t.id in (
+      select c.track_id from music.claims c
+      where c.id = any (p_claim_ids) and c.worker_id = p_worker_id)
     order by t.id
     for update
   ) mine;
   with gone as (
     delete from music.claims c
-    where c.track_id = any (coalesce(v_track_ids, '{}')) and c.id = any (p_claim_ids) and c.worker_id = p_worker_id
+    where c.track_id = any (coalesce(v_track_ids, '{}'))
+      and c.id = any (p_claim_ids) and c.worker_id = p_worker_id
     returning c.id, c.track_id
   ), back as (
-    update public.music_tracks t set status = 'pending', run_after = now(), stage = null, stream_url = null
+    update public.music_tracks t set status = 'pending', run_after = now()
     from gone where t.id = gone.track_id and t.status = 'generating'
   ), told as (
-    insert into music.events (track_id, kind, worker_id) select g.track_id, 'released', p_worker_id from gone g
+    insert into music.events (track_id, kind, worker_id)
+    select g.track_id, 'released', p_worker_id from gone g
   )
   select array_agg(id) into v_claim_ids from gone;
   return query select unnest(v_claim_ids);
 end
 $$;
-comment on function public.release_music_claims(text, uuid[]) is 'For workers that stop: hand tracks back at once, no attempt counted.';
+comment on function public.release_music_claims(text, uuid[]) is
+  'For workers that stop: hand tracks back at once, no attempt counted.';
 
 create function public.report_music_worker(
   p_worker_id text, p_host text, p_version text, p_capacity int, p_state text, p_note text)
@@ -444,16 +504,22 @@ as $$
     set host = excluded.host, version = excluded.version, capacity = excluded.capacity,
         state = excluded.state, note = excluded.note, last_seen_at = now();
 $$;
-comment on function public.report_music_worker(text, text, text, int, text, text) is 'For workers: who is at work and in what state.';
+comment on function public.report_music_worker(text, text, text, int, text, text) is
+  'For workers: who is at work and in what state.';
 
-create function public.report_music_account(p_concurrent_request_limit int, p_balance_cents numeric)
+create function public.report_music_account(
+  p_concurrent_request_limit int, p_balance_cents numeric)
 returns void
 language sql set search_path = ''
 as $$
   insert into music.account as a (concurrent_request_limit, balance_cents, checked_at)
-  values (case when p_concurrent_request_limit > 0 then p_concurrent_request_limit end, p_balance_cents, now())
+  values (
+    case when p_concurrent_request_limit > 0 then p_concurrent_request_limit end,
+    p_balance_cents, now())
   on conflict (id) do update
     set concurrent_request_limit = excluded.concurrent_request_limit,
         balance_cents = excluded.balance_cents, checked_at = excluded.checked_at;
 $$;
-comment on function public.report_music_account(int, numeric) is 'For workers: what Mureka says that the account allows and holds; a limit of 0 or null means not known.';
+comment on function public.report_music_account(int, numeric) is
+  'For workers: what Mureka says that the account allows and holds; a limit of 0 or null means '
+  'not known.';

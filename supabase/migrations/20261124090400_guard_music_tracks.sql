@@ -9,30 +9,16 @@
 -- and refuses every other change of status with a sentence. App users may do the first and the two
 -- cancels and may change nothing else. Worker functions say that they are at work and are not held
 -- to this table: they carry a claim.
---
--- SQLSTATEs: MU001 a change of status that does not exist, MU003 not for app users.
 -- Locks: music_tracks exclusively for an instant.
-
-create function music.is_app_user() returns boolean
-language sql stable set search_path = ''
-as $$ select coalesce(current_setting('role', true), 'none') in ('authenticated', 'anon') $$;
-comment on function music.is_app_user() is 'True when the caller came through the API as a user of the app, not as an operator or backend.';
-
-create function music.act_as_worker() returns void
-language sql set search_path = ''
-as $$ select set_config('music.worker', statement_timestamp()::text, true) $$;
-comment on function music.act_as_worker() is 'For the worker functions: what follows in this statement is a worker''s write. The mark is worthless in the client''s next message.';
-
-create function music.is_worker() returns boolean
-language sql stable set search_path = ''
-as $$ select coalesce(current_setting('music.worker', true) = statement_timestamp()::text, false) $$;
-comment on function music.is_worker() is 'True inside a worker function.';
 
 create function music.check_wishes(p_prompt text, p_lyrics text) returns void
 language plpgsql immutable set search_path = ''
 as $$
 begin
-  if p_prompt is null or p_prompt !~ '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]' then
+  if p_prompt is null
+     or p_prompt !~
+       '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680'
+       '\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]' then
     raise exception 'The prompt is empty; say in 1 to 1024 characters what the music should be.'
       using errcode = 'check_violation', constraint = 'music_tracks_prompt_length';
   end if;
@@ -46,12 +32,15 @@ begin
   end if;
 end
 $$;
-comment on function music.check_wishes(text, text) is 'Refuse a prompt or lyrics of the wrong length with a sentence; the constraints of the table would name only themselves.';
+comment on function music.check_wishes(text, text) is
+  'Refuse a prompt or lyrics of the wrong length with a sentence; the constraints of the table '
+  'would name only themselves.';
 
 create function music.wishes(p_track public.music_tracks) returns jsonb
 language sql immutable set search_path = ''
 as $$
-  select jsonb_build_array(p_track.prompt, p_track.lyrics, p_track.genre, p_track.mood, p_track.tempo, p_track.duration)
+  select jsonb_build_array(
+    p_track.prompt, p_track.lyrics, p_track.genre, p_track.mood, p_track.tempo, p_track.duration)
 $$;
 comment on function music.wishes(public.music_tracks) is 'All that says what the music should be.';
 
@@ -73,7 +62,8 @@ begin
         new.duration_ms, new.error_code, new.error_message, new.started_at, new.completed_at)
          is distinct from (null, null, null, null, null, null, null, null, null, null)
        or new.priority <> 0 or new.attempts <> 0 or new.run_after > now() then
-      raise exception 'A new track may set only id, journey_id, prompt, lyrics, genre, mood, tempo and duration.'
+      raise exception
+        'A new track may set only id, journey_id, prompt, lyrics, genre, mood, tempo and duration.'
         using errcode = 'MU003', hint = 'The service fills in the other columns.';
     end if;
     new.created_at := now();
@@ -83,7 +73,8 @@ begin
   return new;
 end
 $$;
-comment on function music.check_new_track() is 'Before insert: an app user may ask for a track and set nothing that the service sets.';
+comment on function music.check_new_track() is
+  'Before insert: an app user may ask for a track and set nothing that the service sets.';
 
 create function music.check_track_change() returns trigger
 language plpgsql security definer set search_path = ''
@@ -100,19 +91,26 @@ begin
     perform music.check_wishes(new.prompt, new.lyrics);
   end if;
   if old.status = 'generating' and music.wishes(new) is distinct from music.wishes(old) then
-    raise exception 'The music is being made already; what was asked for cannot be changed now.'
-      using errcode = 'MU001', hint = 'Cancel it (set status to "error"), change it, and set status to "pending".';
+    raise exception
+      'The music is being made already; what was asked for cannot be changed now.'
+      using errcode = 'MU001',
+            hint = 'Cancel it (set status to "error"), change it, and set status to "pending".';
   end if;
   if music.is_app_user() then
-    if (to_jsonb(new) - 'status' - 'updated_at') is distinct from (to_jsonb(old) - 'status' - 'updated_at') then
-      raise exception 'Only the status of your track can be changed: to "pending" to retry a failed one, to "error" to cancel.'
-        using errcode = 'MU003', hint = 'Send status alone; insert a new track to ask for different music.';
+    if (to_jsonb(new) - 'status' - 'updated_at')
+         is distinct from (to_jsonb(old) - 'status' - 'updated_at') then
+      raise exception
+        'Only the status of your track can be changed: '
+        'to "pending" to retry a failed one, to "error" to cancel.'
+        using errcode = 'MU003',
+              hint = 'Send status alone; insert a new track to ask for different music.';
     end if;
     if old.status <> new.status
        and v_edit not in ('error to pending', 'pending to error', 'generating to error') then
       raise exception 'A track cannot go from "%" to "%".', old.status, new.status
         using errcode = 'MU001',
-              hint = 'A failed track can be set to "pending" (retry); a pending or generating one to "error" (cancel).';
+              hint = 'A failed track can be set to "pending" (retry); '
+                     'a pending or generating one to "error" (cancel).';
     end if;
   end if;
   if old.id <> new.id then
@@ -123,9 +121,6 @@ begin
   end if;
   case
     when v_edit in ('error to pending', 'generating to pending', 'completed to pending') then
-      new.stage := null;
-      new.expected_ready_at := null;
-      new.stream_url := null;
       new.file_url := null;
       new.storage_path := null;
       new.duration_ms := null;
@@ -137,27 +132,43 @@ begin
       -- A call that is in the air may still bring its receipt; wait for it before asking again.
       new.run_after := greatest(now(), (
         select g.intent_at + interval '90 seconds' from music.generations g
-        where g.track_id = old.id and g.finished_at is null and g.mureka_task_id is null));
+        where g.track_id = old.id and g.state in ('intent', 'unknown')));
     when v_edit in ('pending to error', 'generating to error') then
-      new.stage := null;
-      new.stream_url := null;
-      new.expected_ready_at := null;
-      new.error_code := case when new.error_code is distinct from old.error_code then new.error_code end;
+      new.error_code :=
+        case when new.error_code is distinct from old.error_code then new.error_code end;
       new.error_code := coalesce(new.error_code, 'cancelled');
-      new.error_message := case when new.error_message is distinct from old.error_message then new.error_message end;
+      new.error_message :=
+        case when new.error_message is distinct from old.error_message then new.error_message end;
       new.error_message := coalesce(new.error_message, 'Cancelled.');
     else
       raise exception 'A track cannot go from "%" to "%".', old.status, new.status
         using errcode = 'MU001', hint = case old.status
           when 'pending' then 'From "pending" you can set "error" (cancel); workers do the rest.'
-          when 'generating' then 'From "generating" you can set "pending" (requeue) or "error" (cancel).'
-          when 'completed' then 'From "completed" you can set "pending" (generates again and pays again).'
+          when 'generating' then
+            'From "generating" you can set "pending" (requeue) or "error" (cancel).'
+          when 'completed' then
+            'From "completed" you can set "pending" (generates again and pays again).'
           else 'From "error" you can set "pending" (retry).' end;
   end case;
   return new;
 end
 $$;
-comment on function music.check_track_change() is 'Before update: the state machine for people''s edits.';
+comment on function music.check_track_change() is
+  'Before update: the state machine for people''s edits.';
+
+create function music.clear_progress() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  new.stage := null;
+  new.stream_url := null;
+  new.expected_ready_at := null;
+  return new;
+end
+$$;
+comment on function music.clear_progress() is
+  'Before a row is written that is not generating: such a track has no stage, no stream and no '
+  'expected time, whoever writes it.';
 
 create function music.follow_track_change() returns trigger
 language plpgsql security definer set search_path = ''
@@ -176,8 +187,9 @@ begin
   delete from music.claims where track_id = new.id;
   if v_kind in ('retried', 'requeued', 'regenerated') then
     update music.generations
-    set finished_at = now(), failed_reason = 'Never confirmed; a person asked for the track again.'
-    where track_id = new.id and finished_at is null and mureka_task_id is null;
+    set state = 'abandoned', finished_at = now(),
+        failed_reason = 'Never confirmed; a person asked for the track again.'
+    where track_id = new.id and state in ('intent', 'unknown');
   end if;
   insert into music.events (track_id, kind, detail)
   values (new.id, v_kind, jsonb_build_object(
@@ -185,21 +197,26 @@ begin
   return null;
 end
 $$;
-comment on function music.follow_track_change() is 'After a person''s edit of the status: take the track from its worker and write history.';
+comment on function music.follow_track_change() is
+  'After a person''s edit of the status: take the track from its worker and write history.';
 
 create function music.follow_wishes() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 begin
   update music.generations
-  set finished_at = now(), failed_reason = 'What was asked for was changed after it was ordered.'
-  where track_id = new.id and finished_at is null and mureka_task_id is not null;
-  -- One whose receipt may still come stays as it is, so that nothing is ordered meanwhile.
-  update music.generations set outdated = true where track_id = new.id and mureka_task_id is null and not refused;
+  set state = 'abandoned', finished_at = now(),
+      failed_reason = 'What was asked for was changed after it was submitted.'
+  where track_id = new.id and state = 'accepted';
+  -- One whose receipt may still come stays as it is, so that nothing is submitted meanwhile.
+  update music.generations set superseded_at = now()
+  where track_id = new.id and mureka_task_id is null and state <> 'refused';
   return null;
 end
 $$;
-comment on function music.follow_wishes() is 'After an operator''s change of what the music should be: the next attempt orders that, instead of resuming the old order.';
+comment on function music.follow_wishes() is
+  'After an operator''s change of what the music should be: the next attempt orders that, instead '
+  'of resuming the old order.';
 
 create function music.note_new_track() returns trigger
 language plpgsql security definer set search_path = ''
@@ -209,16 +226,22 @@ begin
   return null;
 end
 $$;
-comment on function music.note_new_track() is 'After insert: the first line of the track''s history.';
+comment on function music.note_new_track() is
+  'After insert: the first line of the track''s history.';
 
 create trigger music_tracks_check_insert before insert on public.music_tracks
   for each row execute function music.check_new_track();
 create trigger music_tracks_check_update before update on public.music_tracks
   for each row execute function music.check_track_change();
+create trigger music_tracks_clear_progress before insert or update on public.music_tracks
+  for each row when (new.status <> 'generating' and
+    (new.stage is not null or new.stream_url is not null or new.expected_ready_at is not null))
+  execute function music.clear_progress();
 create trigger music_tracks_follow_status after update of status on public.music_tracks
   for each row when (old.status is distinct from new.status)
   execute function music.follow_track_change();
-create trigger music_tracks_follow_wishes after update of prompt, lyrics, genre, mood, tempo, duration on public.music_tracks
+create trigger music_tracks_follow_wishes
+  after update of prompt, lyrics, genre, mood, tempo, duration on public.music_tracks
   for each row when (music.wishes(old) is distinct from music.wishes(new))
   execute function music.follow_wishes();
 create trigger music_tracks_note_insert after insert on public.music_tracks

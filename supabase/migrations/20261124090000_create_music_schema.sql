@@ -1,0 +1,232 @@
+-- The service's own place, kept out of the API: helpers, switches and limits, what the Mureka
+-- account allows, who is at work. People read it in the dashboard.
+--
+--   music.settings   one row of limits and switches
+--   music.account    one row: what the Mureka account was last seen to allow
+--   music.workers    the processes and when they were last seen
+--
+-- SQLSTATEs of the service, each with a sentence: MU001 a change of status that does not exist,
+-- MU002 an argument that makes no sense, MU003 not for app users, MU004 no such journey of yours,
+-- MU005 the journey is finished, MU006 a text is missing or too long.
+-- Locks: nothing that exists.
+
+create schema if not exists music;
+comment on schema music is
+  'The music service''s own tables and functions; not exposed through the API.';
+
+create function music.caller() returns text
+language sql stable set search_path = ''
+as $$
+  select coalesce(
+    auth.uid()::text, nullif(current_setting('role', true), 'none'), session_user::text)
+$$;
+comment on function music.caller() is
+  'Who is at work, for history: the signed-in user, else the role.';
+
+create function music.is_app_user() returns boolean
+language sql stable set search_path = ''
+as $$ select coalesce(current_setting('role', true), 'none') in ('authenticated', 'anon') $$;
+comment on function music.is_app_user() is
+  'True when the caller came through the API as a user of the app, not as an operator or backend.';
+
+create function music.act_as_worker() returns void
+language sql set search_path = ''
+as $$ select set_config('music.worker', statement_timestamp()::text, true) $$;
+comment on function music.act_as_worker() is
+  'For the worker functions: what follows in this statement is a worker''s write. The mark is '
+  'worthless in the client''s next message.';
+
+create function music.is_worker() returns boolean
+language sql stable set search_path = ''
+as $$
+  select coalesce(current_setting('music.worker', true) = statement_timestamp()::text, false)
+$$;
+comment on function music.is_worker() is 'True inside a worker function.';
+
+-- Advisory locks, taken until the end of the transaction. The first of the two numbers names the
+-- kind, so that no key made of somebody's id can be the queue's or the budget's.
+create function music.lock_queue() returns void
+language sql set search_path = ''
+as $$ select pg_advisory_xact_lock(4915, 1) $$;
+comment on function music.lock_queue() is
+  'Claim one after another: what makes limits and fairness exact for any number of workers.';
+
+create function music.lock_budget() returns void
+language sql set search_path = ''
+as $$ select pg_advisory_xact_lock(4915, 2) $$;
+comment on function music.lock_budget() is
+  'Write intents one after another, so that two never share the last cents of a budget.';
+
+create function music.lock_repeated_call(p_id uuid) returns void
+language sql set search_path = ''
+as $$ select pg_advisory_xact_lock(4916, hashtext(p_id::text)) $$;
+comment on function music.lock_repeated_call(uuid) is
+  'The same call, made twice at once with an id of the client''s choice, waits here for itself.';
+
+create function music.fold(p_text text) returns text
+language sql immutable set search_path = ''
+as $$
+  select nullif(btrim(regexp_replace(
+    p_text,
+    '[\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+',
+    ' ', 'g')), '')
+$$;
+comment on function music.fold(text) is
+  'A text as one line: every run of white space and control characters is one space; null when '
+  'nothing is left.';
+
+create function music.check_text(p_name text, p_text text, p_most int) returns void
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  if length(p_text) > p_most then
+    raise exception 'The % has % characters; at most % are allowed.', p_name, length(p_text), p_most
+      using errcode = 'MU006', hint = 'Shorten it.';
+  end if;
+end
+$$;
+comment on function music.check_text(text, text, int) is
+  'Refuse a text that is too long with a sentence that names it.';
+
+create function music.start_of_today() returns timestamptz
+language sql stable set search_path = ''
+as $$ select date_trunc('day', now() at time zone 'utc') at time zone 'utc' $$;
+comment on function music.start_of_today() is 'Last midnight, UTC: when today''s budget began.';
+
+create function music.start_of_tomorrow() returns timestamptz
+language sql stable set search_path = ''
+as $$ select (date_trunc('day', now() at time zone 'utc') + interval '1 day') at time zone 'utc' $$;
+comment on function music.start_of_tomorrow() is
+  'Next midnight, UTC: when the next daily budget begins.';
+
+create table music.settings (
+  id boolean primary key default true,
+  paused boolean not null default false,
+  max_concurrent int default 10,
+  max_concurrent_per_user int,
+  daily_budget_cents numeric(12, 2),
+  daily_budget_cents_per_user numeric(12, 2),
+  on_unknown_submission text not null default 'error',
+  max_attempts smallint not null default 10,
+  paused_at timestamptz,
+  paused_by text,
+  paused_reason text,
+  updated_at timestamptz not null default now(),
+  constraint settings_one_row check (id),
+  constraint settings_max_concurrent_not_negative check (max_concurrent >= 0),
+  constraint settings_max_concurrent_per_user_not_negative check (max_concurrent_per_user >= 0),
+  constraint settings_daily_budget_not_negative
+    check (daily_budget_cents >= 0 and daily_budget_cents <> 'NaN'),
+  constraint settings_daily_budget_per_user_not_negative
+    check (daily_budget_cents_per_user >= 0 and daily_budget_cents_per_user <> 'NaN'),
+  constraint settings_on_unknown_submission_known
+    check (on_unknown_submission in ('error', 'resubmit')),
+  constraint settings_max_attempts_positive check (max_attempts > 0)
+);
+insert into music.settings default values;
+
+comment on table music.settings is
+  'One row of switches and limits; a change takes effect at the next claim, without a restart.';
+comment on column music.settings.id is 'Always true: there is one row.';
+comment on column music.settings.paused is
+  'While true no worker takes up a new track; what runs is finished.';
+comment on column music.settings.max_concurrent is
+  'Generations at once by all workers together; null = no limit. What the Mureka account allows '
+  'is never exceeded.';
+comment on column music.settings.max_concurrent_per_user is
+  'Generations at once for one user; null = no limit.';
+comment on column music.settings.daily_budget_cents is
+  'Expected cost of all paid calls of one UTC day, in US cents; null = no limit.';
+comment on column music.settings.daily_budget_cents_per_user is
+  'The same for each single user; null = no limit.';
+comment on column music.settings.on_unknown_submission is
+  'What happens to a paid call whose answer was lost: error = a person decides, resubmit = it is '
+  'sent again and may be paid twice.';
+comment on column music.settings.max_attempts is
+  'Counted failed attempts after which a track ends as attempts_exhausted.';
+comment on column music.settings.paused_at is 'Since when it is paused; filled in by itself.';
+comment on column music.settings.paused_by is 'Who paused it; filled in by itself.';
+comment on column music.settings.paused_reason is
+  'Why it is paused, in words for other operators; emptied when the queue goes on.';
+comment on column music.settings.updated_at is 'When the row last changed.';
+
+create function music.stamp_settings() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  new.updated_at := now();
+  if not new.paused then
+    new.paused_at := null;
+    new.paused_by := null;
+    new.paused_reason := null;
+  elsif not old.paused then
+    new.paused_at := now();
+    new.paused_by := music.caller();
+  end if;
+  return new;
+end
+$$;
+comment on function music.stamp_settings() is
+  'Before an update of music.settings: note when, and who paused.';
+
+create trigger settings_stamp before update on music.settings
+  for each row execute function music.stamp_settings();
+
+create table music.account (
+  id boolean primary key default true,
+  concurrent_request_limit int,
+  balance_cents numeric(14, 2),
+  checked_at timestamptz,
+  slowed_down_to int,
+  slowed_down_at timestamptz,
+  constraint account_one_row check (id),
+  constraint account_limit_positive check (concurrent_request_limit > 0),
+  constraint account_slow_down_is_whole
+    check ((slowed_down_to is null) = (slowed_down_at is null)),
+  constraint account_slowed_down_to_positive check (slowed_down_to > 0)
+);
+insert into music.account default values;
+
+comment on table music.account is
+  'One row: what the Mureka account was last seen to allow, and what it was working on when it '
+  'last refused a call for coming too fast; written by workers.';
+comment on column music.account.id is 'Always true: there is one row.';
+comment on column music.account.concurrent_request_limit is
+  'Generations at once that the account allows; the fleet never runs more. Null = not known; '
+  'ignored when older than a day.';
+comment on column music.account.balance_cents is
+  'Money left in the account, in US cents. Null = not known.';
+comment on column music.account.checked_at is 'When a worker last asked Mureka.';
+comment on column music.account.slowed_down_to is
+  'Generations at once that Mureka was working on when it last refused a call for its rate; the '
+  'fleet keeps to that, and one more every 15 seconds. Null = it never did.';
+comment on column music.account.slowed_down_at is 'When Mureka last refused a call for its rate.';
+
+create table music.workers (
+  id text primary key,
+  host text,
+  version text,
+  capacity int,
+  state text not null default 'running',
+  note text,
+  started_at timestamptz not null default now(),
+  last_seen_at timestamptz not null default now(),
+  constraint workers_state_known check (state in ('running', 'blocked', 'draining', 'stopped'))
+);
+
+comment on table music.workers is
+  'The worker processes. One that was not seen for a minute is gone; its tracks have been taken '
+  'over.';
+comment on column music.workers.id is 'Unique per process.';
+comment on column music.workers.host is 'The machine it runs on.';
+comment on column music.workers.version is 'Its version of the service.';
+comment on column music.workers.capacity is 'How many generations it runs at once.';
+comment on column music.workers.state is
+  'running; blocked: Mureka refuses it (see note); draining: stopping; stopped.';
+comment on column music.workers.note is 'What an operator should know, such as why it is blocked.';
+comment on column music.workers.started_at is 'When the process started.';
+comment on column music.workers.last_seen_at is 'When it last spoke to the database.';
+
+alter table music.settings enable row level security;
+alter table music.account enable row level security;
+alter table music.workers enable row level security;

@@ -1,0 +1,371 @@
+-- One attempt's steps as a worker writes them: intent, receipt, stage, and its three ends
+-- (complete, fail, defer).
+-- Every write carries the claim and answers no row when the claim is gone: then the worker stops.
+-- The exception is the receipt, which is always stored, because the money is spent.
+-- Locks: nothing that exists.
+
+create function music.lock_claim(p_claim_id uuid) returns uuid
+language plpgsql set search_path = ''
+as $$
+declare
+  v_track_id uuid;
+begin
+  select c.track_id into v_track_id from music.claims c where c.id = p_claim_id;
+  perform from public.music_tracks t where t.id = v_track_id for update;
+  -- Looked at again now that nobody else can change it: the claim may have moved on meanwhile.
+  perform from music.claims c where c.id = p_claim_id and c.track_id = v_track_id for update;
+  return case when found then v_track_id end;
+end
+$$;
+comment on function music.lock_claim(uuid) is
+  'Lock the track and the claim, in that order; the track''s id, or null when the claim is not '
+  'owned any more.';
+
+create function public.begin_music_generation(
+  p_claim_id uuid, p_generation_id uuid, p_request jsonb, p_model text,
+  p_expected_cost_cents numeric)
+returns setof uuid
+language plpgsql set search_path = ''
+as $$
+declare
+  v_track_id uuid := music.lock_claim(p_claim_id);
+  v_open music.generations;
+  v_user_id uuid;
+  v_settings music.settings;
+  v_over text;
+begin
+  perform music.act_as_worker();
+  if v_track_id is null then
+    return;
+  end if;
+  select * into v_open from music.generations g
+  where g.track_id = v_track_id and g.state in ('intent', 'accepted', 'unknown');
+  if v_open.id is not null then
+    if v_open.id = p_generation_id and v_open.state = 'intent' then
+      return next p_generation_id;  -- the same intent again: its answer was lost
+    end if;
+    return;
+  end if;
+  perform music.lock_budget();
+  select * into strict v_settings from music.settings;
+  v_user_id := (select t.user_id from public.music_tracks t where t.id = v_track_id);
+  v_over := case
+    when music.spent_today_cents() + p_expected_cost_cents > v_settings.daily_budget_cents
+      then 'all'
+    when v_user_id is not null
+         and music.spent_today_cents(v_user_id) + p_expected_cost_cents
+             > v_settings.daily_budget_cents_per_user
+      then 'user' end;
+  if v_over is not null then
+    update public.music_tracks
+    set status = 'pending', run_after = music.start_of_tomorrow(), error_code = 'over_budget',
+        error_message = music.over_budget_message(v_over = 'user')
+    where id = v_track_id;
+    delete from music.claims where id = p_claim_id;
+    insert into music.events (track_id, kind, detail) values (v_track_id, 'over_budget',
+      jsonb_build_object('of', v_over, 'expected_cost_cents', p_expected_cost_cents));
+    return;
+  end if;
+  insert into music.generations (id, track_id, user_id, request, model, expected_cost_cents)
+  values (
+    p_generation_id, v_track_id, v_user_id, p_request, p_model, p_expected_cost_cents);
+  insert into music.events (track_id, kind, detail)
+  values (v_track_id, 'intent',
+    jsonb_build_object('generation_id', p_generation_id, 'model', p_model));
+  return next p_generation_id;
+end
+$$;
+comment on function public.begin_music_generation(uuid, uuid, jsonb, text, numeric) is
+  'For workers: write the intent of a paid call before it is sent. No row back = do not send it.';
+
+create function public.record_music_task(
+  p_generation_id uuid, p_mureka_task_id text, p_trace_id text)
+returns setof uuid
+language plpgsql set search_path = ''
+as $$
+declare
+  v_generation music.generations;
+  v_track public.music_tracks;
+  v_resumes boolean;
+begin
+  perform music.act_as_worker();
+  if coalesce(p_mureka_task_id, '') = '' then
+    raise exception 'record_music_task needs the task id that Mureka answered.'
+      using errcode = 'MU002';
+  end if;
+  select * into v_track from public.music_tracks t
+  where t.id = (select g.track_id from music.generations g where g.id = p_generation_id)
+  for update;
+  select * into v_generation from music.generations g where g.id = p_generation_id for update;
+  if v_generation.id is null then
+    return;
+  end if;
+  if v_generation.mureka_task_id is not null then
+    if v_generation.mureka_task_id = p_mureka_task_id then
+      return next v_generation.track_id;  -- the same receipt again: its answer was lost
+      return;
+    end if;
+    raise exception 'The generation % already has another receipt.', p_generation_id
+      using errcode = 'MU002';
+  end if;
+  -- Whatever was thought of the call, it was accepted and counts. Its music is of use unless the
+  -- track asks for something else by now, has a newer call, has its music, or is gone.
+  v_resumes := v_generation.superseded_at is null
+    and coalesce(v_track.status in ('pending', 'generating', 'error'), false)
+    and not exists (
+      select from music.generations o
+      where o.track_id = v_track.id and o.id <> v_generation.id
+        and o.state in ('intent', 'accepted', 'unknown'));
+  update music.generations g
+  set mureka_task_id = p_mureka_task_id, trace_id = p_trace_id, accepted_at = now(),
+      state = case when v_resumes then 'accepted' else 'abandoned' end,
+      finished_at = case when not v_resumes then coalesce(g.finished_at, now()) end,
+      failed_reason = case when not v_resumes then coalesce(
+        g.failed_reason, case when g.superseded_at is not null
+          then 'What was asked for was changed after it was submitted.'
+          else 'Its receipt came when nobody waited for its music any more.' end) end
+  where g.id = p_generation_id;
+  if v_resumes and v_track.status = 'error' and v_track.error_code = 'submission_unknown' then
+    update public.music_tracks
+    set status = 'pending', run_after = now(), error_code = null, error_message = null
+    where id = v_track.id;
+  elsif v_track.status = 'pending' then
+    update public.music_tracks set run_after = now() where id = v_track.id and run_after > now();
+  end if;
+  if v_track.id is not null then
+    insert into music.events (track_id, kind, detail) values (v_track.id, 'receipt',
+      jsonb_build_object('generation_id', p_generation_id,
+        'mureka_task_id', p_mureka_task_id, 'status_then', v_track.status));
+    return next v_track.id;
+  end if;
+end
+$$;
+comment on function public.record_music_task(uuid, text, text) is
+  'For workers: store the receipt of a paid call, with or without a claim; a late one puts a '
+  'submission_unknown track back to work.';
+
+create function public.report_music_stage(
+  p_claim_id uuid, p_stage text, p_stream_url text default null)
+returns setof uuid
+language plpgsql set search_path = ''
+as $$
+declare
+  v_track_id uuid := music.lock_claim(p_claim_id);
+begin
+  perform music.act_as_worker();
+  if v_track_id is null then
+    return;
+  end if;
+  update public.music_tracks t
+  set stage = p_stage, stream_url = coalesce(p_stream_url, t.stream_url)
+  where t.id = v_track_id
+    and (t.stage, t.stream_url) is distinct from (p_stage, coalesce(p_stream_url, t.stream_url));
+  if found then
+    update music.generations set provider_status = p_stage
+    where track_id = v_track_id and state = 'accepted';
+    insert into music.events (track_id, kind, detail)
+    values (v_track_id, 'stage', jsonb_build_object('stage', p_stage));
+  end if;
+  return next v_track_id;
+end
+$$;
+comment on function public.report_music_stage(uuid, text, text) is
+  'For workers: show what the provider is doing; writes only what changed.';
+
+create function public.complete_music_track(
+  p_claim_id uuid, p_storage_path text, p_file_url text, p_duration_ms int)
+returns setof uuid
+language plpgsql set search_path = ''
+as $$
+declare
+  v_track_id uuid := music.lock_claim(p_claim_id);
+begin
+  perform music.act_as_worker();
+  if v_track_id is null then
+    return;
+  end if;
+  update public.music_tracks
+  set status = 'completed', storage_path = p_storage_path, file_url = p_file_url,
+      duration_ms = p_duration_ms, completed_at = now(), error_code = null, error_message = null
+  where id = v_track_id;
+  update music.generations
+  set state = 'succeeded', finished_at = now(), provider_status = 'succeeded'
+  where track_id = v_track_id and state = 'accepted';
+  delete from music.claims where id = p_claim_id;
+  insert into music.events (track_id, kind, detail)
+  values (v_track_id, 'completed',
+    jsonb_build_object('storage_path', p_storage_path, 'duration_ms', p_duration_ms));
+  return next v_track_id;
+end
+$$;
+comment on function public.complete_music_track(uuid, text, text, int) is
+  'For workers: the audio is in place; ends track, generation and claim together.';
+
+create function music.close_generation(p_track_id uuid, p_outcome text, p_reason text)
+returns text
+language plpgsql set search_path = ''
+as $$
+declare
+  v_open music.generations;
+  v_state text;
+begin
+  if p_outcome is null
+     or p_outcome not in ('refused', 'unknown', 'open', 'overdue', 'failed') then
+    raise exception '"%" is no outcome of a paid call.', p_outcome
+      using errcode = 'MU002',
+            hint = 'There are refused, unknown, open, overdue and failed.';
+  end if;
+  select * into v_open from music.generations g
+  where g.track_id = p_track_id and g.state in ('intent', 'accepted', 'unknown') for update;
+  if v_open.id is null then
+    return null;
+  end if;
+  v_state := case
+    when v_open.state <> 'accepted' and p_outcome = 'refused' then 'refused'
+    when v_open.state <> 'accepted' then 'unknown'  -- it may have been accepted
+    when p_outcome = 'failed' then 'failed'
+    when p_outcome = 'overdue' and v_open.overdue_at is not null then 'failed'
+    else 'accepted' end;
+  update music.generations g
+  set state = v_state,
+      overdue_at = case when v_open.state = 'accepted' and p_outcome = 'overdue'
+        then coalesce(g.overdue_at, now()) else g.overdue_at end,
+      finished_at = case when v_state in ('failed', 'refused') then now() end,
+      failed_reason = case when v_state in ('failed', 'refused') then p_reason end
+  where g.id = v_open.id;
+  return v_state;
+end
+$$;
+comment on function music.close_generation(uuid, text, text) is
+  'Write what a worker knows of the paid call of a track that it gives up for now: refused = '
+  'certainly not accepted, unknown = perhaps accepted, open = accepted and may still yield music, '
+  'overdue = the same, but late or of no use (the second time it counts as failed), failed = '
+  'accepted and yields none. Answers the state then; null when no call was open.';
+
+create function music.slow_down(p_track_id uuid) returns void
+language plpgsql set search_path = ''
+as $$
+declare
+  v_at_once int := (
+    select greatest(count(*), 1)
+    from music.generations g
+    join public.music_tracks t on t.id = g.track_id and t.status = 'generating'
+    where g.state = 'accepted');
+begin
+  insert into music.account as a (slowed_down_to, slowed_down_at) values (v_at_once, now())
+  on conflict (id) do update
+    set slowed_down_to = excluded.slowed_down_to, slowed_down_at = excluded.slowed_down_at;
+  insert into music.events (track_id, kind, detail)
+  values (p_track_id, 'slowed_down', jsonb_build_object('at_once', v_at_once));
+end
+$$;
+comment on function music.slow_down(uuid) is
+  'Mureka refused a call for its rate: what it is working on is what it allows, and the fleet '
+  'keeps to that for a while. The track''s history says that it was this one.';
+
+create function public.fail_music_track(
+  p_claim_id uuid, p_outcome text, p_error_code text, p_error_message text)
+returns setof uuid
+language plpgsql set search_path = ''
+as $$
+declare
+  v_track_id uuid := music.lock_claim(p_claim_id);
+  v_is_unknown boolean;
+  v_code text := p_error_code;
+begin
+  perform music.act_as_worker();
+  if v_track_id is null then
+    return;
+  end if;
+  v_is_unknown :=
+    music.close_generation(v_track_id, p_outcome, p_error_message) is not distinct from 'unknown';
+  -- Each is a counted attempt, or a provider that never answers would be paid without end.
+  if v_is_unknown and exists (
+      select from music.settings s, public.music_tracks t
+      where t.id = v_track_id and s.on_unknown_submission = 'resubmit'
+        and t.attempts + 1 < s.max_attempts) then
+    update music.generations
+    set state = 'abandoned', finished_at = now(),
+        failed_reason = 'Never confirmed; sent again because on_unknown_submission = resubmit.'
+    where track_id = v_track_id and state = 'unknown';
+    update public.music_tracks
+    set status = 'pending', run_after = now(), attempts = attempts + 1
+    where id = v_track_id;
+    delete from music.claims where id = p_claim_id;
+    insert into music.events (track_id, kind, detail)
+    values (v_track_id, 'deferred', '{"error_code": "submission_unknown"}');
+    return next v_track_id;
+    return;
+  end if;
+  if v_is_unknown then
+    v_code := 'submission_unknown';
+  end if;
+  update public.music_tracks
+  set status = 'error', error_code = v_code, error_message = p_error_message
+  where id = v_track_id;
+  delete from music.claims where id = p_claim_id;
+  insert into music.events (track_id, kind, detail)
+  values (v_track_id, 'failed',
+    jsonb_build_object('error_code', v_code, 'error_message', p_error_message));
+  return next v_track_id;
+end
+$$;
+comment on function public.fail_music_track(uuid, text, text, text) is
+  'For workers: end the track in error. One whose paid call was perhaps accepted always ends as '
+  'submission_unknown. p_outcome: see music.close_generation.';
+
+create function public.defer_music_track(
+  p_claim_id uuid, p_delay_seconds double precision, p_outcome text, p_error_code text,
+  p_error_message text, p_counts_as_attempt boolean)
+returns setof text
+language plpgsql set search_path = ''
+as $$
+declare
+  v_track_id uuid := music.lock_claim(p_claim_id);
+  v_state text;
+  v_attempts int;
+begin
+  perform music.act_as_worker();
+  if v_track_id is null then
+    return;
+  end if;
+  v_state := music.close_generation(v_track_id, p_outcome, p_error_message);
+  if v_state = 'unknown' then
+    perform public.fail_music_track(
+      p_claim_id, 'unknown', 'submission_unknown', music.submission_unknown_message());
+    return query select t.status from public.music_tracks t where t.id = v_track_id;
+    return;
+  end if;
+  if v_state = 'failed' then
+    -- Going on would submit it once more: that is for a person to ask.
+    perform public.fail_music_track(p_claim_id, p_outcome, p_error_code, p_error_message);
+    return next 'error';
+    return;
+  end if;
+  select t.attempts + p_counts_as_attempt::int into v_attempts
+  from public.music_tracks t where t.id = v_track_id;
+  if p_counts_as_attempt and v_attempts >= (select s.max_attempts from music.settings s) then
+    update public.music_tracks set attempts = v_attempts where id = v_track_id;
+    perform public.fail_music_track(p_claim_id, p_outcome, 'attempts_exhausted', format(
+      'Given up after %s attempts. The last reason: %s', v_attempts, p_error_message));
+    return next 'error';
+    return;
+  end if;
+  update public.music_tracks
+  set status = 'pending', attempts = v_attempts,
+      run_after = now() + make_interval(secs => greatest(p_delay_seconds, 0)),
+      error_code = p_error_code, error_message = p_error_message
+  where id = v_track_id;
+  delete from music.claims where id = p_claim_id;
+  insert into music.events (track_id, kind, detail) values (v_track_id, 'deferred',
+    jsonb_build_object('error_code', p_error_code, 'error_message', p_error_message,
+      'delay_seconds', p_delay_seconds, 'counts_as_attempt', p_counts_as_attempt));
+  if p_error_code = 'rate_limited' then
+    perform music.slow_down(v_track_id);
+  end if;
+  return next 'pending';
+end
+$$;
+comment on function public.defer_music_track(uuid, double precision, text, text, text, boolean) is
+  'For workers: try again later; answers pending, or error when the attempts are used up. '
+  'p_outcome: see music.close_generation.';
