@@ -21,7 +21,7 @@ from music_service.errors import (
 from music_service.tracks import GenerationRequest
 from music_service.worker.attempt import UNKNOWN_TASK_LOOKS
 from tests.support.attempts import RUNNING, Making
-from tests.support.clock import run, settled
+from tests.support.clock import settled
 from tests.support.fakes import DONE, FakeTask, a_claim, a_track, options
 
 AWAY = TransientError("away")
@@ -31,9 +31,9 @@ def resuming(age_seconds: float = 30, **changes: Any) -> Making:
     return Making(a_claim(receipt="task-7", age_seconds=age_seconds), options(**changes))
 
 
-def test_a_track_is_ordered_followed_delivered_and_completed() -> None:
+async def test_a_track_is_ordered_followed_delivered_and_completed() -> None:
     making = Making()
-    run(making.make())
+    await making.make()
     assert making.journal.steps() == [
         "begin", "submit", "record", "query", "download", "put", "complete"
     ]  # fmt: skip
@@ -48,9 +48,9 @@ def test_a_track_is_ordered_followed_delivered_and_completed() -> None:
     assert put.generation_id == making.journal.of("begin")[0].generation_id
 
 
-def test_a_receipt_is_resumed_and_nothing_is_ordered() -> None:
+async def test_a_receipt_is_resumed_and_nothing_is_ordered() -> None:
     making = resuming()
-    run(making.make())
+    await making.make()
     assert making.journal.steps() == ["query", "download", "put", "complete"]
     assert making.journal.of("query")[0].task_id == "task-7"
     assert making.claim.open_generation is not None
@@ -58,16 +58,16 @@ def test_a_receipt_is_resumed_and_nothing_is_ordered() -> None:
 
 
 @pytest.mark.parametrize(("frozen", "lyrics"), [("song", None), ("instrumental", "new words")])
-def test_a_resumed_task_is_looked_for_as_what_it_was_ordered(
+async def test_a_resumed_task_is_looked_for_as_what_it_was_ordered(
     frozen: Any, lyrics: str | None
 ) -> None:
     request = GenerationRequest(frozen, {"n": 1})
     making = Making(a_claim(a_track(lyrics=lyrics), receipt="task-7", request=request))
-    run(making.make())
+    await making.make()
     assert making.journal.of("query")[0].kind == frozen
 
 
-def test_the_stage_is_written_only_when_something_changed() -> None:
+async def test_the_stage_is_written_only_when_something_changed() -> None:
     making = Making()
     making.world.provider.looks = [
         FakeTask("queued"),
@@ -79,7 +79,7 @@ def test_the_stage_is_written_only_when_something_changed() -> None:
         FakeTask("a status of tomorrow"),
         DONE,
     ]
-    run(making.make())
+    await making.make()
     assert [(call.stage, call.stream_url) for call in making.journal.of("stage")] == [
         ("queued", None),
         ("running", None),
@@ -90,19 +90,19 @@ def test_the_stage_is_written_only_when_something_changed() -> None:
     assert making.end().step == "complete"
 
 
-def test_a_stage_that_could_not_be_written_is_written_at_the_next_look() -> None:
+async def test_a_stage_that_could_not_be_written_is_written_at_the_next_look() -> None:
     making = Making()
     making.world.provider.looks = [RUNNING, RUNNING, RUNNING, DONE]
     making.journal.fail("stage", AWAY)
-    run(making.make())
+    await making.make()
     assert len(making.journal.of("stage")) == 2
     assert making.end().step == "complete"
 
 
-def test_between_two_looks_passes_the_time_between_polls() -> None:
+async def test_between_two_looks_passes_the_time_between_polls() -> None:
     making = Making(options=options(poll=4))
     making.world.provider.looks = [*[RUNNING] * 20, DONE]
-    run(making.make())
+    await making.make()
     times = [call.at for call in making.journal.of("query")]
     pauses = [later - earlier for earlier, later in pairwise(times)]
     assert all(3.2 <= pause <= 4.8 for pause in pauses)
@@ -120,48 +120,48 @@ def test_between_two_looks_passes_the_time_between_polls() -> None:
         (2, False, 4),
     ],
 )
-def test_the_first_look_comes_when_there_may_be_something_to_see(
+async def test_the_first_look_comes_when_there_may_be_something_to_see(
     expected_seconds: float | None, stream: bool, first_look: float
 ) -> None:
     making = Making(a_claim(expected_seconds=expected_seconds), options(stream=stream, poll=4))
-    run(making.make())
+    await making.make()
     assert making.journal.of("query")[0].at == pytest.approx(first_look)
 
 
-def test_a_resumed_task_is_looked_at_without_delay() -> None:
-    assert run(resuming().make()) == 0
+async def test_a_resumed_task_is_looked_at_without_delay() -> None:
+    assert await resuming().make() == 0
 
 
 @pytest.mark.parametrize("error", [AWAY, RateLimitedError("busy"), ContractError("odd")])
-def test_looks_that_fail_cost_nothing_before_the_deadline(error: MusicServiceError) -> None:
+async def test_looks_that_fail_cost_nothing_before_the_deadline(error: MusicServiceError) -> None:
     making = Making(options=options(deadline=600))
     making.world.provider.looks = [*[error] * 100, DONE]
-    run(making.make())
+    await making.make()
     assert making.end().step == "complete"
     assert making.journal.steps("submit") == ["submit"]
 
 
 @pytest.mark.parametrize("look", [RUNNING, AWAY])
-def test_at_the_deadline_the_track_ends_and_says_that_looking_again_is_free(
+async def test_at_the_deadline_the_track_ends_and_says_that_looking_again_is_free(
     look: FakeTask | Exception,
 ) -> None:
     making = Making(options=options(deadline=600))
     making.world.provider.looks = [look]
-    assert 600 <= run(making.make()) <= 606
+    assert 600 <= await making.make() <= 606
     end = making.end()
     assert (end.step, end.code) == ("fail", "generation_timeout")
     assert "no cost" in end.message
 
 
-def test_the_deadline_counts_from_the_order_and_not_from_the_claim() -> None:
+async def test_the_deadline_counts_from_the_order_and_not_from_the_claim() -> None:
     making = resuming(age_seconds=500, deadline=600)
     making.world.provider.looks = [RUNNING]
-    assert 100 <= run(making.make()) <= 106
+    assert 100 <= await making.make() <= 106
 
 
-def test_what_was_finished_after_its_deadline_is_still_delivered() -> None:
+async def test_what_was_finished_after_its_deadline_is_still_delivered() -> None:
     making = resuming(age_seconds=5000, deadline=600)
-    run(making.make())
+    await making.make()
     assert making.end().step == "complete"
 
 
@@ -175,36 +175,36 @@ def test_what_was_finished_after_its_deadline_is_still_delivered() -> None:
         (FakeTask("succeeded", audio=None), "without any music"),
     ],
 )
-def test_a_task_without_music_ends_the_track(task: FakeTask, reason: str) -> None:
+async def test_a_task_without_music_ends_the_track(task: FakeTask, reason: str) -> None:
     making = Making()
     making.world.provider.looks = [RUNNING, task]
-    run(making.make())
+    await making.make()
     end = making.end()
     assert (end.step, end.code) == ("fail", "generation_failed")
     assert reason in end.message
     assert making.journal.steps("download") == []
 
 
-def test_a_task_that_is_not_known_is_asked_for_a_few_times() -> None:
+async def test_a_task_that_is_not_known_is_asked_for_a_few_times() -> None:
     making = Making()
     making.world.provider.looks = [PermanentError("unknown")]
-    run(making.make())
+    await making.make()
     assert len(making.journal.of("query")) == UNKNOWN_TASK_LOOKS == 3
     assert making.end().step == "fail"
 
 
-def test_a_task_that_becomes_known_is_followed() -> None:
+async def test_a_task_that_becomes_known_is_followed() -> None:
     making = Making()
     making.world.provider.looks = [*[PermanentError("unknown")] * 2, RUNNING, DONE]
-    run(making.make())
+    await making.make()
     assert making.end().step == "complete"
 
 
 @pytest.mark.parametrize("step", ["submit", "query"])
-def test_a_blocked_account_puts_the_track_off_and_tells_the_worker(step: str) -> None:
+async def test_a_blocked_account_puts_the_track_off_and_tells_the_worker(step: str) -> None:
     making = Making()
     making.journal.fail(step, ProviderBlockedError("No money.", code="quota_exhausted"))
-    run(making.make())
+    await making.make()
     end = making.end()
     assert (end.step, end.code, end.counts) == ("defer", "quota_exhausted", False)
     assert len(making.blocked) == 1
@@ -213,76 +213,75 @@ def test_a_blocked_account_puts_the_track_off_and_tells_the_worker(step: str) ->
 @pytest.mark.parametrize(
     ("step", "counts"), [("begin", True), ("query", False), ("download", False), ("put", False)]
 )
-def test_an_unexpected_error_puts_the_track_off(step: str, counts: bool) -> None:
+async def test_an_unexpected_error_puts_the_track_off(step: str, counts: bool) -> None:
     making = Making()
     making.journal.fail(step, RuntimeError("a bug"))
-    run(making.make())
+    await making.make()
     end = making.end()
     assert (end.step, end.code, end.counts) == ("defer", "internal", counts)
     assert "RuntimeError" in end.message
     assert "a bug" not in end.message
 
 
-def test_an_unexpected_error_of_the_order_ends_the_track_as_unknown() -> None:
+async def test_an_unexpected_error_of_the_order_ends_the_track_as_unknown() -> None:
     making = Making()
     making.journal.fail("submit", RuntimeError("a bug"))
-    run(making.make())
+    await making.make()
     assert (making.end().step, making.end().code) == ("fail", "submission_unknown")
 
 
 @pytest.mark.parametrize(
     ("error", "step"), [(SubmissionUnknownError("lost"), "fail"), (AWAY, "defer")]
 )
-def test_an_order_that_failed_is_written_to_the_row(error: MusicServiceError, step: str) -> None:
+async def test_an_order_that_failed_is_written_to_the_row(
+    error: MusicServiceError, step: str
+) -> None:
     making = Making()
     making.journal.fail("submit", error)
-    run(making.make())
+    await making.make()
     assert making.end().step == step
     assert making.journal.steps("submit", "query") == ["submit"]
 
 
-def test_paid_trouble_knows_the_age_of_the_order_across_claims() -> None:
+async def test_paid_trouble_knows_the_age_of_the_order_across_claims() -> None:
     making = resuming(age_seconds=400)
     making.journal.break_down("put", AWAY)
-    run(making.make())
+    await making.make()
     assert making.end().counts is False
     assert 100 <= making.end().delay <= 160  # a quarter of the age, jittered
 
 
 @pytest.mark.parametrize("step", ["begin", "stage", "complete", "fail", "defer"])
-def test_after_a_lost_claim_nothing_more_is_written(step: str) -> None:
+async def test_after_a_lost_claim_nothing_more_is_written(step: str) -> None:
     making = Making()
     making.world.provider.looks = {
         "fail": [FakeTask("failed")],
         "defer": [RuntimeError("a bug")],
     }.get(step, [RUNNING, DONE])  # type: ignore[assignment]
     making.journal.fail(step, LostClaimError("gone"))
-    run(making.make())
+    await making.make()
     assert making.journal.steps()[-1] == step
     assert len(making.journal.of(step)) == 1
 
 
-def test_a_bug_while_the_end_is_written_does_not_leave_the_generation() -> None:
+async def test_a_bug_while_the_end_is_written_does_not_leave_the_generation() -> None:
     making = Making()
     making.world.provider.looks = [FakeTask("failed")]
     making.journal.fail("fail", ValueError("a bug of a library"))
-    run(making.make())
+    await making.make()
 
 
-def test_a_generation_that_is_cancelled_writes_nothing_but_its_receipt() -> None:
-    async def story() -> None:
-        making = Making()
-        answer = making.journal.hold("submit")
-        running = asyncio.create_task(making.generation().run())
-        await making.journal.reached("submit")
-        running.cancel()
-        await asyncio.wait([running])
-        answer.set()
-        await making.orders[0]
-        assert running.cancelled()
-        assert making.journal.steps() == ["begin", "submit", "record"]
-
-    run(story())
+async def test_a_generation_that_is_cancelled_writes_nothing_but_its_receipt() -> None:
+    making = Making()
+    answer = making.journal.hold("submit")
+    running = asyncio.create_task(making.generation().run())
+    await making.journal.reached("submit")
+    running.cancel()
+    await asyncio.wait([running])
+    answer.set()
+    await making.orders[0]
+    assert running.cancelled()
+    assert making.journal.steps() == ["begin", "submit", "record"]
 
 
 @pytest.mark.parametrize(
@@ -297,35 +296,31 @@ def test_a_generation_that_is_cancelled_writes_nothing_but_its_receipt() -> None
         ("complete", False),
     ],
 )
-def test_only_a_paid_call_in_the_air_must_finish(step: str, must_finish: bool) -> None:
-    async def story() -> None:
-        making = Making()
-        go_on = making.journal.hold(step)
-        generation = making.generation()
-        running = asyncio.create_task(generation.run())
-        await making.journal.reached(step)
-        assert generation.stop() is must_finish
-        go_on.set()
-        if must_finish:
-            await running
-            assert making.journal.steps()[-1] == "record"
-        running.cancel()
-
-    run(story())
+async def test_only_a_paid_call_in_the_air_must_finish(step: str, must_finish: bool) -> None:
+    making = Making()
+    go_on = making.journal.hold(step)
+    generation = making.generation()
+    running = asyncio.create_task(generation.run())
+    await making.journal.reached(step)
+    assert generation.stop() is must_finish
+    go_on.set()
+    if must_finish:
+        await running
+        assert making.journal.steps()[-1] == "record"
+    running.cancel()
 
 
 @pytest.mark.parametrize(("error", "step"), [(AWAY, "defer"), (PermanentError("No."), "fail")])
-def test_the_fate_of_an_order_is_written_before_a_stop(error: MusicServiceError, step: str) -> None:
-    async def story() -> None:
-        making = Making()
-        making.journal.fail("submit", error)
-        go_on = making.journal.hold(step)
-        generation = making.generation()
-        running = asyncio.create_task(generation.run())
-        await making.journal.reached(step)
-        assert generation.stop() is True
-        go_on.set()
-        await settled()
-        assert running.done()
-
-    run(story())
+async def test_the_fate_of_an_order_is_written_before_a_stop(
+    error: MusicServiceError, step: str
+) -> None:
+    making = Making()
+    making.journal.fail("submit", error)
+    go_on = making.journal.hold(step)
+    generation = making.generation()
+    running = asyncio.create_task(generation.run())
+    await making.journal.reached(step)
+    assert generation.stop() is True
+    go_on.set()
+    await settled()
+    assert running.done()

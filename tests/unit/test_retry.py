@@ -21,7 +21,7 @@ from music_service.errors import (
 from music_service.store.failures import StorageRefusedError
 from music_service.tracks import ErrorCode
 from music_service.worker.retry import Settlement, code_of
-from tests.support.clock import now, run
+from tests.support.clock import now
 from tests.support.fakes import Call, World, a_claim, a_track, options
 
 TROUBLE = TransientError("The network is down.")
@@ -49,9 +49,9 @@ class Ending:
         )
         await settlement.settle(error, paid_seconds_ago=paid_seconds_ago)
 
-    def of(self, error: MusicServiceError, paid_seconds_ago: float | None = None) -> Call:
+    async def of(self, error: MusicServiceError, paid_seconds_ago: float | None = None) -> Call:
         """Settle; answers the one call that was made of the database."""
-        run(self.settle(error, paid_seconds_ago))
+        await self.settle(error, paid_seconds_ago)
         (call,) = self.world.journal.calls
         assert call.claim_id == self.claim.id
         return call
@@ -70,10 +70,10 @@ def assert_jittered(pause: float, least: float) -> None:
         (StorageRefusedError("Too large."), "storage_failed"),
     ],
 )
-def test_what_will_never_work_ends_the_track_with_its_reason(
+async def test_what_will_never_work_ends_the_track_with_its_reason(
     error: MusicServiceError, code: str, paid_seconds_ago: float | None
 ) -> None:
-    call = Ending().of(error, paid_seconds_ago)
+    call = await Ending().of(error, paid_seconds_ago)
     assert (call.step, call.code, call.message) == ("fail", code, str(error))
 
 
@@ -81,32 +81,32 @@ def test_what_will_never_work_ends_the_track_with_its_reason(
 @pytest.mark.parametrize(
     "error", [ContractError("Not understood."), ConfigurationError("Apply the migrations.")]
 )
-def test_trouble_of_ours_puts_the_track_off_and_tells_its_user_no_internals(
+async def test_trouble_of_ours_puts_the_track_off_and_tells_its_user_no_internals(
     error: MusicServiceError, paid_seconds_ago: float | None
 ) -> None:
-    call = Ending().of(error, paid_seconds_ago)
+    call = await Ending().of(error, paid_seconds_ago)
     assert (call.step, call.code, call.counts) == ("defer", "internal", paid_seconds_ago is None)
     assert str(error) not in call.message
 
 
 @pytest.mark.parametrize("error", [TransientError("Not there."), ContractError("Internals.")])
-def test_music_that_the_provider_has_deleted_is_given_up(error: MusicServiceError) -> None:
-    call = Ending().of(error, 31 * 24 * 3600.0)
+async def test_music_that_the_provider_has_deleted_is_given_up(error: MusicServiceError) -> None:
+    call = await Ending().of(error, 31 * 24 * 3600.0)
     assert call.step == "fail"
     assert call.message.startswith("The music was made, but it could not be fetched")
 
 
-def test_an_order_of_unknown_fate_ends_the_track_and_says_how_to_go_on() -> None:
-    call = Ending().of(SubmissionUnknownError("The answer was lost."))
+async def test_an_order_of_unknown_fate_ends_the_track_and_says_how_to_go_on() -> None:
+    call = await Ending().of(SubmissionUnknownError("The answer was lost."))
     assert (call.step, call.code) == ("fail", "submission_unknown")
     assert call.message == (
         "The answer was lost. It was not ordered twice; retry to order it again."
     )
 
 
-def test_trouble_before_the_receipt_counts_as_an_attempt() -> None:
+async def test_trouble_before_the_receipt_counts_as_an_attempt() -> None:
     ending = Ending()
-    call = ending.of(TROUBLE)
+    call = await ending.of(TROUBLE)
     assert (call.step, call.code, call.message) == (
         "defer",
         "provider_unavailable",
@@ -122,29 +122,33 @@ def test_trouble_before_the_receipt_counts_as_an_attempt() -> None:
     ("attempts", "seconds"),
     [(0, 5), (1, 10), (2, 20), (5, 160), (6, 300), (30, 300), (30_000, 300)],
 )
-def test_the_pause_doubles_with_each_attempt_up_to_a_limit(attempts: int, seconds: float) -> None:
-    assert_jittered(Ending(attempts=attempts).of(TROUBLE).delay, seconds)
+async def test_the_pause_doubles_with_each_attempt_up_to_a_limit(
+    attempts: int, seconds: float
+) -> None:
+    assert_jittered((await Ending(attempts=attempts).of(TROUBLE)).delay, seconds)
 
 
 @pytest.mark.parametrize("error", [TransientError, RateLimitedError])
-def test_a_pause_that_the_other_side_asked_for_is_honoured(error: type[TransientError]) -> None:
-    call = Ending(attempts=9).of(error("Wait.", retry_after_seconds=77))
+async def test_a_pause_that_the_other_side_asked_for_is_honoured(
+    error: type[TransientError],
+) -> None:
+    call = await Ending(attempts=9).of(error("Wait.", retry_after_seconds=77))
     assert_jittered(call.delay, 77)
 
 
-def test_being_too_fast_is_no_attempt() -> None:
-    call = Ending(attempts=9).of(RateLimitedError("Busy."))
+async def test_being_too_fast_is_no_attempt() -> None:
+    call = await Ending(attempts=9).of(RateLimitedError("Busy."))
     assert (call.step, call.code, call.counts) == ("defer", "rate_limited", False)
     assert_jittered(call.delay, options().rate_limited_pause)
 
 
 @pytest.mark.parametrize("paid_seconds_ago", [None, 100.0])
-def test_a_blocked_account_is_no_attempt_and_stops_the_worker(
+async def test_a_blocked_account_is_no_attempt_and_stops_the_worker(
     paid_seconds_ago: float | None,
 ) -> None:
     ending = Ending()
     error = ProviderBlockedError("No money.", code="quota_exhausted")
-    call = ending.of(error, paid_seconds_ago)
+    call = await ending.of(error, paid_seconds_ago)
     assert (call.step, call.code, call.counts) == ("defer", "quota_exhausted", False)
     assert call.delay == options().blocked_check
     assert ending.blocked == [error]
@@ -153,10 +157,10 @@ def test_a_blocked_account_is_no_attempt_and_stops_the_worker(
 @pytest.mark.parametrize(
     ("paid_seconds_ago", "seconds"), [(0.0, 5), (10.0, 5), (100.0, 25), (2000.0, 500), (1e6, 900)]
 )
-def test_paid_music_is_tried_ever_more_seldom_and_never_counted(
+async def test_paid_music_is_tried_ever_more_seldom_and_never_counted(
     paid_seconds_ago: float, seconds: float
 ) -> None:
-    call = Ending(attempts=9).of(TROUBLE, paid_seconds_ago)
+    call = await Ending(attempts=9).of(TROUBLE, paid_seconds_ago)
     assert (call.step, call.counts) == ("defer", False)
     assert_jittered(call.delay, seconds)
 
@@ -165,45 +169,41 @@ def test_paid_music_is_tried_ever_more_seldom_and_never_counted(
     ("error", "step"),
     [(TROUBLE, "defer"), (PermanentError("No."), "fail"), (SubmissionUnknownError("?"), "fail")],
 )
-def test_the_end_is_written_again_until_the_database_takes_it(
+async def test_the_end_is_written_again_until_the_database_takes_it(
     error: MusicServiceError, step: str
 ) -> None:
     ending = Ending()
     troubles = [TransientError("away"), ContractError("odd"), ConfigurationError("key")]
     ending.world.journal.fail(step, *troubles)
-    run(ending.settle(error))
+    await ending.settle(error)
     assert ending.world.journal.steps() == [step] * 4
     times = [call.at for call in ending.world.journal.calls]
     assert all(later > earlier for earlier, later in pairwise(times))
 
 
-def test_the_worker_hears_of_a_deferral_once_and_only_when_it_is_written() -> None:
+async def test_the_worker_hears_of_a_deferral_once_and_only_when_it_is_written() -> None:
     ending = Ending()
     ending.world.journal.fail("defer", TransientError("away"))
-    run(ending.settle(TROUBLE))
+    await ending.settle(TROUBLE)
     assert ending.deferred == [ending.world.journal.calls[-1].delay]
 
 
-def test_a_blocked_account_stops_the_worker_even_when_the_claim_is_gone() -> None:
+async def test_a_blocked_account_stops_the_worker_even_when_the_claim_is_gone() -> None:
     ending = Ending()
     ending.world.journal.break_down("defer", LostClaimError("gone"))
     with pytest.raises(LostClaimError):
-        run(ending.settle(ProviderBlockedError("No money.")))
+        await ending.settle(ProviderBlockedError("No money."))
     assert len(ending.blocked) == 1
     assert ending.deferred == []
 
 
 @pytest.mark.parametrize(("error", "step"), [(TROUBLE, "defer"), (PermanentError("No."), "fail")])
-def test_a_lost_claim_is_not_written_again(error: MusicServiceError, step: str) -> None:
+async def test_a_lost_claim_is_not_written_again(error: MusicServiceError, step: str) -> None:
     ending = Ending()
     ending.world.queue.lost.add(ending.claim.id)
-
-    async def lose() -> float:
-        with pytest.raises(LostClaimError):
-            await ending.settle(error)
-        return now()
-
-    assert run(lose()) == 0
+    with pytest.raises(LostClaimError):
+        await ending.settle(error)
+    assert now() == 0
     assert ending.world.journal.steps() == [step]
 
 

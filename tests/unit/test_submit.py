@@ -20,7 +20,7 @@ from music_service.errors import (
 from music_service.tracks import Claim, request_for
 from music_service.worker.ports import Options
 from music_service.worker.submit import Ordered, order
-from tests.support.clock import now, run
+from tests.support.clock import now
 from tests.support.fakes import World, a_claim, a_track, options
 
 AWAY = TransientError("The database cannot be reached.")
@@ -30,9 +30,9 @@ async def ordered(world: World, claim: Claim | None = None, how: Options | None 
     return await order(claim or a_claim(), world.queue, world.provider, how or options())
 
 
-def test_an_order_is_announced_then_sent_and_then_its_receipt_is_kept() -> None:
+async def test_an_order_is_announced_then_sent_and_then_its_receipt_is_kept() -> None:
     world, claim = World(), a_claim(a_track(lyrics="la la"))
-    got = run(ordered(world, claim))
+    got = await ordered(world, claim)
     assert world.journal.steps() == ["begin", "submit", "record"]
     begin, submit, record = world.journal.calls
     assert begin.claim_id == claim.id
@@ -42,21 +42,21 @@ def test_an_order_is_announced_then_sent_and_then_its_receipt_is_kept() -> None:
     assert (got.task_id, got.age_seconds) == ("task-1", 0)
 
 
-def test_what_is_announced_is_what_the_options_say() -> None:
+async def test_what_is_announced_is_what_the_options_say() -> None:
     world, claim = World(), a_claim()
     how = options(model="mureka-8", stream=False)
-    run(ordered(world, claim, how))
+    await ordered(world, claim, how)
     (begin,) = world.journal.of("begin")
     assert begin.request == request_for(claim.track, model="mureka-8", stream=False)
     assert (begin.model, begin.cost_cents) == ("mureka-8", how.cost_cents)
 
 
 @pytest.mark.parametrize("error", [LostClaimError("gone"), AWAY, RuntimeError("a bug")])
-def test_what_cannot_be_announced_is_not_sent(error: Exception) -> None:
+async def test_what_cannot_be_announced_is_not_sent(error: Exception) -> None:
     world = World()
     world.journal.fail("begin", error)
     with pytest.raises(type(error)):
-        run(ordered(world))
+        await ordered(world)
     assert world.journal.steps() == ["begin"]
 
 
@@ -70,50 +70,47 @@ def test_what_cannot_be_announced_is_not_sent(error: Exception) -> None:
         SubmissionUnknownError("Lost."),
     ],
 )
-def test_a_refused_order_is_not_sent_again(error: MusicServiceError) -> None:
+async def test_a_refused_order_is_not_sent_again(error: MusicServiceError) -> None:
     world = World()
     world.journal.fail("submit", error)
     with pytest.raises(type(error)) as caught:
-        run(ordered(world))
+        await ordered(world)
     assert caught.value is error
     assert world.journal.steps() == ["begin", "submit"]
 
 
 @pytest.mark.parametrize("bug", [RuntimeError("a bug"), KeyError("id"), TimeoutError()])
-def test_after_an_unexpected_error_the_fate_of_the_order_is_unknown(bug: Exception) -> None:
+async def test_after_an_unexpected_error_the_fate_of_the_order_is_unknown(bug: Exception) -> None:
     world = World()
     world.journal.fail("submit", bug)
     with pytest.raises(SubmissionUnknownError) as caught:
-        run(ordered(world))
+        await ordered(world)
     assert type(bug).__name__ in str(caught.value)
     assert caught.value.__cause__ is bug
     assert world.journal.steps() == ["begin", "submit"]
 
 
-def test_a_receipt_is_kept_however_long_the_database_is_away() -> None:
-    async def story() -> float:
-        world = World()
-        world.journal.break_down("record", AWAY)
-        running = asyncio.create_task(ordered(world))
-        await asyncio.sleep(3600)
-        assert not running.done()
-        world.journal.mend("record")
-        await running
-        assert world.journal.steps("begin", "submit") == ["begin", "submit"]
-        records = world.journal.of("record")
-        assert {(r.generation_id, r.task_id, r.trace_id) for r in records} == {
-            (records[0].generation_id, "task-1", "trace")
-        }
-        assert len(records) > 300
-        return now()
-
-    assert run(story()) == pytest.approx(3600, abs=10)
+async def test_a_receipt_is_kept_however_long_the_database_is_away() -> None:
+    world = World()
+    world.journal.break_down("record", AWAY)
+    running = asyncio.create_task(ordered(world))
+    await asyncio.sleep(3600)
+    assert not running.done()
+    world.journal.mend("record")
+    await running
+    assert world.journal.steps("begin", "submit") == ["begin", "submit"]
+    records = world.journal.of("record")
+    assert {(r.generation_id, r.task_id, r.trace_id) for r in records} == {
+        (records[0].generation_id, "task-1", "trace")
+    }
+    assert len(records) > 300
+    assert now() == pytest.approx(3600, abs=10)
 
 
-def test_a_receipt_is_kept_ever_more_seldom_but_soon_at_first() -> None:
+async def test_a_receipt_is_kept_ever_more_seldom_but_soon_at_first() -> None:
     world = World()
     world.journal.fail("record", *[AWAY] * 9)
-    run(ordered(world))
+    await ordered(world)
     times = [call.at for call in world.journal.of("record")]
     pauses = [later - earlier for earlier, later in pairwise(times)]
     assert pauses == sorted(pauses)
@@ -124,10 +121,10 @@ def test_a_receipt_is_kept_ever_more_seldom_but_soon_at_first() -> None:
 @pytest.mark.parametrize(
     "error", [ContractError("odd"), MusicServiceError("any"), ValueError("a bug of a library")]
 )
-def test_no_error_makes_the_receipt_be_given_up(error: Exception) -> None:
+async def test_no_error_makes_the_receipt_be_given_up(error: Exception) -> None:
     world = World()
     world.journal.fail("record", error)
-    run(ordered(world))
+    await ordered(world)
     assert world.journal.steps() == ["begin", "submit", "record", "record"]
 
 
@@ -143,19 +140,21 @@ class FullDisk:
     error = info
 
 
-def test_a_log_that_cannot_be_written_costs_no_receipt(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_log_that_cannot_be_written_costs_no_receipt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("music_service.worker.submit.log", FullDisk())
     world = World()
     world.journal.fail("record", AWAY)
-    got = run(ordered(world))
+    got = await ordered(world)
     assert world.journal.steps() == ["begin", "submit", "record", "record"]
     assert got.task_id == "task-1"
 
 
 @pytest.mark.timeout(20)
-def test_a_receipt_that_the_database_refuses_for_good_is_left_to_a_person() -> None:
+async def test_a_receipt_that_the_database_refuses_for_good_is_left_to_a_person() -> None:
     world = World()
     world.journal.break_down("record", ContractError("Already known."))
     with pytest.raises(SubmissionUnknownError, match="was accepted"):
-        run(ordered(world))
+        await ordered(world)
     assert len(world.journal.of("record")) == 20
