@@ -21,7 +21,7 @@ from music_service.store.audio import AudioStore
 from music_service.store.client import connect
 from music_service.store.feed import Feed
 from music_service.store.queue import Queue
-from music_service.worker.account import tell_account
+from music_service.worker.account import report_account_once
 from music_service.worker.health_endpoint import serve_health
 from music_service.worker.ports import Options
 from music_service.worker.worker import Worker
@@ -64,7 +64,7 @@ async def run_worker(
             provider,
             AudioStore(client, url, settings.music_bucket, public=settings.music_bucket_public),
             lambda on_hint, on_gap: Feed(
-                url, key, on_hint, on_gap, ready_seconds=options.realtime_ready
+                url, key, on_hint, on_gap, ready_seconds=options.realtime_ready_seconds
             ),
             options,
         )
@@ -85,7 +85,7 @@ async def check_all(
     )
     billing = await check_account(provider)
     if billing is not None:
-        await tell_account(queue, billing)
+        await report_account_once(queue, billing)
 
 
 async def finished_before(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
@@ -130,11 +130,11 @@ def options_of(settings: Settings) -> Options:
         host=socket.gethostname(),
         version=version("music-service"),
         model=settings.mureka_model,
-        cost_cents=expected_cost_cents(settings.mureka_model),
+        expected_cost_cents=expected_cost_cents(settings.mureka_model),
         stream=settings.mureka_stream,
         capacity=settings.music_max_concurrent,
-        lease=settings.music_lease_seconds,
-        sweep=settings.music_sweep_seconds,
-        poll=settings.mureka_poll_seconds,
-        deadline=settings.mureka_timeout_seconds,
+        lease_seconds=settings.music_lease_seconds,
+        sweep_seconds=settings.music_sweep_seconds,
+        poll_seconds=settings.mureka_poll_seconds,
+        deadline_seconds=settings.mureka_timeout_seconds,
     )

@@ -10,6 +10,7 @@ import pytest
 
 from music_service.errors import (
     ContractError,
+    ErrorCode,
     ProviderBlockedError,
     RateLimitedError,
     TransientError,
@@ -19,18 +20,18 @@ from tests.support.clock import now, settled
 from tests.support.fakes import DONE
 
 AWAY = TransientError("away")
-NO_MONEY = ProviderBlockedError("No money.", code="quota_exhausted")
+NO_MONEY = ProviderBlockedError("No money.", code=ErrorCode.QUOTA_EXHAUSTED)
 
 
-async def test_the_first_look_asks_for_as_much_as_there_is_room_for() -> None:
+async def test_the_first_claim_asks_for_as_much_as_there_is_room_for() -> None:
     work = Working(capacity=3)
     work.take_long()
     claims = work.waiting(2)
     async with work.at_work():
         (call,) = work.journal.of("claim")
         assert (call.limit, call.lease_seconds) == (3, 30)
-        begun = {begin.claim_id for begin in work.journal.of("begin")}
-        assert begun == {claim.id for claim in claims}
+        sent = {intent.claim_id for intent in work.journal.of("intent")}
+        assert sent == {claim.id for claim in claims}
 
 
 async def test_only_free_slots_are_claimed() -> None:
@@ -43,14 +44,14 @@ async def test_only_free_slots_are_claimed() -> None:
         assert [call.limit for call in work.journal.of("claim")] == [3, 1]
         await work.hint()
         assert [call.limit for call in work.journal.of("claim")] == [3, 1]
-        assert len(work.world.queue.waiting) == 4
+        assert len(work.fakes.queue.due) == 4
 
 
 async def test_a_burst_of_hints_is_one_claim() -> None:
     work = Working()
     async with work.at_work():
         for _ in range(100):
-            work.world.feed.hint()
+            work.fakes.feed.hint()
         await settled()
         assert len(work.journal.of("claim")) == 2
         assert work.worker.counters.hints == 100
@@ -70,29 +71,29 @@ async def test_hints_during_a_claim_cause_exactly_one_more() -> None:
 
 
 async def test_a_freed_slot_is_filled_at_once() -> None:
-    work = Working(capacity=1, sweep=5000)
+    work = Working(capacity=1, sweep_seconds=5000)
     work.waiting(3)
     async with work.at_work():
         await work.journal.reached("complete", 3)
         ends = [call.at for call in work.journal.of("complete")]
-        begins = [call.at for call in work.journal.of("begin")]
-        assert begins[1:] == ends[:-1]
+        intents = [call.at for call in work.journal.of("intent")]
+        assert intents[1:] == ends[:-1]
         assert {call.limit for call in work.journal.of("claim")} == {1}
 
 
-async def test_a_new_subscription_makes_the_worker_look() -> None:
+async def test_a_new_subscription_makes_the_worker_claim() -> None:
     work = Working()
     work.take_long()
     async with work.at_work():
         work.waiting(1)
-        work.world.feed.gap()
+        work.fakes.feed.gap()
         await settled()
         assert work.worker.counters.claimed == 1
         assert work.worker.counters.unannounced == 0
 
 
-async def test_without_any_hint_the_worker_looks_at_every_sweep() -> None:
-    work = Working(sweep=15)
+async def test_without_any_hint_the_worker_claims_at_every_sweep() -> None:
+    work = Working(sweep_seconds=15)
     async with work.at_work():
         await work.journal.reached("claim", 20)
         times = [call.at for call in work.journal.of("claim")]
@@ -100,7 +101,7 @@ async def test_without_any_hint_the_worker_looks_at_every_sweep() -> None:
         assert all(12 <= pause <= 18 for pause in pauses)
         assert len(pauses) > 1
         assert work.worker.counters.sweeps == 19
-        assert work.world.feed.distrusted == 0
+        assert work.fakes.feed.distrusted == 0
 
 
 async def test_what_only_a_sweep_finds_is_counted_and_held_against_the_feed() -> None:
@@ -109,7 +110,7 @@ async def test_what_only_a_sweep_finds_is_counted_and_held_against_the_feed() ->
         work.waiting(2)
         await work.journal.reached("complete", 2)
         assert work.worker.counters.unannounced == 2
-        assert work.world.feed.distrusted == 1
+        assert work.fakes.feed.distrusted == 1
 
 
 async def test_what_a_hint_announced_is_not_held_against_the_feed() -> None:
@@ -121,11 +122,11 @@ async def test_what_a_hint_announced_is_not_held_against_the_feed() -> None:
         await work.journal.reached("complete", 2)
         assert work.worker.counters.claimed == 2
         assert work.worker.counters.unannounced == 0
-        assert work.world.feed.distrusted == 0
+        assert work.fakes.feed.distrusted == 0
 
 
-async def test_a_track_that_was_put_off_is_looked_for_when_it_is_due() -> None:
-    work = Working(sweep=5000)
+async def test_a_deferred_track_is_claimed_when_it_is_due() -> None:
+    work = Working(sweep_seconds=5000)
     work.journal.fail("submit", RateLimitedError("Busy."))
     work.waiting(1)
     async with work.at_work():
@@ -133,7 +134,7 @@ async def test_a_track_that_was_put_off_is_looked_for_when_it_is_due() -> None:
         known = len(work.journal.of("claim"))
         work.waiting(1)
         claim = await work.journal.reached("claim", known + 1)
-        assert claim.at == pytest.approx(deferred.at + deferred.delay)
+        assert claim.at == pytest.approx(deferred.at + deferred.delay_seconds)
         assert work.worker.counters.unannounced == 0
 
 
@@ -166,7 +167,7 @@ async def test_a_report_that_cannot_be_written_stops_nothing() -> None:
 async def test_while_the_account_is_blocked_nothing_is_claimed_but_leases_are_kept() -> None:
     work = Working()
     work.take_long()
-    work.world.provider.balance_cents = 0
+    work.fakes.provider.balance_cents = 0
     (running,) = work.waiting(1)
     async with work.at_work():
         work.journal.fail("submit", NO_MONEY)
@@ -193,9 +194,9 @@ async def test_operators_hear_that_and_why_the_worker_is_blocked() -> None:
 
 
 async def test_a_blocked_worker_asks_for_the_balance_and_resumes_when_there_is_money() -> None:
-    work = Working(sweep=5000)
+    work = Working(sweep_seconds=5000)
     work.journal.fail("submit", NO_MONEY)
-    work.world.provider.balance_cents = 0
+    work.fakes.provider.balance_cents = 0
     work.waiting(1)
     async with work.at_work():
         work.waiting(1)
@@ -203,9 +204,9 @@ async def test_a_blocked_worker_asks_for_the_balance_and_resumes_when_there_is_m
         await work.journal.reached("billing", 4)
         assert [round(call.at) for call in work.journal.of("billing")] == [60, 120, 180, 240]
         assert work.state == "blocked"
-        work.world.provider.balance_cents = 500
-        begun = await work.journal.reached("begin", 2)
-        assert begun.at == 300
+        work.fakes.provider.balance_cents = 500
+        sent = await work.journal.reached("intent", 2)
+        assert sent.at == 300
         assert work.journal.of("report")[-1].state == "running"
         assert (work.state, work.worker.status()["reason"]) == ("running", None)
 
@@ -227,13 +228,13 @@ async def test_a_worker_can_be_blocked_a_second_time() -> None:
 async def test_tracks_that_are_already_paid_go_on_while_the_account_is_blocked() -> None:
     work = Working()
     work.take_long()
-    work.world.provider.balance_cents = 0
+    work.fakes.provider.balance_cents = 0
     (paid,) = work.waiting(1)
     async with work.at_work():
         work.journal.fail("submit", NO_MONEY)
         work.waiting(1)
         await work.hint()
-        work.world.provider.looks = [RUNNING, DONE]
+        work.fakes.provider.answers = [RUNNING, DONE]
         assert (await work.journal.reached("complete")).claim_id == paid.id
         assert work.state == "blocked"
 
@@ -255,10 +256,10 @@ async def test_the_status_says_who_works_on_how_much() -> None:
             "hints": 1,
             "sweeps": 0,
             "unannounced": 0,
-            "let_go": 0,
+            "lost": 0,
         }
         assert work.worker.status() == expected
-        work.world.feed.is_working = False
+        work.fakes.feed.is_working = False
         assert work.worker.status()["realtime"] == "silent"
     assert (work.state, work.worker.status()["running"]) == ("stopping", 0)
     assert now() == 0

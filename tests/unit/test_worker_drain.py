@@ -37,9 +37,9 @@ async def test_a_paid_call_in_the_air_gets_its_receipt_and_is_then_handed_back()
     work.take_long()
     (idle,) = work.waiting(1)
     running = work.start()
-    await work.journal.reached("record")
+    await work.journal.reached("receipt")
     answered = work.journal.hold("submit")
-    (ordered,) = work.waiting(1)
+    (submitted,) = work.waiting(1)
     await work.hint()
     work.stop.set()
     await asyncio.sleep(5)
@@ -48,8 +48,8 @@ async def test_a_paid_call_in_the_air_gets_its_receipt_and_is_then_handed_back()
     assert not running.done()
     answered.set()
     await running
-    assert work.journal.steps("submit", "record", "release")[-2:] == ["record", "release"]
-    assert work.journal.of("release")[-1].claim_ids == {ordered.id}
+    assert work.journal.steps("submit", "receipt", "release")[-2:] == ["receipt", "release"]
+    assert work.journal.of("release")[-1].claim_ids == {submitted.id}
     assert now() == 5
 
 
@@ -63,12 +63,12 @@ async def test_after_the_stop_nothing_is_claimed() -> None:
     await settled()
     work.waiting(3)
     await work.hint()
-    work.world.feed.gap()
+    work.fakes.feed.gap()
     await running
     assert len(work.journal.of("claim")) == 1
 
 
-async def test_a_claim_that_is_answered_after_the_stop_is_handed_back_without_an_order() -> None:
+async def test_a_claim_that_is_answered_after_the_stop_is_handed_back_without_a_paid_call() -> None:
     work = Working()
     answered = work.journal.hold("claim")
     claims = work.waiting(2)
@@ -78,27 +78,27 @@ async def test_a_claim_that_is_answered_after_the_stop_is_handed_back_without_an
     await settled()
     answered.set()
     await running
-    assert work.journal.steps("begin", "submit") == []
+    assert work.journal.steps("intent", "submit") == []
     (release,) = work.journal.of("release")
     assert release.claim_ids == {claim.id for claim in claims}
 
 
 async def test_a_receipt_is_kept_when_the_database_comes_back_during_the_drain() -> None:
     work = Working()
-    work.journal.break_down("record", AWAY)
+    work.journal.break_down("receipt", AWAY)
     work.waiting(1)
     running = work.start()
-    await work.journal.reached("record")
+    await work.journal.reached("receipt")
     work.stop.set()
     await asyncio.sleep(20)
-    work.journal.mend("record")
+    work.journal.repair("receipt")
     await running
     assert 20 <= now() < 30
-    assert work.journal.steps()[-3:] == ["record", "release", "report"]
+    assert work.journal.steps()[-3:] == ["receipt", "release", "report"]
 
 
-async def test_an_order_without_an_answer_is_abandoned_when_the_drain_is_over() -> None:
-    work = Working(drain=30)
+async def test_a_paid_call_without_an_answer_is_abandoned_when_the_drain_is_over() -> None:
+    work = Working(drain_seconds=30)
     work.journal.hold("submit")
     (claim,) = work.waiting(1)
     running = work.start()
@@ -106,7 +106,7 @@ async def test_an_order_without_an_answer_is_abandoned_when_the_drain_is_over() 
     work.stop.set()
     await running
     assert now() == 30
-    assert work.journal.steps("record") == []
+    assert work.journal.steps("receipt") == []
     assert work.journal.of("release")[-1].claim_ids == {claim.id}
     others = asyncio.all_tasks() - {asyncio.current_task()}
     assert others == set()
@@ -133,13 +133,13 @@ async def test_a_refusal_that_comes_during_the_drain_is_written(
     assert now() == 3
 
 
-async def test_an_order_whose_track_was_let_go_is_waited_for_too() -> None:
+async def test_a_paid_call_whose_track_was_lost_is_waited_for_too() -> None:
     work = Working()
     answered = work.journal.hold("submit")
     (claim,) = work.waiting(1)
     running = work.start()
     await work.journal.reached("submit")
-    work.world.queue.lost.add(claim.id)
+    work.fakes.queue.lose(claim.id)
     await work.journal.reached("renew")
     await settled()
     assert work.worker.status()["running"] == 0
@@ -148,7 +148,7 @@ async def test_an_order_whose_track_was_let_go_is_waited_for_too() -> None:
     assert not running.done()
     answered.set()
     await running
-    assert work.journal.steps("record") == ["record"]
+    assert work.journal.steps("receipt") == ["receipt"]
 
 
 async def test_leases_are_kept_during_the_drain() -> None:
@@ -177,7 +177,7 @@ async def test_a_worker_that_is_stopped_before_its_start_does_nothing() -> None:
     work.waiting(1)
     work.stop.set()
     await work.start()
-    assert work.journal.steps("claim", "begin", "release") == []
+    assert work.journal.steps("claim", "intent", "release") == []
     assert work.journal.of("report")[-1].state == "stopped"
 
 
@@ -194,7 +194,7 @@ async def test_a_second_stop_changes_nothing() -> None:
     answered.set()
     await running
     work.stop.set()
-    assert work.journal.steps("record", "release") == ["record", "release"]
+    assert work.journal.steps("receipt", "release") == ["receipt", "release"]
     assert [call.state for call in work.journal.of("report")].count("stopped") == 1
 
 
@@ -220,10 +220,10 @@ async def test_a_bug_in_the_worker_does_not_cost_the_receipt_of_a_paid_call() ->
     running = work.start()
     await work.journal.reached("submit")
     work.journal.fail("claim", RuntimeError("a bug"))
-    work.world.feed.hint()
+    work.fakes.feed.hint()
     await settled()
     assert not running.done()
     answered.set()
     await asyncio.wait([running])
-    assert work.journal.steps("record") == ["record"]
+    assert work.journal.steps("receipt") == ["receipt"]
     assert isinstance(running.exception(), ExceptionGroup)

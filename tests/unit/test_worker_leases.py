@@ -42,14 +42,14 @@ async def test_a_renewal_that_fails_is_soon_made_again_and_costs_nothing() -> No
         renewals = work.journal.of("renew")
         assert renewals[3].at < 20
         await asyncio.sleep(300)
-        assert work.worker.counters.let_go == 0
+        assert work.worker.counters.lost == 0
         assert work.worker.status()["running"] == 1
         pauses = [later.at - earlier.at for earlier, later in pairwise(renewals[3:])]
         assert pauses == pytest.approx([10.0] * len(pauses))
 
 
 @pytest.mark.parametrize("error", [AWAY, ConfigurationError("the key was changed")])
-async def test_after_a_whole_lease_without_renewal_the_tracks_are_let_go(
+async def test_after_a_whole_lease_without_renewal_the_tracks_are_lost(
     error: MusicServiceError,
 ) -> None:
     work = Working()
@@ -61,7 +61,7 @@ async def test_after_a_whole_lease_without_renewal_the_tracks_are_let_go(
         assert work.worker.status()["running"] == 3
         await asyncio.sleep(4)
         assert work.worker.status()["running"] == 0
-        assert work.worker.counters.let_go == 3
+        assert work.worker.counters.lost == 3
         assert work.worker.status()["state"] == "cut_off"
         written = len(work.journal.of("stage"))
         await asyncio.sleep(100)
@@ -82,7 +82,7 @@ async def test_the_time_without_renewal_counts_from_the_last_one_that_succeeded(
         assert work.worker.status()["running"] == 0
 
 
-async def test_a_renewal_without_an_answer_lets_the_tracks_go_before_the_lease_is_over() -> None:
+async def test_a_renewal_without_an_answer_loses_the_tracks_before_the_lease_is_over() -> None:
     work = Working()
     work.take_long()
     work.waiting(1)
@@ -95,7 +95,7 @@ async def test_a_renewal_without_an_answer_lets_the_tracks_go_before_the_lease_i
 
 
 async def test_a_worker_that_is_cut_off_claims_nothing_until_a_renewal_succeeds() -> None:
-    work = Working(sweep=5000)
+    work = Working(sweep_seconds=5000)
     work.take_long()
     work.journal.break_down("renew", AWAY)
     async with work.at_work():
@@ -105,9 +105,9 @@ async def test_a_worker_that_is_cut_off_claims_nothing_until_a_renewal_succeeds(
         await work.hint()
         await asyncio.sleep(200)
         assert len(work.journal.of("claim")) == claims
-        work.journal.mend("renew")
-        begun = await work.journal.reached("begin")
-        assert begun.at == work.journal.of("renew")[-1].at
+        work.journal.repair("renew")
+        sent = await work.journal.reached("intent")
+        assert sent.at == work.journal.of("renew")[-1].at
         assert (work.state, work.worker.status()["reason"]) == ("running", None)
 
 
@@ -120,25 +120,25 @@ async def test_a_paid_call_in_the_air_keeps_its_receipt_when_its_lease_is_lost()
         await asyncio.sleep(40)
         assert work.worker.status()["running"] == 0
         answered.set()
-        await work.journal.reached("record")
+        await work.journal.reached("receipt")
         await settled()
-        assert work.journal.steps("submit", "record", "query") == ["submit", "record"]
+        assert work.journal.steps("submit", "receipt", "poll") == ["submit", "receipt"]
 
 
-async def test_a_track_that_was_taken_is_let_go_and_the_others_go_on() -> None:
+async def test_a_track_that_was_taken_is_lost_and_the_others_go_on() -> None:
     work = Working()
     work.take_long()
     taken, kept = work.waiting(2)
     async with work.at_work():
         await work.journal.reached("stage", 2)  # then the queue is not asked for a while
-        work.world.queue.lost.add(taken.id)
+        work.fakes.queue.lose(taken.id)
         await work.journal.reached("renew")
         await settled()
-        assert work.worker.counters.let_go == 1
+        assert work.worker.counters.lost == 1
         assert (await work.journal.reached("renew", 2)).claim_ids == {kept.id}
-        looks = len(work.journal.of("query"))
+        polls = len(work.journal.of("poll"))
         await asyncio.sleep(40)
-        assert 8 <= len(work.journal.of("query")) - looks <= 13  # of one track
+        assert 8 <= len(work.journal.of("poll")) - polls <= 13  # of one track
 
 
 async def test_a_track_claimed_during_a_renewal_is_not_taken_for_lost() -> None:
@@ -151,17 +151,17 @@ async def test_a_track_claimed_during_a_renewal_is_not_taken_for_lost() -> None:
         await work.hint()
         answered.set()
         await settled()
-        assert work.worker.counters.let_go == 0
+        assert work.worker.counters.lost == 0
         assert (await work.journal.reached("renew", 2)).claim_ids == {claim.id}
 
 
 async def test_a_slot_of_a_lost_track_is_filled_at_once() -> None:
-    work = Working(capacity=1, sweep=5000)
+    work = Working(capacity=1, sweep_seconds=5000)
     work.take_long()
     (taken,) = work.waiting(1)
     async with work.at_work():
         (following,) = work.waiting(1)
         await work.journal.reached("stage")
-        work.world.queue.lost.add(taken.id)
-        begun = await work.journal.reached("begin", 2)
-        assert (begun.claim_id, begun.at) == (following.id, 10)
+        work.fakes.queue.lose(taken.id)
+        sent = await work.journal.reached("intent", 2)
+        assert (sent.claim_id, sent.at) == (following.id, 10)

@@ -12,21 +12,21 @@ from music_service.worker.ports import Billing, Provider, Queue
 log = structlog.get_logger(__name__)
 
 
-async def tell_account(queue: Queue, billing: Billing) -> None:
+async def report_account_once(queue: Queue, billing: Billing) -> None:
     """Tell it once; a database that does not take it is no reason to stop."""
     try:
         await queue.report_account(billing.concurrent_request_limit, billing.balance_cents)
     except MusicServiceError as error:
-        log.warning("account_not_told", reason=str(error))
+        log.warning("account_not_reported", reason=str(error))
 
 
-async def keep_account_told(queue: Queue, provider: Provider, every_seconds: float) -> None:
+async def keep_account_reported(queue: Queue, provider: Provider, every_seconds: float) -> None:
     """Ask Mureka and tell the database now and then; returns only when cancelled."""
     while True:
         await asyncio.sleep(every_seconds)
         try:
             billing = await provider.billing()
         except MusicServiceError as error:
-            log.warning("account_not_told", reason=str(error))
+            log.warning("account_not_reported", reason=str(error))
         else:
-            await tell_account(queue, billing)
+            await report_account_once(queue, billing)

@@ -1,7 +1,7 @@
 """The loop: woken by hints, a freed slot or the clock, it claims what there is room for.
 
 Liveness is the lease. It is renewed for all tracks in one call; where that fails for a whole
-lease the tracks are let go, because by then they may belong to somebody else.
+lease the tracks count as lost, because by then they may belong to somebody else.
 """
 
 from __future__ import annotations
@@ -18,12 +18,10 @@ from uuid import UUID
 import structlog
 
 from music_service.errors import MusicServiceError, ProviderBlockedError
-from music_service.tracks import Claim
-from music_service.worker.account import keep_account_told
-from music_service.worker.attempt import Generation
+from music_service.tracks import Claim, Generation
+from music_service.worker.account import keep_account_reported
+from music_service.worker.attempt import Attempt
 from music_service.worker.ports import AudioStore, Feed, Options, Provider, Queue
-from music_service.worker.retry import Settlement
-from music_service.worker.submit import Ordered
 
 _LAST_WORDS_SECONDS = 5  # a database that does not answer must not hold up a stop
 
@@ -38,14 +36,14 @@ class Counters:
     hints: int = 0
     sweeps: int = 0
     unannounced: int = 0
-    let_go: int = 0
+    lost: int = 0
 
 
 class Worker:
     """Makes the music of a project until it is told to stop.
 
     Args:
-        queue, provider, audio: the world.
+        queue, provider, audio: the database's functions, Mureka, Storage.
         make_feed: makes the source of hints, given what to call for each and what to call
             when hints may have been missed.
         options: how this worker works.
@@ -65,8 +63,8 @@ class Worker:
         self._options = options
         self._feed = make_feed(self._hinted, self._sweep_now)
         self._wake = asyncio.Event()
-        self._running: dict[UUID, tuple[Generation, asyncio.Task[None]]] = {}
-        self._orders: set[asyncio.Task[Ordered]] = set()
+        self._running: dict[UUID, tuple[Attempt, asyncio.Task[None]]] = {}
+        self._submits: set[asyncio.Task[Generation]] = set()
         self._blocked: ProviderBlockedError | None = None
         self._became_blocked = asyncio.Event()
         self._renewed_at = 0.0
@@ -103,7 +101,9 @@ class Worker:
                 group.create_task(self._keep_leases(), name="leases"),
                 group.create_task(self._look_again_while_blocked(), name="blocked"),
                 group.create_task(
-                    keep_account_told(self._queue, self._provider, self._options.account_check),
+                    keep_account_reported(
+                        self._queue, self._provider, self._options.account_check_seconds
+                    ),
                     name="account",
                 ),
                 group.create_task(self._wake_on(stop), name="stop"),
@@ -114,8 +114,8 @@ class Worker:
             finally:
                 for task in background:
                     task.cancel()
-                if self._orders:  # left by an error; what is paid for still gets its receipt
-                    await asyncio.wait(self._orders, timeout=self._options.drain)
+                if self._submits:  # left by an error; what is paid for still gets its receipt
+                    await asyncio.wait(self._submits, timeout=self._options.drain_seconds)
         await self._report("stopped")
         log.info("stopped", **asdict(self.counters))
 
@@ -127,7 +127,7 @@ class Worker:
             self._wake.clear()
             claims = await self._claim()
             if sweeping:
-                self._mind_missed(claims)
+                self._note_missed(claims)
             for claim in claims:
                 self._start(group, claim)
             if not self._ready:
@@ -147,15 +147,15 @@ class Worker:
         if room <= 0 or self._blocked is not None or self._lease_lost:
             return []
         try:
-            return await self._queue.claim(room, self._options.lease)
+            return await self._queue.claim(room, self._options.lease_seconds)
         except MusicServiceError as error:
             log.warning("claim_failed", reason=str(error))
             return []
 
     def _next_sweep(self) -> float:
-        return _now() + self._options.sweep * random.uniform(0.8, 1.2)  # noqa: S311
+        return _now() + self._options.sweep_seconds * random.uniform(0.8, 1.2)  # noqa: S311
 
-    def _mind_missed(self, claims: list[Claim]) -> None:
+    def _note_missed(self, claims: list[Claim]) -> None:
         """Tracks that a sweep found and a working feed should have announced."""
         missed = [c for c in claims if self._feed.has_missed(c.track.id, c.waited_seconds)]
         if missed:
@@ -166,32 +166,26 @@ class Worker:
     def _start(self, group: asyncio.TaskGroup, claim: Claim) -> None:
         log.info("claimed", track_id=str(claim.track.id), claim_id=str(claim.id))
         self.counters.claimed += 1
-        settlement = Settlement(
-            claim,
-            self._queue,
-            self._options,
-            on_blocked=self._block,
-            on_deferred=self._wake_later,
-        )
-        generation = Generation(
+        attempt = Attempt(
             claim,
             self._queue,
             self._provider,
             self._audio,
             options=self._options,
-            settlement=settlement,
-            start_order=self._start_order,
+            start_submit=self._start_submit,
+            on_blocked=self._block,
+            on_deferred=self._wake_later,
         )
-        task = group.create_task(generation.run(), name=f"track {claim.track.id}")
-        self._running[claim.id] = generation, task
+        task = group.create_task(attempt.run(), name=f"track {claim.track.id}")
+        self._running[claim.id] = attempt, task
         task.add_done_callback(partial(self._finished, claim.id))
 
-    def _start_order(self, order: Coroutine[Any, Any, Ordered]) -> asyncio.Task[Ordered]:
+    def _start_submit(self, submit: Coroutine[Any, Any, Generation]) -> asyncio.Task[Generation]:
         """Start a paid call in a task that only the end of the drain may cut short."""
-        task = asyncio.create_task(order, name="order")
-        self._orders.add(task)
-        task.add_done_callback(self._orders.discard)
-        task.add_done_callback(_look_at_failure)
+        task = asyncio.create_task(submit, name="submit")
+        self._submits.add(task)
+        task.add_done_callback(self._submits.discard)
+        task.add_done_callback(_retrieve_failure)
         return task
 
     def _finished(self, claim_id: UUID, _: asyncio.Task[None]) -> None:
@@ -213,7 +207,7 @@ class Worker:
         self._wake.set()
 
     async def _keep_leases(self) -> None:
-        lease = self._options.lease
+        lease = self._options.lease_seconds
         pause = lease / 3
         while True:
             await asyncio.sleep(pause)
@@ -222,36 +216,36 @@ class Worker:
             try:
                 async with asyncio.timeout(lease / 3 if self._lease_lost else min(lease / 3, left)):
                     owned = await self._queue.renew(ours, lease)
-            except Exception as error:  # noqa: BLE001  whatever it is, leases must be minded on
+            except Exception as error:  # noqa: BLE001  whatever it is, leases must be kept
                 log.warning("renewal_failed", reason=str(error) or "no answer")
                 left = self._renewed_at + lease - _now()
                 pause = min(lease / 10, left) if left > 0 else lease / 10
                 if left <= 0:
                     self._lease_lost = True
-                    self._let_go(ours, "the leases could not be renewed")
+                    self._lose(ours, "the leases could not be renewed")
                 continue
             pause, self._renewed_at = lease / 3, asked_at
             if self._lease_lost:
                 self._lease_lost = False
                 log.info("renewal_works_again")
                 self._wake.set()
-            self._let_go(self._stolen(set(ours) - owned), "taken by somebody else")
+            self._lose(self._stolen(set(ours) - owned), "taken by somebody else")
 
     def _stolen(self, gone: set[UUID]) -> list[UUID]:
         """Of claims that are gone those that we did not end ourselves."""
         return [c for c in gone if c in self._running and not self._running[c][0].is_ending]
 
-    def _let_go(self, claim_ids: Iterable[UUID], reason: str) -> None:
+    def _lose(self, claim_ids: Iterable[UUID], reason: str) -> None:
         for claim_id in claim_ids:
             if claim_id in self._running:
-                generation, task = self._running[claim_id]
-                log.warning("let_go", track_id=str(generation.claim.track.id), reason=reason)
-                self.counters.let_go += 1
+                attempt, task = self._running[claim_id]
+                log.warning("lost", track_id=str(attempt.claim.track.id), reason=reason)
+                self.counters.lost += 1
                 task.cancel()
 
     def _block(self, error: ProviderBlockedError) -> None:
         if self._blocked is None:
-            log.error("blocked", code=error.error_code, reason=str(error))
+            log.error("blocked", code=error.code, reason=str(error))
         self._blocked = error
         self._became_blocked.set()
 
@@ -261,7 +255,7 @@ class Worker:
             await self._became_blocked.wait()
             while self._blocked is not None:
                 await self._report("blocked", str(self._blocked))
-                await asyncio.sleep(self._options.blocked_check)
+                await asyncio.sleep(self._options.blocked_check_seconds)
                 with contextlib.suppress(MusicServiceError):
                     if (await self._provider.billing()).balance_cents > 0:
                         self._blocked = None
@@ -273,17 +267,17 @@ class Worker:
     async def _drain(self) -> None:
         """Let paid calls in the air get their receipt, hand back everything else at once."""
         self._stopping = True
-        log.info("draining", tracks=len(self._running), orders=len(self._orders))
+        log.info("draining", tracks=len(self._running), submits=len(self._submits))
         finishing = {c: task for c, (gen, task) in self._running.items() if gen.stop()}
         others = {c: task for c, (_, task) in self._running.items() if c not in finishing}
         await _cancelled(others.values())
         await self._release(others)
         await self._report("draining")
-        in_the_air = [*finishing.values(), *self._orders]
+        in_the_air = [*finishing.values(), *self._submits]
         if in_the_air:
-            _, late = await asyncio.wait(in_the_air, timeout=self._options.drain)
+            _, late = await asyncio.wait(in_the_air, timeout=self._options.drain_seconds)
             if late:
-                log.error("orders_abandoned", orders=len(self._orders))
+                log.error("submits_abandoned", submits=len(self._submits))
             await _cancelled(late)
         await self._release(finishing)
 
@@ -334,7 +328,7 @@ async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*ending, return_exceptions=True)
 
 
-def _look_at_failure(order: asyncio.Task[Ordered]) -> None:
+def _retrieve_failure(submit: asyncio.Task[Generation]) -> None:
     # Whoever waited may be gone; asyncio would otherwise complain that nobody looked.
-    if not order.cancelled():
-        order.exception()
+    if not submit.cancelled():
+        submit.exception()
