@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from music_service.errors import ConfigurationError, TransientError
-from music_service.worker.account import report_account_once
+from music_service.worker.account import report_account
 from tests.support.attempts import Working
 from tests.support.clock import now
 from tests.support.fakes import FakeBilling, Fakes
@@ -41,5 +41,5 @@ async def test_an_account_that_cannot_be_told_is_told_an_hour_later(
 async def test_an_older_database_does_not_keep_a_worker_from_starting() -> None:
     fakes = Fakes()
     fakes.journal.break_down("account", OLD_DATABASE)
-    await report_account_once(fakes.queue, FakeBilling())
+    await report_account(fakes.queue, FakeBilling())
     assert fakes.journal.steps() == ["account"]

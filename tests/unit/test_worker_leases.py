@@ -7,7 +7,13 @@ from itertools import pairwise
 
 import pytest
 
-from music_service.errors import ConfigurationError, MusicServiceError, TransientError
+from music_service.errors import (
+    ConfigurationError,
+    MusicServiceError,
+    PermanentError,
+    TransientError,
+)
+from music_service.tracks import Status
 from tests.support.attempts import Working
 from tests.support.clock import settled
 
@@ -165,3 +171,18 @@ async def test_a_slot_of_a_lost_track_is_filled_at_once() -> None:
         work.fakes.queue.lose(taken.id)
         sent = await work.journal.reached("intent", 2)
         assert (sent.claim_id, sent.at) == (following.id, 10)
+
+
+async def test_what_is_ending_when_the_leases_are_lost_may_still_be_written() -> None:
+    work = Working()
+    (claim,) = work.waiting(1)
+    work.journal.fail("submit", PermanentError("No."))
+    work.journal.break_down("fail", AWAY)
+    work.journal.break_down("renew", AWAY)
+    async with work.at_work():
+        await asyncio.sleep(40)
+        assert (work.state, work.worker.counters.lost) == ("cut_off", 0)
+        work.journal.repair("fail")
+        await asyncio.sleep(1.1)
+        assert work.fakes.queue.row(claim.track.id).status is Status.ERROR
+        assert work.worker.status()["running"] == 0
