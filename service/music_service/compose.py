@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Coroutine
 from importlib.metadata import version
-from typing import Any
 
 import structlog
 from supabase import AsyncClient
@@ -21,7 +19,8 @@ from music_service.store.audio import AudioStore
 from music_service.store.client import connect
 from music_service.store.feed import Feed
 from music_service.store.queue import Queue
-from music_service.worker.account import tell_account
+from music_service.waiting import first_of
+from music_service.worker.account import report_account
 from music_service.worker.health_endpoint import serve_health
 from music_service.worker.ports import Options
 from music_service.worker.worker import Worker
@@ -41,7 +40,7 @@ async def run_worker(
     Args:
         settings: where everything is.
         stop: set it to drain and end.
-        ready: set once the first look for tracks is done.
+        ready: set after the first claim.
         options: how the worker works, where that is not to follow from the settings.
 
     Raises:
@@ -57,14 +56,15 @@ async def run_worker(
         )
         queue = Queue(client, settings.worker_id)
         checks = check_all(client, queue, provider, settings)
-        if not await finished_before(stop, checks):
+        is_stopped = bool(await first_of(checks, stop.wait()))
+        if is_stopped:
             return
         worker = Worker(
             queue,
             provider,
             AudioStore(client, url, settings.music_bucket, public=settings.music_bucket_public),
             lambda on_hint, on_gap: Feed(
-                url, key, on_hint, on_gap, ready_seconds=options.realtime_ready
+                url, key, on_hint, on_gap, ready_seconds=options.realtime_ready_seconds
             ),
             options,
         )
@@ -85,22 +85,7 @@ async def check_all(
     )
     billing = await check_account(provider)
     if billing is not None:
-        await tell_account(queue, billing)
-
-
-async def finished_before(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
-    """Do the work; False where `stop` was set first and the work was given up."""
-    working = asyncio.create_task(work, name="checks")
-    stopping = asyncio.create_task(stop.wait(), name="stop during checks")
-    try:
-        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            return False
-        await working
-        return True
-    finally:
-        working.cancel()
-        stopping.cancel()
+        await report_account(queue, billing)
 
 
 async def check_account(provider: MurekaClient) -> Billing | None:
@@ -130,11 +115,11 @@ def options_of(settings: Settings) -> Options:
         host=socket.gethostname(),
         version=version("music-service"),
         model=settings.mureka_model,
-        cost_cents=expected_cost_cents(settings.mureka_model),
+        expected_cost_cents=expected_cost_cents(settings.mureka_model),
         stream=settings.mureka_stream,
         capacity=settings.music_max_concurrent,
-        lease=settings.music_lease_seconds,
-        sweep=settings.music_sweep_seconds,
-        poll=settings.mureka_poll_seconds,
-        deadline=settings.mureka_timeout_seconds,
+        lease_seconds=settings.music_lease_seconds,
+        sweep_seconds=settings.music_sweep_seconds,
+        poll_seconds=settings.mureka_poll_seconds,
+        deadline_seconds=settings.mureka_timeout_seconds,
     )

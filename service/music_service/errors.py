@@ -1,34 +1,64 @@
-"""Every error of the service, as one tree.
+"""Every error of the service, as one tree, and the codes that the app sees.
 
     MusicServiceError
     ├── ConfigurationError     a person must change something before anything works (exit 2)
     ├── TransientError         may work later; `retry_after_seconds` when the other side said so
     │   ├── RateLimitedError   the provider refused for being too fast or too many at once
     │   └── ProviderBlockedError   no money or no access: stop claiming, tell the operator
-    ├── PermanentError         will never work for this track
+    ├── PermanentError         this track will never succeed as it is
+    ├── OverdueError           paid music that is late or unusable; polling again is free
+    ├── AudioRefusedError      Storage will never take this audio
     ├── SubmissionUnknownError a paid call whose answer was lost: never sent again
     ├── LostClaimError         the track is not ours any more: write nothing
     ├── EmbeddedStackError     a part of the Supabase on this machine failed or ended
     └── ContractError          an answer that was not understood
 
-Each class has a stable `code`, one of `music_service.tracks.ErrorCode` where it can end on a row.
+Each error has one `code`: what a row says that ends or waits because of it.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Why a track is in `error`, or why it waits; stored in `music_tracks.error_code`."""
+
+    INVALID_REQUEST = "invalid_request"
+    OVER_BUDGET = "over_budget"
+    MODERATION_BLOCKED = "moderation_blocked"
+    GENERATION_FAILED = "generation_failed"
+    GENERATION_TIMEOUT = "generation_timeout"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    PROVIDER_AUTH = "provider_auth"
+    RATE_LIMITED = "rate_limited"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
+    AUDIO_INVALID = "audio_invalid"
+    STORAGE_FAILED = "storage_failed"
+    SUBMISSION_UNKNOWN = "submission_unknown"
+    CANCELLED = "cancelled"
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    INTERNAL = "internal"
 
 
 class MusicServiceError(Exception):
-    """The root of every error this service raises on purpose."""
+    """The root of every error this service raises on purpose.
 
-    code: ClassVar[str] = "internal"
+    Args:
+        message: one sentence a person understands.
+        code: where it is not the class's own.
+    """
+
+    code: ErrorCode = ErrorCode.INTERNAL
+
+    def __init__(self, message: str, *, code: ErrorCode | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
 
 
 class ConfigurationError(MusicServiceError):
-    """Something outside the program must be mended first; the text says what and how."""
-
-    code = "configuration"
+    """Something outside the program must be changed first; the text says what and how."""
 
 
 class TransientError(MusicServiceError):
@@ -36,66 +66,66 @@ class TransientError(MusicServiceError):
 
     Args:
         message: one sentence a person understands.
-        code: the error code to store on the row, when it is not the class's own.
+        code: where it is not the class's own.
         retry_after_seconds: how long the other side asked to wait, if it did.
     """
 
-    code = "provider_unavailable"
+    code = ErrorCode.PROVIDER_UNAVAILABLE
 
     def __init__(
-        self, message: str, *, code: str | None = None, retry_after_seconds: float | None = None
+        self,
+        message: str,
+        *,
+        code: ErrorCode | None = None,
+        retry_after_seconds: float | None = None,
     ) -> None:
-        super().__init__(message)
-        self.error_code = code or type(self).code
+        super().__init__(message, code=code)
         self.retry_after_seconds = retry_after_seconds
 
 
 class RateLimitedError(TransientError):
     """The provider refused the call for its rate or concurrency; nothing was billed."""
 
-    code = "rate_limited"
+    code = ErrorCode.RATE_LIMITED
 
 
 class ProviderBlockedError(TransientError):
     """The account cannot generate at all: `quota_exhausted` or `provider_auth`."""
 
-    code = "quota_exhausted"
+    code = ErrorCode.QUOTA_EXHAUSTED
 
 
 class PermanentError(MusicServiceError):
-    """This track can never succeed as it is.
+    """This track can never succeed as it is; the message is one that its user may read."""
 
-    Args:
-        message: one sentence a user of the app may read.
-        code: the error code to store on the row.
-    """
+    code = ErrorCode.GENERATION_FAILED
 
-    code = "generation_failed"
 
-    def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
-        self.error_code = code or type(self).code
+class OverdueError(MusicServiceError):
+    """Paid music that is not ready in time or not usable: `generation_timeout`, `audio_invalid`."""
+
+    code = ErrorCode.GENERATION_TIMEOUT
+
+
+class AudioRefusedError(MusicServiceError):
+    """Storage will never take this audio: it is too large or of a type that the bucket refuses."""
+
+    code = ErrorCode.STORAGE_FAILED
 
 
 class SubmissionUnknownError(MusicServiceError):
-    """A paid submission may or may not have been accepted; it must never be sent again."""
+    """A paid call may or may not have been accepted; it must never be sent again."""
 
-    code = "submission_unknown"
+    code = ErrorCode.SUBMISSION_UNKNOWN
 
 
 class LostClaimError(MusicServiceError):
     """The claim under which a write was made is gone; the track belongs to somebody else."""
 
-    code = "lost_claim"
-
 
 class EmbeddedStackError(MusicServiceError):
     """A part of the embedded Supabase could not start, or ended by itself; the text says which."""
 
-    code = "embedded_stack"
-
 
 class ContractError(MusicServiceError):
     """An answer did not have the agreed shape. The text says which, and never what came."""
-
-    code = "internal"

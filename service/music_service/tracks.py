@@ -26,24 +26,19 @@ class Status(StrEnum):
     ERROR = "error"
 
 
-class ErrorCode(StrEnum):
-    """Why a track is in `error`, or why it waits; stored in `music_tracks.error_code`."""
+class Outcome(StrEnum):
+    """What is known of a track's paid call when its attempt ends; `p_outcome` in SQL.
 
-    INVALID_REQUEST = "invalid_request"
-    OVER_BUDGET = "over_budget"
-    MODERATION_BLOCKED = "moderation_blocked"
-    GENERATION_FAILED = "generation_failed"
-    GENERATION_TIMEOUT = "generation_timeout"
-    QUOTA_EXHAUSTED = "quota_exhausted"
-    PROVIDER_AUTH = "provider_auth"
-    RATE_LIMITED = "rate_limited"
-    PROVIDER_UNAVAILABLE = "provider_unavailable"
-    AUDIO_INVALID = "audio_invalid"
-    STORAGE_FAILED = "storage_failed"
-    SUBMISSION_UNKNOWN = "submission_unknown"
-    CANCELLED = "cancelled"
-    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
-    INTERNAL = "internal"
+    `refused`: certainly not accepted. `unknown`: it may have been. Accepted calls are `open` where
+    they may still yield music, `overdue` where they are late or their audio is unusable (the next
+    retry polls once more), and `failed` where they yield nothing.
+    """
+
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    OPEN = "open"
+    OVERDUE = "overdue"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,38 +65,6 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
-class Generation:
-    """One paid call in the ledger `music.generations`.
-
-    `request` is the frozen request as sent (`kind` plus the JSON body under `body`);
-    `mureka_task_id` is the receipt, None while it is unknown; `age_seconds` is how much of its
-    deadline has passed by the database's clock.
-    """
-
-    id: UUID
-    request: dict[str, Any]
-    mureka_task_id: str | None
-    age_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A worker's exclusive right to one track, for as long as its lease is renewed.
-
-    `id` is the fence that every write carries; `open_generation` is what an earlier claim left
-    to be resumed, if it left anything. `expected_seconds` is how long generations usually take,
-    None while nobody knows; `waited_seconds` is the time since the insert that made it due, None
-    for a track that came due otherwise.
-    """
-
-    id: UUID
-    track: Track
-    open_generation: Generation | None
-    expected_seconds: float | None = None
-    waited_seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class GenerationRequest:
     """What is asked of the provider; frozen in the ledger before it is sent.
 
@@ -119,6 +82,38 @@ class GenerationRequest:
     def from_json(cls, value: dict[str, Any]) -> GenerationRequest:
         """Read what `to_json` wrote; raises KeyError when a key is missing."""
         return cls(kind=value["kind"], body=value["body"])
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One paid call in the ledger `music.generations`.
+
+    `request` is what was sent, frozen; `mureka_task_id` is the receipt, None while there is none;
+    `age_seconds` is how much of its deadline had passed, by the database's clock, when the track
+    was claimed.
+    """
+
+    id: UUID
+    request: GenerationRequest
+    mureka_task_id: str | None
+    age_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's exclusive right to one track, for as long as its lease is renewed.
+
+    `id` is the fence that every write carries; `generation` is what an earlier claim left
+    to be resumed, if it left anything. `expected_seconds` is how long generations usually take,
+    None while nobody knows; `waited_seconds` is the time since the insert that made it due, None
+    for a track that came due otherwise.
+    """
+
+    id: UUID
+    track: Track
+    generation: Generation | None
+    expected_seconds: float | None = None
+    waited_seconds: float | None = None
 
 
 def compose_prompt(track: Track) -> str:

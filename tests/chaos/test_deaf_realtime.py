@@ -76,7 +76,7 @@ async def test_whatever_ails_realtime_the_sweep_finds_the_track_and_hints_come_b
     stack: Stack, tracks: Tracks, wire: Wire, start_worker: StartWorker, how: str
 ) -> None:
     with capture_logs() as logs:
-        async with start_worker(wire.url, sweep=SWEEP_SECONDS, realtime_ready=2.0):
+        async with start_worker(wire.url, sweep_seconds=SWEEP_SECONDS, realtime_ready_seconds=2.0):
             await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
             logs.clear()
             spoil(wire, stack, how)
@@ -99,7 +99,7 @@ async def test_a_refused_private_channel_falls_back_to_a_public_one_and_says_so(
     stack.realtime.faults.refuse_private = True
     try:
         with capture_logs() as logs:
-            async with start_worker(sweep=60):
+            async with start_worker(sweep_seconds=60):
                 await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
                 assert await said(logs, "realtime_private_refused")()
                 waited = await pick_up_seconds(tracks)
@@ -113,7 +113,7 @@ async def test_a_track_that_a_limit_held_back_is_no_sign_of_deafness(
 ) -> None:
     await tracks.sql("update music.settings set max_concurrent = 0")
     with capture_logs() as logs:
-        async with start_worker(sweep=SWEEP_SECONDS):
+        async with start_worker(sweep_seconds=SWEEP_SECONDS):
             await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
             track_id = await tracks.ask()
             counted = stack.request_faults.count("/rpc/claim_music_tracks")
@@ -132,7 +132,7 @@ async def test_a_burst_of_inserts_is_claimed_in_few_calls(
     stack: Stack, tracks: Tracks, start_worker: StartWorker
 ) -> None:
     with capture_logs() as logs:
-        async with start_worker(sweep=60, capacity=60):
+        async with start_worker(sweep_seconds=60, capacity=60):
             await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
             counted = stack.request_faults.count("/rpc/claim_music_tracks")
             await tracks.sql(

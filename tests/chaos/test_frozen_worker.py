@@ -22,7 +22,7 @@ async def test_a_frozen_worker_changes_nothing_once_another_has_its_track(
     before = await tracks.ends(track_id)
     assert before["status"] == "completed"
     frozen.send(signal.SIGCONT)
-    await frozen.says("claim_lost", "let_go")
+    await frozen.says("claim_lost", "lost")
     assert await tracks.row(track_id) == before
     assert await tracks.paid(track_id) == 1
 
@@ -57,7 +57,7 @@ async def test_a_frozen_worker_that_had_announced_nothing_orders_nothing(
     assert before["status"] == "completed"
     held.release()
     frozen.send(signal.SIGCONT)
-    await frozen.says("claim_lost", "let_go")
+    await frozen.says("claim_lost", "lost")
     assert await tracks.row(track_id) == before
     assert await tracks.paid(track_id) == 1
 
@@ -70,7 +70,7 @@ async def test_renewals_fail_for_a_whole_lease_and_the_worker_lets_go_until_one_
     track_id = await tracks.ask()
     await worker.says("submitted")
     plan = stack.request_faults.cut("/rest/v1/rpc/renew_music_claims", times=10_000)
-    await worker.says("let_go")
+    await worker.says("lost")
     stack.simulator.seconds = 0.5
     claims = len(await tracks.events(track_id, "taken_over"))
     second = await tracks.ask()

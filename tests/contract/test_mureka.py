@@ -19,6 +19,7 @@ from local_supabase.simulator import Simulator
 from music_service.errors import (
     ContractError,
     MusicServiceError,
+    OverdueError,
     PermanentError,
     ProviderBlockedError,
     RateLimitedError,
@@ -64,7 +65,7 @@ async def test_an_order_becomes_one_playable_piece_that_is_paid_for_once(
     submission = await mureka.submit(order(lyrics=lyrics))
     assert submission.task_id.isdigit()
     assert submission.trace_id
-    task = await mureka.query(kind, submission.task_id)
+    task = await mureka.poll(kind, submission.task_id)
     assert task.is_succeeded
     assert task.audio is not None
     path = tmp_path / "music.mp3"
@@ -85,7 +86,7 @@ async def test_each_prompt_has_its_own_music_and_the_same_prompt_the_same(
     contents = []
     for prompt in ("rain", "sun", "rain"):
         submission = await mureka.submit(order(prompt))
-        task = await mureka.query("instrumental", submission.task_id)
+        task = await mureka.poll("instrumental", submission.task_id)
         assert task.audio is not None
         await mureka.download(task.audio.url, tmp_path / "m.mp3", max_bytes=10_000_000)
         contents.append((tmp_path / "m.mp3").read_bytes())
@@ -103,7 +104,7 @@ async def test_a_task_goes_through_its_stages_and_streams_only_when_asked_to(
     seen: dict[str, list[str]] = {with_stream.task_id: [], without.task_id: []}
     stream_urls = set()
     while True:
-        tasks = [await mureka.query("instrumental", task_id) for task_id in seen]
+        tasks = [await mureka.poll("instrumental", task_id) for task_id in seen]
         for task in tasks:
             if task.status not in seen[task.task_id]:
                 seen[task.task_id].append(task.status)
@@ -158,7 +159,7 @@ async def test_every_way_a_submission_fails_has_its_class(
     with pytest.raises(expected) as failure:
         await mureka.submit(order())
     assert type(failure.value) is expected
-    assert getattr(failure.value, "error_code", failure.value.code) == code
+    assert failure.value.code == code
     assert KEY not in str(failure.value)
     accepted = ("drop" in fault and fault["drop"] == "after") or "garbage" in fault
     assert len(simulator.ledger) == accepted
@@ -220,7 +221,7 @@ async def test_every_way_a_query_fails_has_its_class(
     submission = await mureka.submit(order())
     simulator.inject(on="query", **fault)
     with pytest.raises(expected) as failure:
-        await mureka.query("instrumental", submission.task_id)
+        await mureka.poll("instrumental", submission.task_id)
     assert type(failure.value) is expected
 
 
@@ -230,7 +231,7 @@ async def test_a_task_that_ends_badly_says_so(
 ) -> None:
     simulator.inject(on="task", outcome=outcome, reason="no inspiration")
     submission = await mureka.submit(order())
-    task = await mureka.query("instrumental", submission.task_id)
+    task = await mureka.poll("instrumental", submission.task_id)
     assert (task.is_failed, task.failed_reason, task.audio) == (True, "no inspiration", None)
 
 
@@ -239,7 +240,7 @@ async def test_a_success_without_choices_has_no_audio(
 ) -> None:
     simulator.inject(on="task", outcome="no_choices")
     submission = await mureka.submit(order())
-    task = await mureka.query("instrumental", submission.task_id)
+    task = await mureka.poll("instrumental", submission.task_id)
     assert task.is_succeeded
     assert task.audio is None
 
@@ -248,10 +249,10 @@ async def test_a_success_without_choices_has_no_audio(
     ("fault", "expected"),
     [
         ({"audio": "truncated"}, TransientError),
-        ({"audio": "not_audio"}, PermanentError),
-        ({"audio": "tiny"}, PermanentError),
+        ({"audio": "not_audio"}, OverdueError),
+        ({"audio": "tiny"}, OverdueError),
         ({"status": 500}, TransientError),
-        ({"status": 404}, PermanentError),
+        ({"status": 404}, OverdueError),
     ],
 )
 async def test_audio_that_is_none_is_refused(
@@ -262,7 +263,7 @@ async def test_audio_that_is_none_is_refused(
     expected: type[MusicServiceError],
 ) -> None:
     submission = await mureka.submit(order())
-    task = await mureka.query("instrumental", submission.task_id)
+    task = await mureka.poll("instrumental", submission.task_id)
     assert task.audio is not None
     simulator.inject(on="audio", **fault)
     with pytest.raises(expected):
@@ -271,16 +272,16 @@ async def test_audio_that_is_none_is_refused(
 
 async def test_audio_larger_than_the_limit_is_refused(mureka: MurekaClient, tmp_path: Path) -> None:
     submission = await mureka.submit(order())
-    task = await mureka.query("instrumental", submission.task_id)
+    task = await mureka.poll("instrumental", submission.task_id)
     assert task.audio is not None
-    with pytest.raises(PermanentError, match="more than 50000 bytes"):
+    with pytest.raises(OverdueError, match="more than 50000 bytes"):
         await mureka.download(task.audio.url, tmp_path / "m.mp3", max_bytes=50_000)
 
 
 async def test_each_kind_is_found_on_its_own_route_only(mureka: MurekaClient) -> None:
     submission = await mureka.submit(order())
     with pytest.raises(PermanentError):
-        await mureka.query("song", submission.task_id)
+        await mureka.poll("song", submission.task_id)
 
 
 async def test_the_account_is_shown_and_a_wrong_key_refused(mureka: MurekaClient, url: str) -> None:
@@ -317,7 +318,7 @@ async def test_a_restarted_simulator_knows_its_tasks_and_its_ledger(tmp_path: Pa
     transport = httpx.ASGITransport(app=second.app)
     async with httpx.AsyncClient(transport=transport) as http:
         again = MurekaClient(http, http, api_key=KEY, base_url="http://sim")
-        assert (await again.query("instrumental", submission.task_id)).is_succeeded
+        assert (await again.poll("instrumental", submission.task_id)).is_succeeded
 
 
 async def test_faults_can_be_planned_and_the_ledger_read_over_http(url: str) -> None:

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
-from music_service.tracks import ErrorCode
+from music_service.errors import ErrorCode
 from tests.support.database import Project
 from tests.support.project import IS_FULL
 from tests.support.sessions import APP_USERS, Database

@@ -1,4 +1,4 @@
-"""A generation and a worker in a world of fakes, as the tests tell their stories."""
+"""An attempt and a worker among fakes."""
 
 from __future__ import annotations
 
@@ -9,56 +9,52 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from music_service.errors import ProviderBlockedError
-from music_service.tracks import Claim
-from music_service.worker.attempt import Generation
+from music_service.tracks import Claim, Generation
+from music_service.worker.attempt import Attempt
 from music_service.worker.ports import Options
-from music_service.worker.retry import Settlement
-from music_service.worker.submit import Ordered
 from music_service.worker.worker import Worker
+from tests.support.builders import a_claim, options
 from tests.support.clock import now, settled
-from tests.support.fakes import Call, FakeTask, World, a_claim, options
+from tests.support.fakes import Fakes, FakeTask
+from tests.support.journal import Call
 
 RUNNING = FakeTask("running")
 
 
 @dataclass
 class Making:
-    """One generation in a world of its own."""
+    """One attempt among fakes of its own."""
 
     claim: Claim = field(default_factory=a_claim)
     options: Options = field(default_factory=options)
 
     def __post_init__(self) -> None:
-        self.world = World()
-        self.journal = self.world.journal
+        self.fakes = Fakes()
+        self.fakes.queue.hold(self.claim)
+        self.journal = self.fakes.journal
         self.blocked: list[ProviderBlockedError] = []
-        self.orders: list[asyncio.Task[Ordered]] = []
+        self.deferred: list[float] = []
+        self.submits: list[asyncio.Task[Generation]] = []
 
-    def generation(self) -> Generation:
-        settlement = Settlement(
+    def attempt(self) -> Attempt:
+        return Attempt(
             self.claim,
-            self.world.queue,
-            self.options,
-            on_blocked=self.blocked.append,
-            on_deferred=lambda _: None,
-        )
-        return Generation(
-            self.claim,
-            self.world.queue,
-            self.world.provider,
-            self.world.audio,
+            self.fakes.queue,
+            self.fakes.provider,
+            self.fakes.audio,
             options=self.options,
-            settlement=settlement,
-            start_order=self._start_order,
+            start_submit=self._start_submit,
+            on_blocked=self.blocked.append,
+            on_deferred=self.deferred.append,
         )
 
-    def _start_order(self, coroutine: Coroutine[Any, Any, Ordered]) -> asyncio.Task[Ordered]:
-        self.orders.append(asyncio.create_task(coroutine))
-        return self.orders[-1]
+    def _start_submit(self, submit: Coroutine[Any, Any, Generation]) -> asyncio.Task[Generation]:
+        self.submits.append(asyncio.create_task(submit))
+        return self.submits[-1]
 
     async def make(self) -> float:
         """Run it to its end; answers when that was."""
-        await self.generation().run()
+        await self.attempt().run()
         return now()
 
     def end(self) -> Call:
@@ -70,31 +66,31 @@ class Making:
 
 
 class Working:
-    """A worker in a world of its own; `changes` are options."""
+    """A worker among fakes of its own; `changes` are options."""
 
     def __init__(self, **changes: Any) -> None:
-        self.world = World()
-        self.journal = self.world.journal
+        self.fakes = Fakes()
+        self.journal = self.fakes.journal
         self.options = options(**changes)
         self.worker = Worker(
-            self.world.queue,
-            self.world.provider,
-            self.world.audio,
-            self.world.make_feed,
+            self.fakes.queue,
+            self.fakes.provider,
+            self.fakes.audio,
+            self.fakes.make_feed,
             self.options,
         )
         self.stop = asyncio.Event()
         self.ready = asyncio.Event()
 
     def waiting(self, count: int, **changes: Any) -> list[Claim]:
-        """Put tracks where the next look finds them."""
+        """Put tracks where the next claim finds them."""
         claims = [a_claim(**changes) for _ in range(count)]
-        self.world.queue.waiting += claims
+        self.fakes.queue.add(claims)
         return claims
 
     def take_long(self) -> None:
         """Let no task be finished before its deadline."""
-        self.world.provider.looks = [RUNNING]
+        self.fakes.provider.answers = [RUNNING]
 
     def start(self) -> asyncio.Task[None]:
         """Run the worker; answers its task."""
@@ -102,7 +98,7 @@ class Working:
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
-        """Run the worker for the length of a block, from its first look on."""
+        """Run the worker for the length of a block, from its first claim on."""
         running = self.start()
         await self.ready.wait()
         await settled()
@@ -114,7 +110,7 @@ class Working:
 
     async def hint(self) -> None:
         """Let the feed say that something is pending, and let the worker act on it."""
-        self.world.feed.hint()
+        self.fakes.feed.hint()
         await settled()
 
     @property

@@ -1,7 +1,7 @@
 """An event loop whose time jumps: whatever sleeps is woken at once, in the right order.
 
-A test runs its coroutine with `run`. Where nothing could ever happen any more, or nothing but the
-passing of time does, the test fails instead of hanging.
+Every unit test that is a coroutine runs on one (`tests/unit/conftest.py`). Where nothing could ever
+happen any more, or nothing but the passing of time does, the test fails instead of hanging.
 """
 
 from __future__ import annotations

@@ -16,14 +16,14 @@ from music_service.settings import Settings
 StartWorker = Callable[..., AbstractAsyncContextManager[None]]
 
 QUICK = {
-    "poll": 0.05,
-    "sweep": 1.0,
-    "lease": 3.0,
-    "first_retry": 0.05,
-    "longest_retry": 0.2,
-    "rate_limited_pause": 0.1,
-    "blocked_check": 0.3,
-    "drain": 5.0,
+    "poll_seconds": 0.05,
+    "sweep_seconds": 1.0,
+    "lease_seconds": 3.0,
+    "first_retry_seconds": 0.05,
+    "longest_retry_seconds": 0.2,
+    "rate_limited_pause_seconds": 0.1,
+    "blocked_check_seconds": 0.3,
+    "drain_seconds": 5.0,
 }
 
 

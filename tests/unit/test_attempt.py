@@ -1,4 +1,4 @@
-"""One claimed track, from the order or its receipt to the playable file."""
+"""One claimed track, from the paid call or its receipt to the playable file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from music_service.errors import (
+    ConfigurationError,
     ContractError,
+    ErrorCode,
     LostClaimError,
     MusicServiceError,
     PermanentError,
@@ -18,11 +20,13 @@ from music_service.errors import (
     SubmissionUnknownError,
     TransientError,
 )
-from music_service.tracks import GenerationRequest
-from music_service.worker.attempt import UNKNOWN_TASK_LOOKS
+from music_service.tracks import GenerationRequest, Status
+from music_service.worker.attempt import Phase
+from music_service.worker.poll import UNKNOWN_TASK_POLLS
 from tests.support.attempts import RUNNING, Making
-from tests.support.clock import run, settled
-from tests.support.fakes import DONE, FakeTask, a_claim, a_track, options
+from tests.support.builders import a_claim, a_track, options
+from tests.support.clock import settled
+from tests.support.fakes import DONE, FakeTask
 
 AWAY = TransientError("away")
 
@@ -31,11 +35,11 @@ def resuming(age_seconds: float = 30, **changes: Any) -> Making:
     return Making(a_claim(receipt="task-7", age_seconds=age_seconds), options(**changes))
 
 
-def test_a_track_is_ordered_followed_delivered_and_completed() -> None:
+async def test_a_track_is_submitted_polled_delivered_and_completed() -> None:
     making = Making()
-    run(making.make())
+    await making.make()
     assert making.journal.steps() == [
-        "begin", "submit", "record", "query", "download", "put", "complete"
+        "intent", "submit", "receipt", "poll", "download", "put", "complete"
     ]  # fmt: skip
     end = making.end()
     assert end.claim_id == making.claim.id
@@ -45,31 +49,31 @@ def test_a_track_is_ordered_followed_delivered_and_completed() -> None:
         123_000,
     )
     (put,) = making.journal.of("put")
-    assert put.generation_id == making.journal.of("begin")[0].generation_id
+    assert put.generation_id == making.journal.of("intent")[0].generation_id
 
 
-def test_a_receipt_is_resumed_and_nothing_is_ordered() -> None:
+async def test_a_receipt_is_resumed_and_nothing_is_submitted() -> None:
     making = resuming()
-    run(making.make())
-    assert making.journal.steps() == ["query", "download", "put", "complete"]
-    assert making.journal.of("query")[0].task_id == "task-7"
-    assert making.claim.open_generation is not None
-    assert making.journal.of("put")[0].generation_id == making.claim.open_generation.id
+    await making.make()
+    assert making.journal.steps() == ["poll", "download", "put", "complete"]
+    assert making.journal.of("poll")[0].task_id == "task-7"
+    assert making.claim.generation is not None
+    assert making.journal.of("put")[0].generation_id == making.claim.generation.id
 
 
 @pytest.mark.parametrize(("frozen", "lyrics"), [("song", None), ("instrumental", "new words")])
-def test_a_resumed_task_is_looked_for_as_what_it_was_ordered(
+async def test_a_resumed_task_is_polled_as_what_was_submitted(
     frozen: Any, lyrics: str | None
 ) -> None:
     request = GenerationRequest(frozen, {"n": 1})
     making = Making(a_claim(a_track(lyrics=lyrics), receipt="task-7", request=request))
-    run(making.make())
-    assert making.journal.of("query")[0].kind == frozen
+    await making.make()
+    assert making.journal.of("poll")[0].kind == frozen
 
 
-def test_the_stage_is_written_only_when_something_changed() -> None:
+async def test_the_stage_is_written_only_when_something_changed() -> None:
     making = Making()
-    making.world.provider.looks = [
+    making.fakes.provider.answers = [
         FakeTask("queued"),
         FakeTask("queued"),
         FakeTask("running"),
@@ -79,7 +83,7 @@ def test_the_stage_is_written_only_when_something_changed() -> None:
         FakeTask("a status of tomorrow"),
         DONE,
     ]
-    run(making.make())
+    await making.make()
     assert [(call.stage, call.stream_url) for call in making.journal.of("stage")] == [
         ("queued", None),
         ("running", None),
@@ -90,27 +94,27 @@ def test_the_stage_is_written_only_when_something_changed() -> None:
     assert making.end().step == "complete"
 
 
-def test_a_stage_that_could_not_be_written_is_written_at_the_next_look() -> None:
+async def test_a_stage_that_could_not_be_written_is_written_at_the_next_poll() -> None:
     making = Making()
-    making.world.provider.looks = [RUNNING, RUNNING, RUNNING, DONE]
+    making.fakes.provider.answers = [RUNNING, RUNNING, RUNNING, DONE]
     making.journal.fail("stage", AWAY)
-    run(making.make())
+    await making.make()
     assert len(making.journal.of("stage")) == 2
     assert making.end().step == "complete"
 
 
-def test_between_two_looks_passes_the_time_between_polls() -> None:
-    making = Making(options=options(poll=4))
-    making.world.provider.looks = [*[RUNNING] * 20, DONE]
-    run(making.make())
-    times = [call.at for call in making.journal.of("query")]
+async def test_between_two_polls_passes_the_time_that_the_options_say() -> None:
+    making = Making(options=options(poll_seconds=4))
+    making.fakes.provider.answers = [*[RUNNING] * 20, DONE]
+    await making.make()
+    times = [call.at for call in making.journal.of("poll")]
     pauses = [later - earlier for earlier, later in pairwise(times)]
     assert all(3.2 <= pause <= 4.8 for pause in pauses)
     assert len(set(pauses)) > 1
 
 
 @pytest.mark.parametrize(
-    ("expected_seconds", "stream", "first_look"),
+    ("expected_seconds", "stream", "first_poll"),
     [
         (None, True, 4),
         (90, True, 4),
@@ -120,48 +124,50 @@ def test_between_two_looks_passes_the_time_between_polls() -> None:
         (2, False, 4),
     ],
 )
-def test_the_first_look_comes_when_there_may_be_something_to_see(
-    expected_seconds: float | None, stream: bool, first_look: float
+async def test_the_first_poll_comes_when_there_may_be_something_to_see(
+    expected_seconds: float | None, stream: bool, first_poll: float
 ) -> None:
-    making = Making(a_claim(expected_seconds=expected_seconds), options(stream=stream, poll=4))
-    run(making.make())
-    assert making.journal.of("query")[0].at == pytest.approx(first_look)
+    making = Making(
+        a_claim(expected_seconds=expected_seconds), options(stream=stream, poll_seconds=4)
+    )
+    await making.make()
+    assert making.journal.of("poll")[0].at == pytest.approx(first_poll)
 
 
-def test_a_resumed_task_is_looked_at_without_delay() -> None:
-    assert run(resuming().make()) == 0
+async def test_a_resumed_task_is_polled_without_delay() -> None:
+    assert await resuming().make() == 0
 
 
 @pytest.mark.parametrize("error", [AWAY, RateLimitedError("busy"), ContractError("odd")])
-def test_looks_that_fail_cost_nothing_before_the_deadline(error: MusicServiceError) -> None:
-    making = Making(options=options(deadline=600))
-    making.world.provider.looks = [*[error] * 100, DONE]
-    run(making.make())
+async def test_polls_that_fail_cost_nothing_before_the_deadline(error: MusicServiceError) -> None:
+    making = Making(options=options(deadline_seconds=600))
+    making.fakes.provider.answers = [*[error] * 100, DONE]
+    await making.make()
     assert making.end().step == "complete"
     assert making.journal.steps("submit") == ["submit"]
 
 
-@pytest.mark.parametrize("look", [RUNNING, AWAY])
-def test_at_the_deadline_the_track_ends_and_says_that_looking_again_is_free(
-    look: FakeTask | Exception,
+@pytest.mark.parametrize("answer", [RUNNING, AWAY])
+async def test_at_the_deadline_the_track_ends_and_says_that_looking_again_is_free(
+    answer: FakeTask | Exception,
 ) -> None:
-    making = Making(options=options(deadline=600))
-    making.world.provider.looks = [look]
-    assert 600 <= run(making.make()) <= 606
+    making = Making(options=options(deadline_seconds=600))
+    making.fakes.provider.answers = [answer]
+    assert 600 <= await making.make() <= 606
     end = making.end()
     assert (end.step, end.code) == ("fail", "generation_timeout")
     assert "no cost" in end.message
 
 
-def test_the_deadline_counts_from_the_order_and_not_from_the_claim() -> None:
-    making = resuming(age_seconds=500, deadline=600)
-    making.world.provider.looks = [RUNNING]
-    assert 100 <= run(making.make()) <= 106
+async def test_the_deadline_counts_from_the_paid_call_and_not_from_the_claim() -> None:
+    making = resuming(age_seconds=500, deadline_seconds=600)
+    making.fakes.provider.answers = [RUNNING]
+    assert 100 <= await making.make() <= 106
 
 
-def test_what_was_finished_after_its_deadline_is_still_delivered() -> None:
-    making = resuming(age_seconds=5000, deadline=600)
-    run(making.make())
+async def test_what_was_finished_after_its_deadline_is_still_delivered() -> None:
+    making = resuming(age_seconds=5000, deadline_seconds=600)
+    await making.make()
     assert making.end().step == "complete"
 
 
@@ -175,157 +181,219 @@ def test_what_was_finished_after_its_deadline_is_still_delivered() -> None:
         (FakeTask("succeeded", audio=None), "without any music"),
     ],
 )
-def test_a_task_without_music_ends_the_track(task: FakeTask, reason: str) -> None:
+async def test_a_task_without_music_ends_the_track(task: FakeTask, reason: str) -> None:
     making = Making()
-    making.world.provider.looks = [RUNNING, task]
-    run(making.make())
+    making.fakes.provider.answers = [RUNNING, task]
+    await making.make()
     end = making.end()
     assert (end.step, end.code) == ("fail", "generation_failed")
     assert reason in end.message
     assert making.journal.steps("download") == []
 
 
-def test_a_task_that_is_not_known_is_asked_for_a_few_times() -> None:
+async def test_a_task_that_is_not_known_is_asked_for_a_few_times() -> None:
     making = Making()
-    making.world.provider.looks = [PermanentError("unknown")]
-    run(making.make())
-    assert len(making.journal.of("query")) == UNKNOWN_TASK_LOOKS == 3
+    making.fakes.provider.answers = [PermanentError("unknown")]
+    await making.make()
+    assert len(making.journal.of("poll")) == UNKNOWN_TASK_POLLS == 3
     assert making.end().step == "fail"
 
 
-def test_a_task_that_becomes_known_is_followed() -> None:
+async def test_a_task_that_becomes_known_is_waited_for() -> None:
     making = Making()
-    making.world.provider.looks = [*[PermanentError("unknown")] * 2, RUNNING, DONE]
-    run(making.make())
+    making.fakes.provider.answers = [*[PermanentError("unknown")] * 2, RUNNING, DONE]
+    await making.make()
     assert making.end().step == "complete"
 
 
-@pytest.mark.parametrize("step", ["submit", "query"])
-def test_a_blocked_account_puts_the_track_off_and_tells_the_worker(step: str) -> None:
+@pytest.mark.parametrize("step", ["submit", "poll"])
+async def test_a_blocked_account_puts_the_track_off_and_tells_the_worker(step: str) -> None:
     making = Making()
-    making.journal.fail(step, ProviderBlockedError("No money.", code="quota_exhausted"))
-    run(making.make())
+    making.journal.fail(step, ProviderBlockedError("No money.", code=ErrorCode.QUOTA_EXHAUSTED))
+    await making.make()
     end = making.end()
-    assert (end.step, end.code, end.counts) == ("defer", "quota_exhausted", False)
+    assert (end.step, end.code, end.counts_as_attempt) == ("defer", "quota_exhausted", False)
     assert len(making.blocked) == 1
 
 
 @pytest.mark.parametrize(
-    ("step", "counts"), [("begin", True), ("query", False), ("download", False), ("put", False)]
+    ("step", "counts"), [("intent", True), ("poll", False), ("download", False), ("put", False)]
 )
-def test_an_unexpected_error_puts_the_track_off(step: str, counts: bool) -> None:
+async def test_an_unexpected_error_puts_the_track_off(step: str, counts: bool) -> None:
     making = Making()
     making.journal.fail(step, RuntimeError("a bug"))
-    run(making.make())
+    await making.make()
     end = making.end()
-    assert (end.step, end.code, end.counts) == ("defer", "internal", counts)
+    assert (end.step, end.code, end.counts_as_attempt) == ("defer", "internal", counts)
     assert "RuntimeError" in end.message
     assert "a bug" not in end.message
 
 
-def test_an_unexpected_error_of_the_order_ends_the_track_as_unknown() -> None:
+async def test_an_unexpected_error_of_the_paid_call_ends_the_track_as_unknown() -> None:
     making = Making()
     making.journal.fail("submit", RuntimeError("a bug"))
-    run(making.make())
+    await making.make()
     assert (making.end().step, making.end().code) == ("fail", "submission_unknown")
 
 
 @pytest.mark.parametrize(
     ("error", "step"), [(SubmissionUnknownError("lost"), "fail"), (AWAY, "defer")]
 )
-def test_an_order_that_failed_is_written_to_the_row(error: MusicServiceError, step: str) -> None:
+async def test_a_paid_call_that_failed_is_written_to_the_row(
+    error: MusicServiceError, step: str
+) -> None:
     making = Making()
     making.journal.fail("submit", error)
-    run(making.make())
+    await making.make()
     assert making.end().step == step
-    assert making.journal.steps("submit", "query") == ["submit"]
+    assert making.journal.steps("submit", "poll") == ["submit"]
 
 
-def test_paid_trouble_knows_the_age_of_the_order_across_claims() -> None:
+async def test_paid_trouble_knows_the_age_of_the_paid_call_across_claims() -> None:
     making = resuming(age_seconds=400)
     making.journal.break_down("put", AWAY)
-    run(making.make())
-    assert making.end().counts is False
-    assert 100 <= making.end().delay <= 160  # a quarter of the age, jittered
+    await making.make()
+    assert making.end().counts_as_attempt is False
+    assert 100 <= making.end().delay_seconds <= 160  # a quarter of the age, jittered
 
 
-@pytest.mark.parametrize("step", ["begin", "stage", "complete", "fail", "defer"])
-def test_after_a_lost_claim_nothing_more_is_written(step: str) -> None:
+@pytest.mark.parametrize("step", ["intent", "stage", "complete", "fail", "defer"])
+async def test_after_a_lost_claim_nothing_more_is_written(step: str) -> None:
     making = Making()
-    making.world.provider.looks = {
+    making.fakes.provider.answers = {
         "fail": [FakeTask("failed")],
         "defer": [RuntimeError("a bug")],
     }.get(step, [RUNNING, DONE])  # type: ignore[assignment]
     making.journal.fail(step, LostClaimError("gone"))
-    run(making.make())
+    await making.make()
     assert making.journal.steps()[-1] == step
     assert len(making.journal.of(step)) == 1
 
 
-def test_a_bug_while_the_end_is_written_does_not_leave_the_generation() -> None:
+async def test_a_bug_while_the_outcome_is_written_does_not_leave_the_attempt() -> None:
     making = Making()
-    making.world.provider.looks = [FakeTask("failed")]
+    making.fakes.provider.answers = [FakeTask("failed")]
     making.journal.fail("fail", ValueError("a bug of a library"))
-    run(making.make())
+    await making.make()
 
 
-def test_a_generation_that_is_cancelled_writes_nothing_but_its_receipt() -> None:
-    async def story() -> None:
-        making = Making()
-        answer = making.journal.hold("submit")
-        running = asyncio.create_task(making.generation().run())
-        await making.journal.reached("submit")
-        running.cancel()
-        await asyncio.wait([running])
-        answer.set()
-        await making.orders[0]
-        assert running.cancelled()
-        assert making.journal.steps() == ["begin", "submit", "record"]
-
-    run(story())
+async def test_an_attempt_that_is_cancelled_writes_nothing_but_its_receipt() -> None:
+    making = Making()
+    answer = making.journal.hold("submit")
+    running = asyncio.create_task(making.attempt().run())
+    await making.journal.reached("submit")
+    running.cancel()
+    await asyncio.wait([running])
+    answer.set()
+    await making.submits[0]
+    assert running.cancelled()
+    assert making.journal.steps() == ["intent", "submit", "receipt"]
 
 
 @pytest.mark.parametrize(
     ("step", "must_finish"),
     [
-        ("begin", True),
+        ("intent", True),
         ("submit", True),
-        ("record", True),
-        ("query", False),
+        ("receipt", True),
+        ("poll", False),
         ("download", False),
         ("put", False),
         ("complete", False),
     ],
 )
-def test_only_a_paid_call_in_the_air_must_finish(step: str, must_finish: bool) -> None:
-    async def story() -> None:
-        making = Making()
-        go_on = making.journal.hold(step)
-        generation = making.generation()
-        running = asyncio.create_task(generation.run())
-        await making.journal.reached(step)
-        assert generation.stop() is must_finish
-        go_on.set()
-        if must_finish:
-            await running
-            assert making.journal.steps()[-1] == "record"
-        running.cancel()
-
-    run(story())
+async def test_only_a_paid_call_in_the_air_must_finish(step: str, must_finish: bool) -> None:
+    making = Making()
+    go_on = making.journal.hold(step)
+    attempt = making.attempt()
+    running = asyncio.create_task(attempt.run())
+    await making.journal.reached(step)
+    assert attempt.stop() is must_finish
+    go_on.set()
+    if must_finish:
+        await running
+        assert making.journal.steps()[-1] == "receipt"
+    running.cancel()
 
 
 @pytest.mark.parametrize(("error", "step"), [(AWAY, "defer"), (PermanentError("No."), "fail")])
-def test_the_fate_of_an_order_is_written_before_a_stop(error: MusicServiceError, step: str) -> None:
-    async def story() -> None:
-        making = Making()
-        making.journal.fail("submit", error)
-        go_on = making.journal.hold(step)
-        generation = making.generation()
-        running = asyncio.create_task(generation.run())
-        await making.journal.reached(step)
-        assert generation.stop() is True
-        go_on.set()
-        await settled()
-        assert running.done()
+async def test_what_became_of_a_paid_call_is_written_before_a_stop(
+    error: MusicServiceError, step: str
+) -> None:
+    making = Making()
+    making.journal.fail("submit", error)
+    go_on = making.journal.hold(step)
+    attempt = making.attempt()
+    running = asyncio.create_task(attempt.run())
+    await making.journal.reached(step)
+    assert attempt.stop() is True
+    go_on.set()
+    await settled()
+    assert running.done()
 
-    run(story())
+
+@pytest.mark.parametrize(
+    ("step", "phase"),
+    [
+        ("intent", Phase.SUBMITTING),
+        ("submit", Phase.SUBMITTING),
+        ("receipt", Phase.SUBMITTING),
+        ("poll", Phase.POLLING),
+        ("download", Phase.DELIVERING),
+        ("put", Phase.DELIVERING),
+        ("complete", Phase.COMPLETING),
+    ],
+)
+async def test_an_attempt_has_one_phase_at_a_time(step: str, phase: Phase) -> None:
+    making = Making()
+    go_on = making.journal.hold(step)
+    attempt = making.attempt()
+    phases = [attempt.phase]
+    running = asyncio.create_task(attempt.run())
+    await making.journal.reached(step)
+    phases.append(attempt.phase)
+    go_on.set()
+    await running
+    assert [*phases, attempt.phase] == [Phase.STARTING, phase, Phase.ENDED]
+
+
+async def test_the_worker_hears_of_a_deferral_once_and_only_when_it_is_written() -> None:
+    making = Making()
+    making.journal.fail("submit", AWAY)
+    making.journal.fail("defer", AWAY)
+    await making.make()
+    assert making.deferred == [making.journal.of("defer")[-1].delay_seconds]
+
+
+async def test_a_blocked_account_stops_the_worker_even_when_the_claim_is_gone() -> None:
+    making = Making()
+    making.journal.fail("submit", ProviderBlockedError("No money."))
+    making.journal.break_down("defer", LostClaimError("gone"))
+    await making.make()
+    assert (len(making.blocked), making.deferred) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("error", "step"),
+    [(AWAY, "defer"), (PermanentError("No."), "fail"), (SubmissionUnknownError("?"), "fail")],
+)
+async def test_an_outcome_is_written_again_until_the_database_takes_it(
+    error: MusicServiceError, step: str
+) -> None:
+    making = Making()
+    making.journal.fail("submit", error)
+    making.journal.fail(step, AWAY, ContractError("odd"), ConfigurationError("key"))
+    await making.make()
+    assert [round(call.at) for call in making.journal.of(step)] == [0, 1, 2, 3]
+    assert making.fakes.queue.row(making.claim.track.id).status is not Status.GENERATING
+
+
+async def test_pauses_of_ours_are_not_the_same_for_all_tracks() -> None:
+    delays = []
+    for _ in range(5):
+        making = Making()
+        making.journal.fail("submit", AWAY)
+        await making.make()
+        delays.append(making.end().delay_seconds)
+    assert len(set(delays)) == 5
+    assert all(5 <= delay <= 7.5 for delay in delays)

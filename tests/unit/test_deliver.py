@@ -9,41 +9,41 @@ import pytest
 
 from music_service.errors import MusicServiceError, PermanentError, TransientError
 from music_service.worker.deliver import ATTEMPTS, deliver
-from tests.support.clock import run
-from tests.support.fakes import FakeAudio, World, a_track, options
+from tests.support.builders import a_track, options
+from tests.support.fakes import FakeAudio, Fakes
 
 AWAY = TransientError("away")
 TRACK, GENERATION_ID = a_track(), uuid4()
 
 
-async def delivered(world: World, audio: FakeAudio | None = None) -> tuple[str, str | None, int]:
+async def delivered(fakes: Fakes, audio: FakeAudio | None = None) -> tuple[str, str | None, int]:
     return await deliver(
         audio or FakeAudio(),
         TRACK,
         GENERATION_ID,
-        provider=world.provider,
-        audio=world.audio,
-        options=options(max_bytes=1234),
+        provider=fakes.provider,
+        audio=fakes.audio,
+        options=options(max_audio_bytes=1234),
     )
 
 
-def test_what_was_downloaded_is_uploaded_and_its_address_answered() -> None:
-    world = World()
-    assert run(delivered(world)) == ("key", "https://project.example/key", 123_000)
-    download, put = world.journal.calls
+async def test_what_was_downloaded_is_uploaded_and_its_address_answered() -> None:
+    fakes = Fakes()
+    assert await delivered(fakes) == ("key", "https://project.example/key", 123_000)
+    download, put = fakes.journal.calls
     assert (download.url, download.max_bytes) == (FakeAudio().url, 1234)
     assert (put.content, put.track_id, put.generation_id) == (b"music", TRACK.id, GENERATION_ID)
 
 
-def test_a_private_bucket_has_no_address() -> None:
-    world = World()
-    world.audio.url = None
-    assert run(delivered(world))[:2] == ("key", None)
+async def test_a_private_bucket_has_no_address() -> None:
+    fakes = Fakes()
+    fakes.audio.url = None
+    assert (await delivered(fakes))[:2] == ("key", None)
 
 
 @pytest.mark.parametrize("told", [None, 0])
-def test_a_length_that_the_provider_does_not_tell_is_reckoned(told: int | None) -> None:
-    assert run(delivered(World(), FakeAudio(duration_ms=told)))[2] == 99_000
+async def test_a_length_that_the_provider_does_not_tell_is_reckoned(told: int | None) -> None:
+    assert (await delivered(Fakes(), FakeAudio(duration_ms=told)))[2] == 99_000
 
 
 @pytest.mark.parametrize(
@@ -53,43 +53,43 @@ def test_a_length_that_the_provider_does_not_tell_is_reckoned(told: int | None) 
         ("put", ["download", "put", "put", "put"]),
     ],
 )
-def test_a_step_that_fails_is_tried_again_by_itself(step: str, steps: list[str]) -> None:
-    world = World()
-    world.journal.fail(step, *[AWAY] * (ATTEMPTS - 1))
-    run(delivered(world))
-    assert world.journal.steps() == steps
-    assert world.journal.calls[-1].at > 0
+async def test_a_step_that_fails_is_tried_again_by_itself(step: str, steps: list[str]) -> None:
+    fakes = Fakes()
+    fakes.journal.fail(step, *[AWAY] * (ATTEMPTS - 1))
+    await delivered(fakes)
+    assert fakes.journal.steps() == steps
+    assert fakes.journal.calls[-1].at > 0
 
 
 @pytest.mark.parametrize("step", ["download", "put"])
-def test_a_step_that_keeps_failing_says_so_after_a_few_times(step: str) -> None:
-    world = World()
-    world.journal.break_down(step, AWAY)
+async def test_a_step_that_keeps_failing_says_so_after_a_few_times(step: str) -> None:
+    fakes = Fakes()
+    fakes.journal.break_down(step, AWAY)
     with pytest.raises(TransientError):
-        run(delivered(world))
-    assert len(world.journal.of(step)) == ATTEMPTS
+        await delivered(fakes)
+    assert len(fakes.journal.of(step)) == ATTEMPTS
 
 
 @pytest.mark.parametrize("step", ["download", "put"])
 @pytest.mark.parametrize(
     "error", [PermanentError("no audio"), MusicServiceError("too large"), RuntimeError("a bug")]
 )
-def test_what_will_never_work_is_not_tried_again(step: str, error: Exception) -> None:
-    world = World()
-    world.journal.break_down(step, error)
+async def test_what_will_never_work_is_not_tried_again(step: str, error: Exception) -> None:
+    fakes = Fakes()
+    fakes.journal.break_down(step, error)
     with pytest.raises(type(error)):
-        run(delivered(world))
-    assert len(world.journal.of(step)) == 1
+        await delivered(fakes)
+    assert len(fakes.journal.of(step)) == 1
 
 
 @pytest.mark.parametrize("error", [None, PermanentError("refused"), AWAY])
-def test_nothing_is_left_on_the_disk(error: Exception | None) -> None:
-    world = World()
+async def test_nothing_is_left_on_the_disk(error: Exception | None) -> None:
+    fakes = Fakes()
     if error is not None:
-        world.journal.break_down("put", error)
+        fakes.journal.break_down("put", error)
         with pytest.raises(type(error)):
-            run(delivered(world))
+            await delivered(fakes)
     else:
-        run(delivered(world))
-    path: Path = world.journal.of("download")[0].path
+        await delivered(fakes)
+    path: Path = fakes.journal.of("download")[0].path
     assert not path.parent.exists()

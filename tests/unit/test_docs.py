@@ -14,9 +14,10 @@ from pydantic.fields import FieldInfo
 
 from music_service.cli.commands import app
 from music_service.cli.output import ExitCode
+from music_service.errors import ErrorCode
 from music_service.mureka.prices import expected_cost_cents
 from music_service.settings import Settings
-from music_service.tracks import ErrorCode, Status
+from music_service.tracks import Status
 from tests.support.project import ROOT
 
 DOCS = ROOT / "docs"

@@ -14,9 +14,8 @@ from music_service.doctor.address import check_key
 from music_service.doctor.findings import Verdict, is_well, ok, skipped, warning, wrong
 from music_service.doctor.fleet import QueueHealth, check_budget
 from music_service.doctor.probe import Answer, functions_in
-from music_service.errors import ConfigurationError
+from music_service.errors import ConfigurationError, ErrorCode
 from music_service.settings import GivenSettings, Settings
-from music_service.tracks import ErrorCode
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 SOUND = ok("bucket", "It is there.")

@@ -15,7 +15,7 @@ from music_service.errors import (
     SubmissionUnknownError,
     TransientError,
 )
-from music_service.mureka.failures import query_failure, refusal, submit_failure
+from music_service.mureka.failures import poll_failure, refusal, submit_failure
 from music_service.mureka.prices import expected_cost_cents
 
 QUOTA = "You exceeded your current quota, please check your billing details"
@@ -35,7 +35,7 @@ def answer(
 
 def what(error: MusicServiceError | None) -> tuple[type[MusicServiceError], str]:
     assert error is not None
-    return type(error), str(getattr(error, "error_code", error.code))
+    return type(error), error.code
 
 
 Row = tuple[int, str | None, type[MusicServiceError], str]
@@ -78,16 +78,16 @@ def test_an_order_to_a_wrong_address_stops_the_worker() -> None:
 def test_a_look_that_was_refused_says_why(
     status: int, message: str | None, kind: type[MusicServiceError], code: str
 ) -> None:
-    assert what(query_failure(answer(status, message))) == (kind, code)
+    assert what(poll_failure(answer(status, message))) == (kind, code)
 
 
 def test_400_to_a_look_means_an_unknown_task_and_not_a_bad_request() -> None:
-    assert what(query_failure(answer(400))) == (PermanentError, "generation_failed")
+    assert what(poll_failure(answer(400))) == (PermanentError, "generation_failed")
 
 
 @pytest.mark.parametrize("status", [404, 408, 413, 422, 451, 500, 502, 504, 301])
 def test_any_other_answer_to_a_look_is_asked_for_again(status: int) -> None:
-    assert what(query_failure(answer(status))) == (TransientError, "provider_unavailable")
+    assert what(poll_failure(answer(status))) == (TransientError, "provider_unavailable")
 
 
 @pytest.mark.parametrize("status", [404, 500, 502, 504])
@@ -135,7 +135,7 @@ def test_a_reason_of_any_length_stays_short(status: int) -> None:
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 451, 500, 503])
 def test_no_body_is_too_odd(status: int, body: bytes) -> None:
     assert str(submit_failure(httpx.Response(status, content=body)))
-    assert str(query_failure(httpx.Response(status, content=body)))
+    assert str(poll_failure(httpx.Response(status, content=body)))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from postgrest.exceptions import APIError
 
-from music_service.mureka.failures import query_failure, refusal, submit_failure
+from music_service.mureka.failures import poll_failure, refusal, submit_failure
 from music_service.redact import plain
 from music_service.store.failures import of_database
 
@@ -49,7 +49,7 @@ def test_a_gateway_that_echoes_the_order_does_not_make_its_key_known(status: int
         {"json": {"error": {"message": f"Bearer {MUREKA_KEY} is blocked"}}},
     ):
         answer = httpx.Response(status, **body)
-        for error in (refusal(answer), submit_failure(answer), query_failure(answer)):
+        for error in (refusal(answer), submit_failure(answer), poll_failure(answer)):
             assert MUREKA_KEY not in str(error)
 
 

@@ -1,121 +1,150 @@
-"""How an attempt that failed is written to the row."""
+"""Which errors are tried again, when, and what is said of the paid call: the table of `retry`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import replace
 
 import pytest
 
 from music_service.errors import (
+    AudioRefusedError,
     ConfigurationError,
     ContractError,
-    LostClaimError,
+    ErrorCode,
     MusicServiceError,
+    OverdueError,
     PermanentError,
     ProviderBlockedError,
     RateLimitedError,
     SubmissionUnknownError,
     TransientError,
 )
-from music_service.store.failures import StorageRefusedError
-from music_service.tracks import ErrorCode
-from music_service.worker.retry import Settlement, code_of
-from tests.support.clock import now, run
-from tests.support.fakes import Call, World, a_claim, a_track, options
+from music_service.tracks import Outcome
+from music_service.worker.retry import Defer, Fail, decide
+from tests.support.builders import options
 
 TROUBLE = TransientError("The network is down.")
+NO_MONEY = ProviderBlockedError("No money.")
+NO_KEY = ProviderBlockedError("The key is refused.", code=ErrorCode.PROVIDER_AUTH)
+BUSY = RateLimitedError("Busy.")
+PAID = 100.0
+MONTH = 31 * 24 * 3600.0
+
+Row = tuple[MusicServiceError, float | None, type[Defer | Fail], Outcome, str]
+
+TABLE: list[Row] = [
+    (BUSY, None, Defer, Outcome.REFUSED, "rate_limited"),
+    (NO_MONEY, None, Defer, Outcome.REFUSED, "quota_exhausted"),
+    (NO_MONEY, PAID, Defer, Outcome.OPEN, "quota_exhausted"),
+    (NO_KEY, None, Defer, Outcome.REFUSED, "provider_auth"),
+    (NO_KEY, PAID, Defer, Outcome.OPEN, "provider_auth"),
+    (TROUBLE, None, Defer, Outcome.REFUSED, "provider_unavailable"),
+    (TROUBLE, PAID, Defer, Outcome.OPEN, "provider_unavailable"),
+    (TROUBLE, MONTH, Fail, Outcome.OPEN, "provider_unavailable"),
+    (ConfigurationError("x"), None, Defer, Outcome.REFUSED, "internal"),
+    (ConfigurationError("x"), PAID, Defer, Outcome.OPEN, "internal"),
+    (ContractError("x"), None, Defer, Outcome.REFUSED, "internal"),
+    (ContractError("x"), PAID, Defer, Outcome.OPEN, "internal"),
+    (ContractError("x"), MONTH, Fail, Outcome.OPEN, "internal"),
+    (PermanentError("No."), None, Fail, Outcome.REFUSED, "generation_failed"),
+    (PermanentError("No."), PAID, Fail, Outcome.FAILED, "generation_failed"),
+    (
+        PermanentError("No.", code=ErrorCode.MODERATION_BLOCKED),
+        None,
+        Fail,
+        Outcome.REFUSED,
+        "moderation_blocked",
+    ),
+    (OverdueError("Late."), PAID, Fail, Outcome.OVERDUE, "generation_timeout"),
+    (
+        OverdueError("No MP3.", code=ErrorCode.AUDIO_INVALID),
+        PAID,
+        Fail,
+        Outcome.OVERDUE,
+        "audio_invalid",
+    ),
+    (AudioRefusedError("Too large."), PAID, Fail, Outcome.OPEN, "storage_failed"),
+    (SubmissionUnknownError("?"), None, Fail, Outcome.UNKNOWN, "submission_unknown"),
+    (MusicServiceError("Anything."), None, Fail, Outcome.UNKNOWN, "internal"),
+    (MusicServiceError("Anything."), PAID, Fail, Outcome.OPEN, "internal"),
+]
 
 
-@dataclass
-class Ending:
-    """One settlement, and what it told the worker."""
-
-    world: World = field(default_factory=World)
-    attempts: int = 0
-    blocked: list[ProviderBlockedError] = field(default_factory=list)
-    deferred: list[float] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.claim = a_claim(a_track(attempts=self.attempts))
-
-    async def settle(self, error: MusicServiceError, paid_seconds_ago: float | None = None) -> None:
-        settlement = Settlement(
-            self.claim,
-            self.world.queue,
-            options(first_retry=5.0),
-            on_blocked=self.blocked.append,
-            on_deferred=self.deferred.append,
-        )
-        await settlement.settle(error, paid_seconds_ago=paid_seconds_ago)
-
-    def of(self, error: MusicServiceError, paid_seconds_ago: float | None = None) -> Call:
-        """Settle; answers the one call that was made of the database."""
-        run(self.settle(error, paid_seconds_ago))
-        (call,) = self.world.journal.calls
-        assert call.claim_id == self.claim.id
-        return call
+def decided(
+    error: MusicServiceError, paid_seconds_ago: float | None = None, attempts: int = 0
+) -> Defer | Fail:
+    return decide(error, paid_seconds_ago=paid_seconds_ago, attempts=attempts, options=options())
 
 
-def assert_jittered(pause: float, least: float) -> None:
-    assert least <= pause <= 1.5 * least
+def deferred(
+    error: MusicServiceError, paid_seconds_ago: float | None = None, attempts: int = 0
+) -> Defer:
+    decision = decided(error, paid_seconds_ago, attempts)
+    assert isinstance(decision, Defer)
+    return decision
 
 
-@pytest.mark.parametrize("paid_seconds_ago", [None, 100.0])
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (PermanentError("No."), "generation_failed"),
-        (PermanentError("No.", code="moderation_blocked"), "moderation_blocked"),
-        (StorageRefusedError("Too large."), "storage_failed"),
-    ],
-)
-def test_what_will_never_work_ends_the_track_with_its_reason(
-    error: MusicServiceError, code: str, paid_seconds_ago: float | None
+@pytest.mark.parametrize(("error", "paid_seconds_ago", "kind", "outcome", "code"), TABLE)
+def test_each_error_has_its_decision_and_says_what_is_known_of_the_paid_call(
+    error: MusicServiceError,
+    paid_seconds_ago: float | None,
+    kind: type[Defer | Fail],
+    outcome: Outcome,
+    code: str,
 ) -> None:
-    call = Ending().of(error, paid_seconds_ago)
-    assert (call.step, call.code, call.message) == ("fail", code, str(error))
+    decision = decided(error, paid_seconds_ago)
+    assert type(decision) is kind
+    assert (decision.outcome, decision.code) == (outcome, code)
 
 
-@pytest.mark.parametrize("paid_seconds_ago", [None, 100.0])
+def test_an_error_of_a_class_that_is_not_known_here_never_says_that_nothing_was_paid() -> None:
+    for unpaid in (OverdueError("?"), AudioRefusedError("?"), MusicServiceError("?")):
+        assert decided(unpaid).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("paid_seconds_ago", [None, PAID])
+@pytest.mark.parametrize("error", [PermanentError("No."), OverdueError("Late."), TROUBLE])
+def test_the_row_says_the_reason(error: MusicServiceError, paid_seconds_ago: float | None) -> None:
+    assert decided(error, paid_seconds_ago).message == str(error)
+
+
+@pytest.mark.parametrize("paid_seconds_ago", [None, PAID])
 @pytest.mark.parametrize(
     "error", [ContractError("Not understood."), ConfigurationError("Apply the migrations.")]
 )
-def test_trouble_of_ours_puts_the_track_off_and_tells_its_user_no_internals(
+def test_trouble_of_ours_tells_a_user_no_internals(
     error: MusicServiceError, paid_seconds_ago: float | None
 ) -> None:
-    call = Ending().of(error, paid_seconds_ago)
-    assert (call.step, call.code, call.counts) == ("defer", "internal", paid_seconds_ago is None)
-    assert str(error) not in call.message
+    assert str(error) not in decided(error, paid_seconds_ago).message
 
 
-@pytest.mark.parametrize("error", [TransientError("Not there."), ContractError("Internals.")])
+@pytest.mark.parametrize("error", [TROUBLE, ContractError("Internals.")])
 def test_music_that_the_provider_has_deleted_is_given_up(error: MusicServiceError) -> None:
-    call = Ending().of(error, 31 * 24 * 3600.0)
-    assert call.step == "fail"
-    assert call.message.startswith("The music was made, but it could not be fetched")
+    message = decided(error, MONTH).message
+    assert message.startswith("The music was made, but it could not be fetched")
 
 
-def test_an_order_of_unknown_fate_ends_the_track_and_says_how_to_go_on() -> None:
-    call = Ending().of(SubmissionUnknownError("The answer was lost."))
-    assert (call.step, call.code) == ("fail", "submission_unknown")
-    assert call.message == (
-        "The answer was lost. It was not ordered twice; retry to order it again."
-    )
+def test_an_unknown_submission_says_how_to_go_on() -> None:
+    message = decided(SubmissionUnknownError("The answer was lost.")).message
+    assert message == "The answer was lost. It was not sent twice; retry to send it again."
 
 
-def test_trouble_before_the_receipt_counts_as_an_attempt() -> None:
-    ending = Ending()
-    call = ending.of(TROUBLE)
-    assert (call.step, call.code, call.message) == (
-        "defer",
-        "provider_unavailable",
-        "The network is down.",
-    )
-    assert call.counts is True
-    assert_jittered(call.delay, options().first_retry)
-    assert ending.deferred == [call.delay]
-    assert ending.blocked == []
+@pytest.mark.parametrize(
+    ("error", "paid_seconds_ago", "counts"),
+    [
+        (TROUBLE, None, True),
+        (TROUBLE, PAID, False),
+        (ContractError("x"), None, True),
+        (ContractError("x"), PAID, False),
+        (BUSY, None, False),
+        (NO_MONEY, None, False),
+        (NO_MONEY, PAID, False),
+    ],
+)
+def test_only_trouble_before_the_receipt_counts_as_an_attempt(
+    error: MusicServiceError, paid_seconds_ago: float | None, counts: bool
+) -> None:
+    assert deferred(error, paid_seconds_ago, attempts=9).counts_as_attempt is counts
 
 
 @pytest.mark.parametrize(
@@ -123,98 +152,38 @@ def test_trouble_before_the_receipt_counts_as_an_attempt() -> None:
     [(0, 5), (1, 10), (2, 20), (5, 160), (6, 300), (30, 300), (30_000, 300)],
 )
 def test_the_pause_doubles_with_each_attempt_up_to_a_limit(attempts: int, seconds: float) -> None:
-    assert_jittered(Ending(attempts=attempts).of(TROUBLE).delay, seconds)
+    assert deferred(TROUBLE, attempts=attempts).delay_seconds == seconds
 
 
 @pytest.mark.parametrize("error", [TransientError, RateLimitedError])
 def test_a_pause_that_the_other_side_asked_for_is_honoured(error: type[TransientError]) -> None:
-    call = Ending(attempts=9).of(error("Wait.", retry_after_seconds=77))
-    assert_jittered(call.delay, 77)
+    assert deferred(error("Wait.", retry_after_seconds=77), attempts=9).delay_seconds == 77
 
 
-def test_being_too_fast_is_no_attempt() -> None:
-    call = Ending(attempts=9).of(RateLimitedError("Busy."))
-    assert (call.step, call.code, call.counts) == ("defer", "rate_limited", False)
-    assert_jittered(call.delay, options().rate_limited_pause)
-
-
-@pytest.mark.parametrize("paid_seconds_ago", [None, 100.0])
-def test_a_blocked_account_is_no_attempt_and_stops_the_worker(
-    paid_seconds_ago: float | None,
-) -> None:
-    ending = Ending()
-    error = ProviderBlockedError("No money.", code="quota_exhausted")
-    call = ending.of(error, paid_seconds_ago)
-    assert (call.step, call.code, call.counts) == ("defer", "quota_exhausted", False)
-    assert call.delay == options().blocked_check
-    assert ending.blocked == [error]
+def test_being_too_fast_waits_as_long_as_the_options_say() -> None:
+    assert deferred(BUSY, attempts=9).delay_seconds == options().rate_limited_pause_seconds
 
 
 @pytest.mark.parametrize(
     ("paid_seconds_ago", "seconds"), [(0.0, 5), (10.0, 5), (100.0, 25), (2000.0, 500), (1e6, 900)]
 )
-def test_paid_music_is_tried_ever_more_seldom_and_never_counted(
-    paid_seconds_ago: float, seconds: float
+def test_paid_music_is_tried_ever_more_seldom(paid_seconds_ago: float, seconds: float) -> None:
+    assert deferred(TROUBLE, paid_seconds_ago, attempts=9).delay_seconds == seconds
+
+
+@pytest.mark.parametrize("error", [TROUBLE, BUSY])
+def test_pauses_of_ours_are_jittered(error: MusicServiceError) -> None:
+    plain = deferred(error)
+    jittered = decide(error, paid_seconds_ago=None, attempts=0, options=options(), jitter=1.3)
+    assert jittered == replace(plain, delay_seconds=plain.delay_seconds * 1.3)
+
+
+@pytest.mark.parametrize("paid_seconds_ago", [None, PAID])
+def test_a_blocked_account_is_asked_for_when_the_worker_asks(
+    paid_seconds_ago: float | None,
 ) -> None:
-    call = Ending(attempts=9).of(TROUBLE, paid_seconds_ago)
-    assert (call.step, call.counts) == ("defer", False)
-    assert_jittered(call.delay, seconds)
-
-
-@pytest.mark.parametrize(
-    ("error", "step"),
-    [(TROUBLE, "defer"), (PermanentError("No."), "fail"), (SubmissionUnknownError("?"), "fail")],
-)
-def test_the_end_is_written_again_until_the_database_takes_it(
-    error: MusicServiceError, step: str
-) -> None:
-    ending = Ending()
-    troubles = [TransientError("away"), ContractError("odd"), ConfigurationError("key")]
-    ending.world.journal.fail(step, *troubles)
-    run(ending.settle(error))
-    assert ending.world.journal.steps() == [step] * 4
-    times = [call.at for call in ending.world.journal.calls]
-    assert all(later > earlier for earlier, later in pairwise(times))
-
-
-def test_the_worker_hears_of_a_deferral_once_and_only_when_it_is_written() -> None:
-    ending = Ending()
-    ending.world.journal.fail("defer", TransientError("away"))
-    run(ending.settle(TROUBLE))
-    assert ending.deferred == [ending.world.journal.calls[-1].delay]
-
-
-def test_a_blocked_account_stops_the_worker_even_when_the_claim_is_gone() -> None:
-    ending = Ending()
-    ending.world.journal.break_down("defer", LostClaimError("gone"))
-    with pytest.raises(LostClaimError):
-        run(ending.settle(ProviderBlockedError("No money.")))
-    assert len(ending.blocked) == 1
-    assert ending.deferred == []
-
-
-@pytest.mark.parametrize(("error", "step"), [(TROUBLE, "defer"), (PermanentError("No."), "fail")])
-def test_a_lost_claim_is_not_written_again(error: MusicServiceError, step: str) -> None:
-    ending = Ending()
-    ending.world.queue.lost.add(ending.claim.id)
-
-    async def lose() -> float:
-        with pytest.raises(LostClaimError):
-            await ending.settle(error)
-        return now()
-
-    assert run(lose()) == 0
-    assert ending.world.journal.steps() == [step]
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        PermanentError("No.", code="a code of tomorrow"),
-        LostClaimError("gone"),
-        ConfigurationError("key"),
-        MusicServiceError("anything"),
-    ],
-)
-def test_a_code_that_the_table_does_not_know_becomes_internal(error: MusicServiceError) -> None:
-    assert code_of(error) == ErrorCode.INTERNAL
+    decision = decide(
+        NO_MONEY, paid_seconds_ago=paid_seconds_ago, attempts=3, options=options(), jitter=1.3
+    )
+    assert isinstance(decision, Defer)
+    assert decision.delay_seconds == options().blocked_check_seconds

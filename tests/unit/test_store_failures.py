@@ -8,12 +8,13 @@ from postgrest.exceptions import APIError
 from storage3.exceptions import StorageApiError
 
 from music_service.errors import (
+    AudioRefusedError,
     ConfigurationError,
     ContractError,
     MusicServiceError,
     TransientError,
 )
-from music_service.store.failures import StorageRefusedError, of_database, of_storage
+from music_service.store.failures import of_database, of_storage
 
 
 def refused(code: str | None, message: str | None = "the reason") -> APIError:
@@ -34,7 +35,7 @@ NOT_THERE = [
 def test_a_database_out_of_reach_is_asked_again_later(error: httpx.HTTPError) -> None:
     failure = of_database(error)
     assert isinstance(failure, TransientError)
-    assert failure.error_code == "internal"
+    assert failure.code == "internal"
     assert type(error).__name__ in str(failure)
 
 
@@ -112,7 +113,7 @@ def test_any_other_refusal_was_not_agreed_on(code: str) -> None:
 def test_a_storage_out_of_reach_is_tried_again(error: httpx.HTTPError) -> None:
     failure = of_storage(error)
     assert isinstance(failure, TransientError)
-    assert failure.error_code == "storage_failed"
+    assert failure.code == "storage_failed"
     assert str(failure).startswith("The music is made")
 
 
@@ -122,7 +123,7 @@ def test_a_storage_out_of_reach_is_tried_again(error: httpx.HTTPError) -> None:
 )
 def test_audio_that_storage_will_never_take_is_final(status: str | int, code: str) -> None:
     failure = of_storage(StorageApiError("the reason", code, status))
-    assert isinstance(failure, StorageRefusedError)
+    assert isinstance(failure, AudioRefusedError)
     assert not isinstance(failure, TransientError)
     assert failure.code == "storage_failed"
 
@@ -140,8 +141,8 @@ def test_audio_that_storage_will_never_take_is_final(status: str | int, code: st
         (544, "DatabaseTimeout"),
     ],
 )
-def test_what_somebody_can_mend_in_storage_is_tried_again(status: str | int, code: str) -> None:
+def test_what_somebody_can_fix_in_storage_is_tried_again(status: str | int, code: str) -> None:
     failure: MusicServiceError = of_storage(StorageApiError("the reason", code, status))
     assert isinstance(failure, TransientError)
-    assert failure.error_code == "storage_failed"
+    assert failure.code == "storage_failed"
     assert "the reason" in str(failure)

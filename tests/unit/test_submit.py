@@ -1,4 +1,4 @@
-"""The paid call: announced, sent once, and its receipt kept whatever happens."""
+"""The paid call: its intent written, sent once, and its receipt stored whatever happens."""
 
 from __future__ import annotations
 
@@ -17,47 +17,52 @@ from music_service.errors import (
     SubmissionUnknownError,
     TransientError,
 )
-from music_service.tracks import Claim, request_for
+from music_service.tracks import Claim, Generation, request_for
 from music_service.worker.ports import Options
-from music_service.worker.submit import Ordered, order
-from tests.support.clock import now, run
-from tests.support.fakes import World, a_claim, a_track, options
+from music_service.worker.submit import submit
+from tests.support.builders import a_claim, a_track, options
+from tests.support.clock import now
+from tests.support.fakes import Fakes
 
 AWAY = TransientError("The database cannot be reached.")
 
 
-async def ordered(world: World, claim: Claim | None = None, how: Options | None = None) -> Ordered:
-    return await order(claim or a_claim(), world.queue, world.provider, how or options())
+async def submitted(
+    fakes: Fakes, claim: Claim | None = None, how: Options | None = None
+) -> Generation:
+    claim = claim or a_claim()
+    fakes.queue.hold(claim)
+    return await submit(claim, fakes.queue, fakes.provider, how or options())
 
 
-def test_an_order_is_announced_then_sent_and_then_its_receipt_is_kept() -> None:
-    world, claim = World(), a_claim(a_track(lyrics="la la"))
-    got = run(ordered(world, claim))
-    assert world.journal.steps() == ["begin", "submit", "record"]
-    begin, submit, record = world.journal.calls
-    assert begin.claim_id == claim.id
-    assert begin.request == submit.request == got.request
-    assert begin.generation_id == record.generation_id == got.id
-    assert (record.task_id, record.trace_id) == ("task-1", "trace")
-    assert (got.task_id, got.age_seconds) == ("task-1", 0)
+async def test_the_intent_is_written_then_the_call_sent_and_then_its_receipt_stored() -> None:
+    fakes, claim = Fakes(), a_claim(a_track(lyrics="la la"))
+    got = await submitted(fakes, claim)
+    assert fakes.journal.steps() == ["intent", "submit", "receipt"]
+    intent, call, receipt = fakes.journal.calls
+    assert intent.claim_id == claim.id
+    assert intent.request == call.request == got.request
+    assert intent.generation_id == receipt.generation_id == got.id
+    assert (receipt.task_id, receipt.trace_id) == ("task-1", "trace")
+    assert (got.mureka_task_id, got.age_seconds) == ("task-1", 0)
 
 
-def test_what_is_announced_is_what_the_options_say() -> None:
-    world, claim = World(), a_claim()
+async def test_the_intent_says_what_the_options_say() -> None:
+    fakes, claim = Fakes(), a_claim()
     how = options(model="mureka-8", stream=False)
-    run(ordered(world, claim, how))
-    (begin,) = world.journal.of("begin")
-    assert begin.request == request_for(claim.track, model="mureka-8", stream=False)
-    assert (begin.model, begin.cost_cents) == ("mureka-8", how.cost_cents)
+    await submitted(fakes, claim, how)
+    (intent,) = fakes.journal.of("intent")
+    assert intent.request == request_for(claim.track, model="mureka-8", stream=False)
+    assert (intent.model, intent.expected_cost_cents) == ("mureka-8", how.expected_cost_cents)
 
 
 @pytest.mark.parametrize("error", [LostClaimError("gone"), AWAY, RuntimeError("a bug")])
-def test_what_cannot_be_announced_is_not_sent(error: Exception) -> None:
-    world = World()
-    world.journal.fail("begin", error)
+async def test_without_an_intent_nothing_is_sent(error: Exception) -> None:
+    fakes = Fakes()
+    fakes.journal.fail("intent", error)
     with pytest.raises(type(error)):
-        run(ordered(world))
-    assert world.journal.steps() == ["begin"]
+        await submitted(fakes)
+    assert fakes.journal.steps() == ["intent"]
 
 
 @pytest.mark.parametrize(
@@ -70,51 +75,50 @@ def test_what_cannot_be_announced_is_not_sent(error: Exception) -> None:
         SubmissionUnknownError("Lost."),
     ],
 )
-def test_a_refused_order_is_not_sent_again(error: MusicServiceError) -> None:
-    world = World()
-    world.journal.fail("submit", error)
+async def test_a_refused_call_is_not_sent_again(error: MusicServiceError) -> None:
+    fakes = Fakes()
+    fakes.journal.fail("submit", error)
     with pytest.raises(type(error)) as caught:
-        run(ordered(world))
+        await submitted(fakes)
     assert caught.value is error
-    assert world.journal.steps() == ["begin", "submit"]
+    assert fakes.journal.steps() == ["intent", "submit"]
 
 
 @pytest.mark.parametrize("bug", [RuntimeError("a bug"), KeyError("id"), TimeoutError()])
-def test_after_an_unexpected_error_the_fate_of_the_order_is_unknown(bug: Exception) -> None:
-    world = World()
-    world.journal.fail("submit", bug)
+async def test_after_an_unexpected_error_the_call_may_have_been_accepted(
+    bug: Exception,
+) -> None:
+    fakes = Fakes()
+    fakes.journal.fail("submit", bug)
     with pytest.raises(SubmissionUnknownError) as caught:
-        run(ordered(world))
+        await submitted(fakes)
     assert type(bug).__name__ in str(caught.value)
     assert caught.value.__cause__ is bug
-    assert world.journal.steps() == ["begin", "submit"]
+    assert fakes.journal.steps() == ["intent", "submit"]
 
 
-def test_a_receipt_is_kept_however_long_the_database_is_away() -> None:
-    async def story() -> float:
-        world = World()
-        world.journal.break_down("record", AWAY)
-        running = asyncio.create_task(ordered(world))
-        await asyncio.sleep(3600)
-        assert not running.done()
-        world.journal.mend("record")
-        await running
-        assert world.journal.steps("begin", "submit") == ["begin", "submit"]
-        records = world.journal.of("record")
-        assert {(r.generation_id, r.task_id, r.trace_id) for r in records} == {
-            (records[0].generation_id, "task-1", "trace")
-        }
-        assert len(records) > 300
-        return now()
-
-    assert run(story()) == pytest.approx(3600, abs=10)
+async def test_a_receipt_is_stored_however_long_the_database_is_away() -> None:
+    fakes = Fakes()
+    fakes.journal.break_down("receipt", AWAY)
+    running = asyncio.create_task(submitted(fakes))
+    await asyncio.sleep(3600)
+    assert not running.done()
+    fakes.journal.repair("receipt")
+    await running
+    assert fakes.journal.steps("intent", "submit") == ["intent", "submit"]
+    receipts = fakes.journal.of("receipt")
+    assert {(r.generation_id, r.task_id, r.trace_id) for r in receipts} == {
+        (receipts[0].generation_id, "task-1", "trace")
+    }
+    assert len(receipts) > 300
+    assert now() == pytest.approx(3600, abs=10)
 
 
-def test_a_receipt_is_kept_ever_more_seldom_but_soon_at_first() -> None:
-    world = World()
-    world.journal.fail("record", *[AWAY] * 9)
-    run(ordered(world))
-    times = [call.at for call in world.journal.of("record")]
+async def test_a_receipt_is_tried_ever_more_seldom_but_soon_at_first() -> None:
+    fakes = Fakes()
+    fakes.journal.fail("receipt", *[AWAY] * 9)
+    await submitted(fakes)
+    times = [call.at for call in fakes.journal.of("receipt")]
     pauses = [later - earlier for earlier, later in pairwise(times)]
     assert pauses == sorted(pauses)
     assert pauses[0] <= 1
@@ -124,11 +128,11 @@ def test_a_receipt_is_kept_ever_more_seldom_but_soon_at_first() -> None:
 @pytest.mark.parametrize(
     "error", [ContractError("odd"), MusicServiceError("any"), ValueError("a bug of a library")]
 )
-def test_no_error_makes_the_receipt_be_given_up(error: Exception) -> None:
-    world = World()
-    world.journal.fail("record", error)
-    run(ordered(world))
-    assert world.journal.steps() == ["begin", "submit", "record", "record"]
+async def test_no_error_makes_the_receipt_be_given_up(error: Exception) -> None:
+    fakes = Fakes()
+    fakes.journal.fail("receipt", error)
+    await submitted(fakes)
+    assert fakes.journal.steps() == ["intent", "submit", "receipt", "receipt"]
 
 
 class FullDisk:
@@ -143,19 +147,21 @@ class FullDisk:
     error = info
 
 
-def test_a_log_that_cannot_be_written_costs_no_receipt(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_log_that_cannot_be_written_costs_no_receipt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("music_service.worker.submit.log", FullDisk())
-    world = World()
-    world.journal.fail("record", AWAY)
-    got = run(ordered(world))
-    assert world.journal.steps() == ["begin", "submit", "record", "record"]
-    assert got.task_id == "task-1"
+    fakes = Fakes()
+    fakes.journal.fail("receipt", AWAY)
+    got = await submitted(fakes)
+    assert fakes.journal.steps() == ["intent", "submit", "receipt", "receipt"]
+    assert got.mureka_task_id == "task-1"
 
 
 @pytest.mark.timeout(20)
-def test_a_receipt_that_the_database_refuses_for_good_is_left_to_a_person() -> None:
-    world = World()
-    world.journal.break_down("record", ContractError("Already known."))
+async def test_a_receipt_that_the_database_refuses_for_good_is_left_to_a_person() -> None:
+    fakes = Fakes()
+    fakes.journal.break_down("receipt", ContractError("Already known."))
     with pytest.raises(SubmissionUnknownError, match="was accepted"):
-        run(ordered(world))
-    assert len(world.journal.of("record")) == 20
+        await submitted(fakes)
+    assert len(fakes.journal.of("receipt")) == 20

@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from music_service.errors import ErrorCode
 from music_service.tracks import (
     MAX_DURATION_SECONDS,
     MAX_HINT_CHARACTERS,
     MAX_LYRICS_CHARACTERS,
     MAX_PROMPT_CHARACTERS,
-    ErrorCode,
     GenerationRequest,
     Status,
     compose_prompt,
     request_for,
 )
-from tests.support.fakes import a_track
+from tests.support.builders import a_track
 from tests.support.project import SUPABASE
 
 MIGRATIONS = SUPABASE / "migrations"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -36,6 +37,7 @@ from music_service.compose import run_worker
 from music_service.errors import ConfigurationError, EmbeddedStackError
 from music_service.mureka.prices import expected_cost_cents, is_free
 from music_service.settings import MurekaSettings, ProjectSettings, Settings
+from music_service.waiting import first_of
 
 if TYPE_CHECKING:
     from local_supabase.stack import Stack
@@ -94,11 +96,10 @@ async def _make_music(
 ) -> int:
     ready, stop_worker = asyncio.Event(), asyncio.Event()
     worker = asyncio.create_task(run_worker(settings, stop=stop_worker, ready=ready), name="worker")
-    failure = stack.failure if stack is not None else None
     try:
-        await first_of(ready.wait(), stop.wait(), also=[worker, failure])
+        await first_of_all(stack, ready.wait(), stop.wait(), worker)
         demo = asyncio.create_task(_demo_track(), name="demo")
-        await first_of(stop.wait(), also=[demo, worker, failure])
+        await first_of_all(stack, stop.wait(), demo, worker)
         if not demo.done():
             demo.cancel()
             await asyncio.gather(demo, return_exceptions=True)
@@ -106,7 +107,7 @@ async def _make_music(
         if once:
             return demo.result()
         say_how_to_go_on(settings, stack)
-        await first_of(stop.wait(), also=[worker, failure])
+        await first_of_all(stack, stop.wait(), worker)
         return ExitCode.OK
     finally:
         stop_worker.set()
@@ -119,23 +120,17 @@ async def _demo_track() -> int:
         return await follow(tracks, UUID(row["id"]))
 
 
-async def first_of(*waits: Any, also: list[asyncio.Future[Any] | None]) -> None:
-    """Return when the first of them is done; what failed in `also` is raised.
+async def first_of_all(stack: Stack | None, *waits: Awaitable[Any]) -> None:
+    """Return when the first of them is done, or the stack; what failed is raised.
 
     Raises:
         EmbeddedStackError: a part of the stack ended by itself.
     """
-    own = [asyncio.ensure_future(wait) for wait in waits]
-    others = [future for future in also if future is not None]
-    try:
-        done, _ = await asyncio.wait([*own, *others], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in own:
-            task.cancel()
-    for future in done:
-        ended = future.result()
-        if future in others and isinstance(ended, str):
-            raise EmbeddedStackError(ended)
+    failure = stack.failure if stack is not None else None
+    if failure is None:
+        await first_of(*waits)
+    elif await first_of(failure, *waits) == 0:
+        raise EmbeddedStackError(failure.result())
 
 
 def use(environment: dict[str, str], *, with_mureka: bool) -> None:

@@ -25,8 +25,7 @@ from music_service.cli.output import (
 from music_service.cli.project import operations
 from music_service.cli.signals import run_async
 from music_service.cli.tracks import Json, checked_id, checked_text
-from music_service.errors import ConfigurationError
-from music_service.tracks import ErrorCode
+from music_service.errors import ConfigurationError, ErrorCode
 
 _MAX_REASON_CHARACTERS = 1000
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

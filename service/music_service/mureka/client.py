@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from music_service.errors import ContractError, SubmissionUnknownError, TransientError
 from music_service.mureka import download as downloads
-from music_service.mureka.failures import NEVER_SENT, query_failure, refusal, submit_failure
+from music_service.mureka.failures import NEVER_SENT, poll_failure, refusal, submit_failure
 from music_service.mureka.wire import FAILED, SUCCEEDED, BillingBody, TaskBody
 from music_service.tracks import GenerationRequest, Kind
 
@@ -71,12 +71,12 @@ class Billing:
 async def connect_mureka(api_key: str, base_url: str) -> AsyncIterator[MurekaClient]:
     """A client with connections of its own; nothing is sent yet.
 
-    Orders never go over a connection that was used before: one that the server has just closed
-    would leave it unknown whether the order arrived.
+    Paid calls never go over a connection that was used before: one that the server has just closed
+    would leave it unknown whether the call arrived.
     """
     fresh = httpx.Limits(max_keepalive_connections=0)
-    async with httpx.AsyncClient() as http, httpx.AsyncClient(limits=fresh) as orders:
-        yield MurekaClient(http, orders, api_key=api_key, base_url=base_url)
+    async with httpx.AsyncClient() as http, httpx.AsyncClient(limits=fresh) as paid:
+        yield MurekaClient(http, paid, api_key=api_key, base_url=base_url)
 
 
 class MurekaClient:
@@ -84,29 +84,29 @@ class MurekaClient:
 
     Args:
         http: connections for everything that is free; its owner closes it.
-        orders: connections for paid calls, which must not be kept alive between them.
+        paid: connections for paid calls, which must not be kept alive between them.
         api_key: the account's key; sent as a bearer token, never to the audio's server.
         base_url: `https://api.mureka.ai` or a stand-in.
     """
 
     def __init__(
-        self, http: httpx.AsyncClient, orders: httpx.AsyncClient, *, api_key: str, base_url: str
+        self, http: httpx.AsyncClient, paid: httpx.AsyncClient, *, api_key: str, base_url: str
     ) -> None:
         self._http = http
-        self._orders = orders
+        self._paid = paid
         self._headers = {"authorization": f"Bearer {api_key}"}
         self._base_url = base_url.rstrip("/")
 
     async def submit(self, request: GenerationRequest) -> Submission:
-        """Order one piece of music. It is paid for when accepted, so it is sent exactly once.
+        """Pay for one piece of music when it is accepted; so it is sent exactly once.
 
         Raises:
             RateLimitedError, ProviderBlockedError, PermanentError: clearly refused, not billed.
-            TransientError: certainly not accepted; may be ordered again.
-            SubmissionUnknownError: it may have been accepted; never order it again by yourself.
+            TransientError: certainly not accepted; may be sent again.
+            SubmissionUnknownError: it may have been accepted; never send it again by yourself.
         """
         try:
-            answer = await self._orders.post(
+            answer = await self._paid.post(
                 f"{self._base_url}/v1/{request.kind}/generate",
                 json=request.body,
                 headers=self._headers,
@@ -116,7 +116,7 @@ class MurekaClient:
             raise TransientError("Mureka cannot be reached; it is tried again later.") from error
         except httpx.HTTPError as error:
             raise SubmissionUnknownError(
-                "The answer to the order was lost; whether it was accepted is not known."
+                "The answer to the paid call was lost; it may have been accepted."
             ) from error
         if answer.status_code != 200:
             raise submit_failure(answer)
@@ -124,21 +124,21 @@ class MurekaClient:
             body = TaskBody.model_validate_json(answer.content)
         except ValidationError as error:
             raise SubmissionUnknownError(
-                "The answer to the order was not understood; whether it was accepted is not known."
+                "The answer to the paid call was not understood; it may have been accepted."
             ) from error
         return Submission(body.id, body.trace_id)
 
-    async def query(self, kind: Kind, task_id: str) -> Task:
-        """Look at a task; free.
+    async def poll(self, kind: Kind, task_id: str) -> Task:
+        """What became of a task; free.
 
         Raises:
             PermanentError: there is no such task.
             ProviderBlockedError: the key is refused.
-            TransientError: look again later.
+            TransientError: ask again later.
         """
         answer = await self._get(f"/v1/{kind}/query/{quote(task_id, safe='')}")
         if answer.status_code != 200:
-            raise query_failure(answer)
+            raise poll_failure(answer)
         body = _parsed(TaskBody, answer)
         choice = body.choices[0] if body.choices else None
         audio = None
@@ -153,7 +153,7 @@ class MurekaClient:
         )
 
     async def billing(self) -> Billing:
-        """The account; free, and a good check of the key. Raises as `query` does."""
+        """The account; free, and a good check of the key. Raises as `poll` does."""
         answer = await self._get("/v1/account/billing")
         if answer.status_code != 200:
             raise refusal(answer) or TransientError(f"Mureka answered {answer.status_code}.")

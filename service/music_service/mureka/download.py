@@ -1,4 +1,4 @@
-"""Audio streamed to disk and looked at before anybody relies on it."""
+"""Audio streamed to disk and checked before anybody relies on it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from music_service.errors import PermanentError, TransientError
+from music_service.errors import ErrorCode, OverdueError, TransientError
 
 MINIMUM_BYTES = 100_000  # shorter downloads have been error bodies
 BYTES_PER_SECOND = 24_000  # 192 kbps, constant
@@ -30,7 +30,7 @@ async def download(
 
     Raises:
         TransientError: the connection broke, the server failed, or bytes were missing.
-        PermanentError: `audio_invalid`: too large, too small, or not an MP3.
+        OverdueError: `audio_invalid`: too large, too small, not an MP3, or gone.
     """
     try:
         async with http.stream("GET", url, follow_redirects=True) as answer:
@@ -68,14 +68,14 @@ def _looks_like_mp3(path: Path) -> bool:
     return head == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2)
 
 
-def _unavailable(status: int) -> TransientError | PermanentError:
+def _unavailable(status: int) -> TransientError | OverdueError:
     if status in (401, 403, 404, 410):  # a server of files says so of what has expired
-        return PermanentError(
-            f"The finished music is not there any more ({status}).", code="audio_invalid"
+        return OverdueError(
+            f"The finished music is not there any more ({status}).", code=ErrorCode.AUDIO_INVALID
         )
     return TransientError(f"The server of the finished music answered {status}.")
 
 
-def _invalid(what: str) -> PermanentError:
+def _invalid(what: str) -> OverdueError:
     message = f"What Mureka delivered is no usable audio: {what}."
-    return PermanentError(message, code="audio_invalid")
+    return OverdueError(message, code=ErrorCode.AUDIO_INVALID)

@@ -1,7 +1,7 @@
 """Mureka's error answers sorted into our classes: the one place where the table lives.
 
 400 invalid request · 401 key · 403 region · 429 quota, rate or concurrency · 451 review
-500 unknown on submit · 503 overloaded
+500 unknown after a paid call · 503 overloaded
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import httpx
 from pydantic import ValidationError
 
 from music_service.errors import (
+    ErrorCode,
     MusicServiceError,
     PermanentError,
     ProviderBlockedError,
@@ -39,21 +40,23 @@ def refusal(answer: httpx.Response) -> MusicServiceError | None:  # noqa: PLR091
     message = _message(answer)
     match answer.status_code:
         case 400 | 413 | 422:
-            return PermanentError(f"Mureka refused the request: {message}.", code="invalid_request")
+            return PermanentError(
+                f"Mureka refused the request: {message}.", code=ErrorCode.INVALID_REQUEST
+            )
         case 401:
             return ProviderBlockedError(
                 "Mureka refused the API key; the operator must set a valid MUREKA_API_KEY.",
-                code="provider_auth",
+                code=ErrorCode.PROVIDER_AUTH,
             )
         case 403:
             return ProviderBlockedError(
                 f"Mureka refused access for this account or region: {message}.",
-                code="provider_auth",
+                code=ErrorCode.PROVIDER_AUTH,
             )
         case 429 if "quota" in message.lower() or "billing" in message.lower():
             return ProviderBlockedError(
                 "The Mureka account has no money left; the operator must top it up.",
-                code="quota_exhausted",
+                code=ErrorCode.QUOTA_EXHAUSTED,
             )
         case 429:
             return RateLimitedError(
@@ -63,7 +66,7 @@ def refusal(answer: httpx.Response) -> MusicServiceError | None:  # noqa: PLR091
         case 451:
             return PermanentError(
                 "Mureka's safety review refused the prompt; word it differently.",
-                code="moderation_blocked",
+                code=ErrorCode.MODERATION_BLOCKED,
             )
         case 503:
             return TransientError(
@@ -81,21 +84,23 @@ def submit_failure(answer: httpx.Response) -> MusicServiceError:
     if answer.status_code == 404:
         return ProviderBlockedError(
             "Mureka's address is wrong; the operator must correct MUREKA_API_URL.",
-            code="provider_auth",
+            code=ErrorCode.PROVIDER_AUTH,
         )
     return SubmissionUnknownError(
-        f"Mureka answered {answer.status_code} to the order; whether it was accepted is not known."
+        f"Mureka answered {answer.status_code} to the paid call; it may have been accepted."
     )
 
 
-def query_failure(answer: httpx.Response) -> MusicServiceError:
-    """The error of a query that was not answered 200; reading again later does no harm."""
+def poll_failure(answer: httpx.Response) -> MusicServiceError:
+    """The error of a poll that was not answered 200; asking again later does no harm."""
     if answer.status_code == 400:
-        return PermanentError("Mureka does not know this task any more.", code="generation_failed")
+        return PermanentError(
+            "Mureka does not know this task any more.", code=ErrorCode.GENERATION_FAILED
+        )
     clear = refusal(answer)
     if clear is not None and not isinstance(clear, PermanentError):
         return clear
-    return TransientError(f"Mureka answered {answer.status_code} to a question about the task.")
+    return TransientError(f"Mureka answered {answer.status_code} to a poll of the task.")
 
 
 def _message(answer: httpx.Response) -> str:

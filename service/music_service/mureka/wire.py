@@ -86,7 +86,7 @@ class Choice(_Lenient):
 
 
 class TaskBody(_Lenient):
-    """The answer to a submission or a query."""
+    """The answer to a paid call or a poll."""
 
     id: Annotated[str, BeforeValidator(_id)]
     status: Annotated[str, BeforeValidator(_status)] = "preparing"

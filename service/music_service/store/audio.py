@@ -40,7 +40,7 @@ class AudioStore:
 
         Raises:
             TransientError: `storage_failed`; may work later.
-            StorageRefusedError: it never will.
+            AudioRefusedError: it never will.
         """
         key = f"{track.user_id or 'service'}/{track.id}/{generation_id}.mp3"
         await self._upload(key, path)

@@ -7,8 +7,10 @@ from postgrest.exceptions import APIError
 from storage3.exceptions import StorageApiError
 
 from music_service.errors import (
+    AudioRefusedError,
     ConfigurationError,
     ContractError,
+    ErrorCode,
     MusicServiceError,
     TransientError,
 )
@@ -26,7 +28,7 @@ def of_database(error: APIError | httpx.HTTPError) -> MusicServiceError:  # noqa
     """The class of a failed call to the database."""
     if isinstance(error, httpx.HTTPError):
         return TransientError(
-            f"The database cannot be reached ({type(error).__name__}).", code="internal"
+            f"The database cannot be reached ({type(error).__name__}).", code=ErrorCode.INTERNAL
         )
     code, message = plain(str(error.code or "")), plain(error.message or "")
     if code in _NOT_MIGRATED:
@@ -40,12 +42,14 @@ def of_database(error: APIError | httpx.HTTPError) -> MusicServiceError:  # noqa
     if code in _BAD_KEY or "Invalid API key" in message or code == "401":
         return ConfigurationError("Supabase refuses the secret key; check SUPABASE_SECRET_KEY.")
     if not code:  # not PostgREST's own words: somebody before it answered
-        return TransientError(f"The database cannot answer now ({message[:100]}).", code="internal")
+        return TransientError(
+            f"The database cannot answer now ({message[:100]}).", code=ErrorCode.INTERNAL
+        )
     if code in _BAD_INPUT:
         return ConfigurationError(f"The database refused this: {message}")
     if code in _LATER or code.startswith(_LATER_CLASSES) or code in ("429",) or _is_5xx(code):
         return TransientError(
-            f"The database cannot answer now ({code or message}).", code="internal"
+            f"The database cannot answer now ({code or message}).", code=ErrorCode.INTERNAL
         )
     return ContractError(f"The database refused a call ({code}): {message}")
 
@@ -54,26 +58,20 @@ def of_storage(error: StorageApiError | httpx.HTTPError) -> MusicServiceError:
     """The class of a failed upload.
 
     Only what is wrong with this very audio is final. All else, a missing bucket or right among it,
-    is somebody's to mend, and then the audio can still be stored.
+    is somebody's to fix, and then the audio can still be stored.
     """
     if isinstance(error, httpx.HTTPError):
         return TransientError(
             f"The music is made, but Storage cannot be reached ({type(error).__name__}).",
-            code="storage_failed",
+            code=ErrorCode.STORAGE_FAILED,
         )
     status, reason = str(error.status), plain(error.message)
     if status in ("413", "415") or error.code == "InvalidKey":
-        return StorageRefusedError(f"Storage refused the audio ({status}: {reason}).")
+        return AudioRefusedError(f"Storage refused the audio ({status}: {reason}).")
     return TransientError(
         f"The music is made, but Storage does not take it now ({status}: {reason}).",
-        code="storage_failed",
+        code=ErrorCode.STORAGE_FAILED,
     )
-
-
-class StorageRefusedError(MusicServiceError):
-    """Storage will never take this audio: it is too large or of a type that the bucket refuses."""
-
-    code = "storage_failed"
 
 
 def _is_5xx(code: str) -> bool:

@@ -19,6 +19,8 @@ from uuid import UUID
 import structlog
 from realtime import AsyncRealtimeChannel, AsyncRealtimeClient, RealtimeSubscribeStates
 
+from music_service.waiting import first_of
+
 TOPIC = "music:pending"
 
 _JOIN_SECONDS = 10
@@ -151,7 +153,7 @@ class _Connection:
             async with asyncio.timeout(ready_seconds):
                 await self._client.connect()
                 await self._channel().subscribe(self._on_state)
-                await _first_of(self._subscribed.wait(), self._ended.wait())
+                await first_of(self._subscribed.wait(), self._ended.wait())
             await self._until_end()
         except TimeoutError:
             self.end(f"not subscribed after {ready_seconds:g} s")
@@ -176,7 +178,7 @@ class _Connection:
         if listening is None:
             self.end("the client does not listen")
             return
-        await _first_of(self._ended.wait(), asyncio.wait([listening]))
+        await first_of(self._ended.wait(), asyncio.wait([listening]))
         self.end("the client stopped listening")
 
     def _channel(self) -> AsyncRealtimeChannel:
@@ -239,12 +241,3 @@ class _Connection:
         if state != RealtimeSubscribeStates.SUBSCRIBED:
             self.was_refused = "Unauthorized" in str(error) or "PrivateOnly" in str(error)
             self.end(f"{state.value} {error or ''}".strip())
-
-
-async def _first_of(*waits: Any) -> None:
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()

@@ -15,9 +15,16 @@ import httpx
 from postgrest.exceptions import APIError
 from supabase import AsyncClient
 
-from music_service.errors import ContractError, LostClaimError, TransientError
+from music_service.errors import ContractError, ErrorCode, LostClaimError, TransientError
 from music_service.store import failures
-from music_service.tracks import Claim, Generation, GenerationRequest, Track
+from music_service.tracks import (
+    Claim,
+    Generation,
+    GenerationRequest,
+    Outcome,
+    Status,
+    Track,
+)
 
 _PAUSES_SECONDS = (0.2, 1.0)
 
@@ -85,26 +92,31 @@ class Queue:
             p_balance_cents=balance_cents,
         )
 
-    async def begin(
+    async def write_intent(
         self,
         claim_id: UUID,
         generation_id: UUID,
         request: GenerationRequest,
+        *,
         model: str,
-        cost_cents: Decimal,
+        expected_cost_cents: Decimal,
     ) -> None:
-        """Announce a paid call; raises LostClaimError when it must not be sent."""
+        """Write that a paid call follows; raises LostClaimError when it must not be sent."""
         await self._fenced(
             "begin_music_generation",
             p_claim_id=str(claim_id),
             p_generation_id=str(generation_id),
             p_request=request.to_json(),
             p_model=model,
-            p_expected_cost_cents=str(cost_cents),
+            p_expected_cost_cents=str(expected_cost_cents),
         )
 
-    async def record_task(self, generation_id: UUID, task_id: str, trace_id: str | None) -> None:
-        """Keep the receipt of a paid call, with or without a claim."""
+    async def store_receipt(self, generation_id: UUID, task_id: str, trace_id: str | None) -> None:
+        """Keep the receipt of a paid call, with or without a claim.
+
+        Raises:
+            ContractError: the generation has another receipt.
+        """
         await self._call(
             "record_music_task",
             p_generation_id=str(generation_id),
@@ -134,24 +146,42 @@ class Queue:
         )
 
     async def defer(
-        self, claim_id: UUID, delay_seconds: float, code: str, message: str, *, counts: bool
-    ) -> str:
-        """Put the track off; answers its status then; raises LostClaimError."""
-        found = await self._fenced(
+        self,
+        claim_id: UUID,
+        *,
+        delay_seconds: float,
+        outcome: Outcome,
+        code: ErrorCode,
+        message: str,
+        counts_as_attempt: bool,
+    ) -> Status:
+        """Put the track off; raises LostClaimError.
+
+        Answers its status then: `pending`, or `error` where its attempts are used up or where it
+        would have to be paid for again.
+        """
+        [status, *_] = await self._fenced(
             "defer_music_track",
             p_claim_id=str(claim_id),
             p_delay_seconds=delay_seconds,
+            p_outcome=outcome,
             p_error_code=code,
             p_error_message=message,
-            p_counts_as_attempt=counts,
+            p_counts_as_attempt=counts_as_attempt,
         )
-        return str(found[0])
+        try:
+            return Status(status)
+        except ValueError as error:
+            raise ContractError("defer_music_track did not answer a status.") from error
 
-    async def fail(self, claim_id: UUID, code: str, message: str) -> None:
+    async def fail(
+        self, claim_id: UUID, *, outcome: Outcome, code: ErrorCode, message: str
+    ) -> None:
         """End the track in error; raises LostClaimError."""
         await self._fenced(
             "fail_music_track",
             p_claim_id=str(claim_id),
+            p_outcome=outcome,
             p_error_code=code,
             p_error_message=message,
         )
@@ -196,20 +226,21 @@ def _texts(ids: Sequence[UUID]) -> list[str]:
 
 def _claim(row: dict[str, Any]) -> Claim:
     try:
+        track = Track(
+            id=UUID(row["track_id"]),
+            user_id=UUID(row["user_id"]) if row["user_id"] else None,
+            prompt=row["prompt"],
+            lyrics=row["lyrics"],
+            genre=row["genre"],
+            mood=row["mood"],
+            tempo=row["tempo"],
+            duration_seconds=row["duration"],
+            attempts=row["attempts"],
+        )
         return Claim(
             id=UUID(row["claim_id"]),
-            track=Track(
-                id=UUID(row["track_id"]),
-                user_id=UUID(row["user_id"]) if row["user_id"] else None,
-                prompt=row["prompt"],
-                lyrics=row["lyrics"],
-                genre=row["genre"],
-                mood=row["mood"],
-                tempo=row["tempo"],
-                duration_seconds=row["duration"],
-                attempts=row["attempts"],
-            ),
-            open_generation=_generation(row),
+            track=track,
+            generation=_generation(row, track),
             expected_seconds=row["expected_seconds"],
             waited_seconds=row["waited_seconds"],
         )
@@ -217,12 +248,19 @@ def _claim(row: dict[str, Any]) -> Claim:
         raise ContractError("claim_music_tracks answered a row of another shape.") from error
 
 
-def _generation(row: dict[str, Any]) -> Generation | None:
+def _generation(row: dict[str, Any], track: Track) -> Generation | None:
     if row["generation_id"] is None:
         return None
     return Generation(
         id=UUID(row["generation_id"]),
-        request=row["generation_request"],
+        request=_request(row["generation_request"], track),
         mureka_task_id=row["mureka_task_id"],
         age_seconds=row["generation_age_seconds"],
     )
+
+
+def _request(sent: Any, track: Track) -> GenerationRequest:
+    try:
+        return GenerationRequest.from_json(sent)
+    except (KeyError, TypeError):  # edited by a person; it must not cost the whole claim
+        return GenerationRequest(track.kind, {})

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from music_service.errors import TransientError
-from music_service.tracks import ErrorCode, Track
+from music_service.errors import ErrorCode, TransientError
+from music_service.tracks import Track
 from music_service.worker.ports import AudioStore, FinishedAudio, Options, Provider
 
 ATTEMPTS = 3
@@ -36,7 +36,7 @@ async def deliver(
     with tempfile.TemporaryDirectory(prefix="music-") as folder:
         path = Path(folder) / f"{generation_id}.mp3"
         got = await _tried(
-            lambda: provider.download(music.url, path, max_bytes=options.max_bytes), options
+            lambda: provider.download(music.url, path, max_bytes=options.max_audio_bytes), options
         )
         key, url = await _tried(lambda: audio.put(path, track, generation_id), options)
     return key, url, music.duration_ms or got.duration_ms
@@ -47,7 +47,7 @@ async def _tried(step: Callable[[], Awaitable[Result]], options: Options) -> Res
         try:
             return await _in_time(step, options)
         except TransientError:
-            pause = attempt * options.first_retry / 10
+            pause = attempt * options.first_retry_seconds / 10
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
     return await _in_time(step, options)
 
@@ -55,10 +55,10 @@ async def _tried(step: Callable[[], Awaitable[Result]], options: Options) -> Res
 async def _in_time(step: Callable[[], Awaitable[Result]], options: Options) -> Result:
     """One try; time-outs of single reads do not end one that trickles."""
     try:
-        async with asyncio.timeout(options.transfer):
+        async with asyncio.timeout(options.transfer_seconds):
             return await step()
     except TimeoutError as error:
         raise TransientError(
-            f"The music was not carried over within {options.transfer:g} seconds.",
+            f"The music was not carried over within {options.transfer_seconds:g} seconds.",
             code=ErrorCode.STORAGE_FAILED,
         ) from error

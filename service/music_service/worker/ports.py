@@ -1,4 +1,4 @@
-"""What the worker needs of the world, as interfaces; the composition root connects them."""
+"""What the worker needs of database, provider, Storage and Realtime, and how it is to work."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
-from music_service.tracks import Claim, GenerationRequest, Kind, Track
+from music_service.errors import ErrorCode
+from music_service.tracks import Claim, GenerationRequest, Kind, Outcome, Status, Track
 
 
 class Queue(Protocol):
@@ -24,15 +25,16 @@ class Queue(Protocol):
     async def report_account(
         self, concurrent_request_limit: int | None, balance_cents: float
     ) -> None: ...
-    async def begin(
+    async def write_intent(
         self,
         claim_id: UUID,
         generation_id: UUID,
         request: GenerationRequest,
+        *,
         model: str,
-        cost_cents: Decimal,
+        expected_cost_cents: Decimal,
     ) -> None: ...
-    async def record_task(
+    async def store_receipt(
         self, generation_id: UUID, task_id: str, trace_id: str | None
     ) -> None: ...
     async def report_stage(self, claim_id: UUID, stage: str, stream_url: str | None) -> None: ...
@@ -40,9 +42,18 @@ class Queue(Protocol):
         self, claim_id: UUID, storage_path: str, file_url: str | None, duration_ms: int
     ) -> None: ...
     async def defer(
-        self, claim_id: UUID, delay_seconds: float, code: str, message: str, *, counts: bool
-    ) -> str: ...
-    async def fail(self, claim_id: UUID, code: str, message: str) -> None: ...
+        self,
+        claim_id: UUID,
+        *,
+        delay_seconds: float,
+        outcome: Outcome,
+        code: ErrorCode,
+        message: str,
+        counts_as_attempt: bool,
+    ) -> Status: ...
+    async def fail(
+        self, claim_id: UUID, *, outcome: Outcome, code: ErrorCode, message: str
+    ) -> None: ...
 
 
 class Submission(Protocol):
@@ -100,7 +111,7 @@ class Provider(Protocol):
     """Whoever makes the music; see `music_service.mureka.client`."""
 
     async def submit(self, request: GenerationRequest) -> Submission: ...
-    async def query(self, kind: Kind, task_id: str) -> Task: ...
+    async def poll(self, kind: Kind, task_id: str) -> Task: ...
     async def billing(self) -> Billing: ...
     async def download(self, url: str, path: Path, *, max_bytes: int) -> Download: ...
 
@@ -125,25 +136,25 @@ class Feed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a worker works; times are in seconds."""
+    """How a worker works; each number has its unit in its name."""
 
     worker_id: str
     host: str
     version: str
     model: str
-    cost_cents: Decimal
+    expected_cost_cents: Decimal
     stream: bool = True
     capacity: int = 10
-    lease: float = 30
-    sweep: float = 15
-    poll: float = 4
-    deadline: float = 600
-    transfer: float = 300
-    drain: float = 30
-    realtime_ready: float = 30
-    blocked_check: float = 60
-    account_check: float = 3600
-    first_retry: float = 5
-    longest_retry: float = 300
-    rate_limited_pause: float = 10
-    max_bytes: int = 20 * 2**20
+    lease_seconds: float = 30
+    sweep_seconds: float = 15
+    poll_seconds: float = 4
+    deadline_seconds: float = 600
+    transfer_seconds: float = 300
+    drain_seconds: float = 30
+    realtime_ready_seconds: float = 30
+    blocked_check_seconds: float = 60
+    account_check_seconds: float = 3600
+    first_retry_seconds: float = 5
+    longest_retry_seconds: float = 300
+    rate_limited_pause_seconds: float = 10
+    max_audio_bytes: int = 20 * 2**20

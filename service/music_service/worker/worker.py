@@ -1,13 +1,12 @@
 """The loop: woken by hints, a freed slot or the clock, it claims what there is room for.
 
-Liveness is the lease. It is renewed for all tracks in one call; where that fails for a whole
-lease the tracks are let go, because by then they may belong to somebody else.
+How an attempt at one track goes is in `attempt`, how leases are kept in `leases`, and what a
+refused account means in `account`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import asdict, dataclass
@@ -17,13 +16,13 @@ from uuid import UUID
 
 import structlog
 
-from music_service.errors import MusicServiceError, ProviderBlockedError
-from music_service.tracks import Claim
-from music_service.worker.account import keep_account_told
-from music_service.worker.attempt import Generation
+from music_service.errors import MusicServiceError
+from music_service.tracks import Claim, Generation
+from music_service.waiting import first_of
+from music_service.worker.account import Blockade, keep_account_reported
+from music_service.worker.attempt import Attempt
+from music_service.worker.leases import LeaseKeeper
 from music_service.worker.ports import AudioStore, Feed, Options, Provider, Queue
-from music_service.worker.retry import Settlement
-from music_service.worker.submit import Ordered
 
 _LAST_WORDS_SECONDS = 5  # a database that does not answer must not hold up a stop
 
@@ -32,20 +31,24 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Counters:
-    """What a worker has done since it started; `unannounced` rows came without any hint."""
+    """What a worker has done since it started.
+
+    `hints` were heard and `sweeps` made; `unannounced` tracks came without any hint; `lost` ones
+    were somebody else's before they ended.
+    """
 
     claimed: int = 0
     hints: int = 0
     sweeps: int = 0
     unannounced: int = 0
-    let_go: int = 0
+    lost: int = 0
 
 
 class Worker:
     """Makes the music of a project until it is told to stop.
 
     Args:
-        queue, provider, audio: the world.
+        queue, provider, audio: the database's functions, Mureka, Storage.
         make_feed: makes the source of hints, given what to call for each and what to call
             when hints may have been missed.
         options: how this worker works.
@@ -59,30 +62,42 @@ class Worker:
         make_feed: Callable[[Callable[[], None], Callable[[], None]], Feed],
         options: Options,
     ) -> None:
+        self.counters = Counters()
         self._queue = queue
         self._provider = provider
         self._audio = audio
         self._options = options
-        self._feed = make_feed(self._hinted, self._sweep_now)
         self._wake = asyncio.Event()
-        self._running: dict[UUID, tuple[Generation, asyncio.Task[None]]] = {}
-        self._orders: set[asyncio.Task[Ordered]] = set()
-        self._blocked: ProviderBlockedError | None = None
-        self._became_blocked = asyncio.Event()
-        self._renewed_at = 0.0
-        self._lease_lost = False
+        self._running: dict[UUID, tuple[Attempt, asyncio.Task[None]]] = {}
+        self._submits: set[asyncio.Task[Generation]] = set()
         self._stopping = False
-        self._ready = False
-        self.counters = Counters()
+        self._feed = make_feed(self._hear_hint, self._wake.set)
+        self._leases = LeaseKeeper(
+            queue,
+            options.lease_seconds,
+            held=self._running.keys,
+            on_lost=self._lose,
+            on_restored=self._wake.set,
+        )
+        self._blockade = Blockade(
+            provider,
+            options.blocked_check_seconds,
+            report=self._report,
+            on_lifted=self._wake.set,
+        )
 
     def status(self) -> dict[str, Any]:
-        """The worker in a few words and numbers: `state`, `reason`, `running`, counters."""
+        """The worker in a few words and numbers, as JSON.
+
+        `worker_id`, `state` (running, stopping, cut_off, blocked), `reason`, `realtime`
+        (subscribed, silent), `running` of `capacity` tracks, and the counters.
+        """
         reason = None
         state = "stopping" if self._stopping else "running"
-        if self._lease_lost:
+        if self._leases.is_cut_off:
             state, reason = "cut_off", "The leases cannot be renewed."
-        elif self._blocked is not None:
-            state, reason = "blocked", str(self._blocked)
+        elif self._blockade.error is not None:
+            state, reason = "blocked", str(self._blockade.error)
         return {
             "worker_id": self._options.worker_id,
             "state": state,
@@ -94,69 +109,69 @@ class Worker:
         }
 
     async def run(self, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
-        """Work until `stop` is set, then drain; `ready` is set once the first look is done."""
+        """Work until `stop` is set, then drain; `ready` is set after the first claim."""
         await self._report("running")
-        self._renewed_at = _now()
         async with asyncio.TaskGroup() as group:
             background = [
                 group.create_task(self._feed.run(), name="feed"),
-                group.create_task(self._keep_leases(), name="leases"),
-                group.create_task(self._look_again_while_blocked(), name="blocked"),
-                group.create_task(
-                    keep_account_told(self._queue, self._provider, self._options.account_check),
-                    name="account",
-                ),
-                group.create_task(self._wake_on(stop), name="stop"),
+                group.create_task(self._leases.run(), name="leases"),
+                group.create_task(self._blockade.run(), name="blockade"),
+                group.create_task(self._keep_account_reported(), name="account"),
             ]
             try:
-                await self._work(group, stop, ready)
+                await self._work(group, stop, ready or asyncio.Event())
                 await self._drain()
             finally:
                 for task in background:
                     task.cancel()
-                if self._orders:  # left by an error; what is paid for still gets its receipt
-                    await asyncio.wait(self._orders, timeout=self._options.drain)
+                if self._submits:  # left by an error; what is paid for still gets its receipt
+                    await asyncio.wait(self._submits, timeout=self._options.drain_seconds)
         await self._report("stopped")
         log.info("stopped", **asdict(self.counters))
 
     async def _work(
-        self, group: asyncio.TaskGroup, stop: asyncio.Event, ready: asyncio.Event | None
+        self, group: asyncio.TaskGroup, stop: asyncio.Event, ready: asyncio.Event
     ) -> None:
         sweeping, sweep_at = False, self._next_sweep()
         while not stop.is_set():
             self._wake.clear()
             claims = await self._claim()
             if sweeping:
-                self._mind_missed(claims)
+                self._distrust_feed_for(claims)
             for claim in claims:
                 self._start(group, claim)
-            if not self._ready:
-                self._ready = True
+            if not ready.is_set():
                 log.info("ready")
-                if ready is not None:
-                    ready.set()
-            await _set_within(self._wake, sweep_at - _now())
+                ready.set()
+            await self._sleep(stop, until=sweep_at)
             sweeping = _now() >= sweep_at
             if sweeping:
                 sweep_at = self._next_sweep()
                 self.counters.sweeps += 1
 
+    async def _sleep(self, stop: asyncio.Event, *, until: float) -> None:
+        """Sleep until it is time, or something wakes the worker or stops it."""
+        if self._wake.is_set() or stop.is_set():
+            return  # at once: after a stop what was just claimed is handed back without a step
+        pause = max(until - _now(), 0)
+        await first_of(self._wake.wait(), stop.wait(), asyncio.sleep(pause))
+
     async def _claim(self) -> list[Claim]:
         """Take what there is room for."""
         room = self._options.capacity - len(self._running)
-        if room <= 0 or self._blocked is not None or self._lease_lost:
+        if room <= 0 or self._blockade.error is not None or self._leases.is_cut_off:
             return []
         try:
-            return await self._queue.claim(room, self._options.lease)
+            return await self._queue.claim(room, self._options.lease_seconds)
         except MusicServiceError as error:
             log.warning("claim_failed", reason=str(error))
             return []
 
     def _next_sweep(self) -> float:
-        return _now() + self._options.sweep * random.uniform(0.8, 1.2)  # noqa: S311
+        return _now() + self._options.sweep_seconds * random.uniform(0.8, 1.2)  # noqa: S311
 
-    def _mind_missed(self, claims: list[Claim]) -> None:
-        """Tracks that a sweep found and a working feed should have announced."""
+    def _distrust_feed_for(self, claims: list[Claim]) -> None:
+        """Hold against the feed what a sweep found and it should have announced."""
         missed = [c for c in claims if self._feed.has_missed(c.track.id, c.waited_seconds)]
         if missed:
             self.counters.unannounced += len(missed)
@@ -166,124 +181,67 @@ class Worker:
     def _start(self, group: asyncio.TaskGroup, claim: Claim) -> None:
         log.info("claimed", track_id=str(claim.track.id), claim_id=str(claim.id))
         self.counters.claimed += 1
-        settlement = Settlement(
-            claim,
-            self._queue,
-            self._options,
-            on_blocked=self._block,
-            on_deferred=self._wake_later,
-        )
-        generation = Generation(
+        attempt = Attempt(
             claim,
             self._queue,
             self._provider,
             self._audio,
             options=self._options,
-            settlement=settlement,
-            start_order=self._start_order,
+            start_submit=self._start_submit,
+            on_blocked=self._blockade.begin,
+            on_deferred=self._wake_later,
         )
-        task = group.create_task(generation.run(), name=f"track {claim.track.id}")
-        self._running[claim.id] = generation, task
+        task = group.create_task(attempt.run(), name=f"track {claim.track.id}")
+        self._running[claim.id] = attempt, task
         task.add_done_callback(partial(self._finished, claim.id))
 
-    def _start_order(self, order: Coroutine[Any, Any, Ordered]) -> asyncio.Task[Ordered]:
+    def _start_submit(self, submit: Coroutine[Any, Any, Generation]) -> asyncio.Task[Generation]:
         """Start a paid call in a task that only the end of the drain may cut short."""
-        task = asyncio.create_task(order, name="order")
-        self._orders.add(task)
-        task.add_done_callback(self._orders.discard)
-        task.add_done_callback(_look_at_failure)
+        task = asyncio.create_task(submit, name="submit")
+        self._submits.add(task)
+        task.add_done_callback(self._submits.discard)
+        task.add_done_callback(_retrieve_failure)
         return task
 
     def _finished(self, claim_id: UUID, _: asyncio.Task[None]) -> None:
         self._running.pop(claim_id, None)
         self._wake.set()  # there is room again
 
-    def _hinted(self) -> None:
+    def _hear_hint(self) -> None:
         self.counters.hints += 1
-        self._wake.set()
-
-    def _sweep_now(self) -> None:
         self._wake.set()
 
     def _wake_later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self._wake.set)
 
-    async def _wake_on(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        self._wake.set()
-
-    async def _keep_leases(self) -> None:
-        lease = self._options.lease
-        pause = lease / 3
-        while True:
-            await asyncio.sleep(pause)
-            ours, asked_at = list(self._running), _now()
-            left = self._renewed_at + lease - asked_at
-            try:
-                async with asyncio.timeout(lease / 3 if self._lease_lost else min(lease / 3, left)):
-                    owned = await self._queue.renew(ours, lease)
-            except Exception as error:  # noqa: BLE001  whatever it is, leases must be minded on
-                log.warning("renewal_failed", reason=str(error) or "no answer")
-                left = self._renewed_at + lease - _now()
-                pause = min(lease / 10, left) if left > 0 else lease / 10
-                if left <= 0:
-                    self._lease_lost = True
-                    self._let_go(ours, "the leases could not be renewed")
-                continue
-            pause, self._renewed_at = lease / 3, asked_at
-            if self._lease_lost:
-                self._lease_lost = False
-                log.info("renewal_works_again")
-                self._wake.set()
-            self._let_go(self._stolen(set(ours) - owned), "taken by somebody else")
-
-    def _stolen(self, gone: set[UUID]) -> list[UUID]:
-        """Of claims that are gone those that we did not end ourselves."""
-        return [c for c in gone if c in self._running and not self._running[c][0].is_ending]
-
-    def _let_go(self, claim_ids: Iterable[UUID], reason: str) -> None:
+    def _lose(self, claim_ids: Iterable[UUID], reason: str) -> None:
+        """Stop attempts whose claim is lost; the last write of one that is ending is fenced."""
         for claim_id in claim_ids:
-            if claim_id in self._running:
-                generation, task = self._running[claim_id]
-                log.warning("let_go", track_id=str(generation.claim.track.id), reason=reason)
-                self.counters.let_go += 1
-                task.cancel()
+            attempt, task = self._running.get(claim_id, (None, None))
+            if attempt is None or task is None or attempt.is_ending:
+                continue
+            log.warning("lost", track_id=str(attempt.claim.track.id), reason=reason)
+            self.counters.lost += 1
+            task.cancel()
 
-    def _block(self, error: ProviderBlockedError) -> None:
-        if self._blocked is None:
-            log.error("blocked", code=error.error_code, reason=str(error))
-        self._blocked = error
-        self._became_blocked.set()
-
-    async def _look_again_while_blocked(self) -> None:
-        """Tell operators that and why nothing is taken up, and find out when that has passed."""
-        while True:
-            await self._became_blocked.wait()
-            while self._blocked is not None:
-                await self._report("blocked", str(self._blocked))
-                await asyncio.sleep(self._options.blocked_check)
-                with contextlib.suppress(MusicServiceError):
-                    if (await self._provider.billing()).balance_cents > 0:
-                        self._blocked = None
-            self._became_blocked.clear()
-            log.info("unblocked")
-            await self._report("running")
-            self._wake.set()
+    async def _keep_account_reported(self) -> None:
+        every_seconds = self._options.account_check_seconds
+        await keep_account_reported(self._queue, self._provider, every_seconds)
 
     async def _drain(self) -> None:
         """Let paid calls in the air get their receipt, hand back everything else at once."""
         self._stopping = True
-        log.info("draining", tracks=len(self._running), orders=len(self._orders))
-        finishing = {c: task for c, (gen, task) in self._running.items() if gen.stop()}
+        log.info("draining", tracks=len(self._running), submits=len(self._submits))
+        finishing = {c: task for c, (attempt, task) in self._running.items() if attempt.stop()}
         others = {c: task for c, (_, task) in self._running.items() if c not in finishing}
         await _cancelled(others.values())
         await self._release(others)
         await self._report("draining")
-        in_the_air = [*finishing.values(), *self._orders]
+        in_the_air = [*finishing.values(), *self._submits]
         if in_the_air:
-            _, late = await asyncio.wait(in_the_air, timeout=self._options.drain)
+            _, late = await asyncio.wait(in_the_air, timeout=self._options.drain_seconds)
             if late:
-                log.error("orders_abandoned", orders=len(self._orders))
+                log.error("submits_abandoned", submits=len(self._submits))
             await _cancelled(late)
         await self._release(finishing)
 
@@ -317,15 +275,6 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def _set_within(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True
-
-
 async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks and wait until they have ended."""
     ending = list(tasks)
@@ -334,7 +283,7 @@ async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*ending, return_exceptions=True)
 
 
-def _look_at_failure(order: asyncio.Task[Ordered]) -> None:
-    # Whoever waited may be gone; asyncio would otherwise complain that nobody looked.
-    if not order.cancelled():
-        order.exception()
+def _retrieve_failure(submit: asyncio.Task[Generation]) -> None:
+    # Whoever waited may be gone; asyncio would otherwise complain that nobody asked for it.
+    if not submit.cancelled():
+        submit.exception()

@@ -1,0 +1,127 @@
+"""A paid task asked for until its music is ready, or its deadline has passed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import structlog
+
+from music_service.errors import (
+    ErrorCode,
+    LostClaimError,
+    MusicServiceError,
+    OverdueError,
+    PermanentError,
+    ProviderBlockedError,
+)
+from music_service.tracks import Claim, Generation
+from music_service.worker.ports import FinishedAudio, Options, Provider, Queue, Task
+
+UNKNOWN_TASK_POLLS = 3
+
+
+class Poller:
+    """Polls one task and shows its stages on the row.
+
+    Args:
+        claim: the right to the track.
+        generation: what is polled; it has a receipt.
+        queue, provider: the database's functions, Mureka.
+        options: how this worker works.
+    """
+
+    def __init__(
+        self,
+        claim: Claim,
+        generation: Generation,
+        queue: Queue,
+        provider: Provider,
+        options: Options,
+    ) -> None:
+        self._claim = claim
+        self._generation = generation
+        self._queue = queue
+        self._provider = provider
+        self._options = options
+        self._shown: tuple[str, str | None] | None = None
+        self._log = structlog.get_logger(__name__).bind(
+            track_id=str(claim.track.id), claim_id=str(claim.id)
+        )
+
+    async def run(self, deadline: float) -> FinishedAudio:
+        """Wait for the music until a moment of the loop's clock; a failed poll costs only time.
+
+        Raises:
+            OverdueError: it is not ready in time.
+            PermanentError: the task yields nothing, or is not known any more.
+            ProviderBlockedError: the key is refused.
+            LostClaimError: a stage could not be written for that.
+        """
+        await self._sleep_before_first_poll()
+        while True:
+            task = await self._poll()
+            if task is not None:
+                if task.is_succeeded or task.is_failed:
+                    return _music_of(task)
+                await self._show(task)
+            if asyncio.get_running_loop().time() > deadline:
+                raise OverdueError(
+                    "The music was not ready in time; retry to look again at no cost.",
+                    code=ErrorCode.GENERATION_TIMEOUT,
+                )
+            await asyncio.sleep(self._options.poll_seconds * random.uniform(0.8, 1.2))  # noqa: S311
+
+    async def _poll(self) -> Task | None:
+        """What the provider says now; None where it cannot say.
+
+        A task that the provider does not know is asked for a few times: a fresh one may not have
+        reached all of its servers.
+        """
+        kind, task_id = self._generation.request.kind, self._generation.mureka_task_id or ""
+        for remaining in reversed(range(UNKNOWN_TASK_POLLS)):
+            try:
+                return await self._provider.poll(kind, task_id)
+            except ProviderBlockedError:
+                raise
+            except PermanentError:
+                if not remaining:
+                    raise
+                await asyncio.sleep(self._options.poll_seconds)
+            except MusicServiceError as error:
+                self._log.warning("poll_failed", reason=str(error))
+                break
+        return None
+
+    async def _show(self, task: Task) -> None:
+        """Write the stage to the row if it changed; where that fails, the next poll does it."""
+        stage = (task.status, task.stream_url)
+        if stage == self._shown:
+            return
+        try:
+            await self._queue.report_stage(self._claim.id, *stage)
+        except LostClaimError:
+            raise
+        except MusicServiceError as error:
+            self._log.warning("stage_not_shown", reason=str(error))
+        else:
+            self._shown = stage
+
+    async def _sleep_before_first_poll(self) -> None:
+        expected, wait = self._claim.expected_seconds, self._options.poll_seconds
+        if self._generation.age_seconds > 0:
+            return
+        if expected is not None and self._options.stream:
+            wait = min(wait, expected / 2)
+        elif expected is not None:
+            # Without a stream there is nothing to see earlier.
+            wait = min(max(wait, expected / 2), self._options.deadline_seconds / 4)
+        await asyncio.sleep(wait)
+
+
+def _music_of(task: Task) -> FinishedAudio:
+    if task.is_failed:
+        raise PermanentError(f"The music could not be made: {task.failed_reason or task.status}.")
+    if task.audio is None:
+        raise PermanentError("Mureka finished without any music.")
+    return task.audio
