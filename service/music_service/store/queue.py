@@ -11,8 +11,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import httpx
-from postgrest.exceptions import APIError
 from supabase import AsyncClient
 
 from music_service.errors import ContractError, ErrorCode, LostClaimError, TransientError
@@ -209,10 +207,8 @@ class Queue:
     async def _once(
         self, function: str, *, rows_needed: bool = False, **arguments: Any
     ) -> list[Any]:
-        try:
+        with failures.calling_database():
             data: Any = (await self._client.rpc(function, arguments).execute()).data
-        except (APIError, httpx.HTTPError) as error:
-            raise failures.of_database(error) from error
         if data is None and not rows_needed:
             return []
         if not isinstance(data, list):
