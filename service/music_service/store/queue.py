@@ -5,12 +5,12 @@ Every write is idempotent under its fence, so a call whose answer was lost is si
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import stamina
 from supabase import AsyncClient
 
 from music_service.errors import ContractError, ErrorCode, LostClaimError, TransientError
@@ -24,7 +24,9 @@ from music_service.tracks import (
     Track,
 )
 
-_PAUSES_SECONDS = (0.2, 1.0)
+_again = stamina.AsyncRetryingCaller(
+    attempts=3, timeout=None, wait_initial=0.2, wait_exp_base=5, wait_max=1.0, wait_jitter=0.1
+).on((TransientError, ContractError))
 
 
 class Queue:
@@ -197,12 +199,7 @@ class Queue:
     async def _call(
         self, function: str, *, rows_needed: bool = False, **arguments: Any
     ) -> list[Any]:
-        for pause in _PAUSES_SECONDS:
-            try:
-                return await self._once(function, rows_needed=rows_needed, **arguments)
-            except (TransientError, ContractError):
-                await asyncio.sleep(pause)
-        return await self._once(function, rows_needed=rows_needed, **arguments)
+        return await _again(self._once, function, rows_needed=rows_needed, **arguments)
 
     async def _once(
         self, function: str, *, rows_needed: bool = False, **arguments: Any
