@@ -7,6 +7,7 @@ import contextlib
 import socket
 from importlib.metadata import version
 
+import stamina.instrumentation
 import structlog
 from supabase import AsyncClient
 
@@ -49,6 +50,7 @@ async def run_worker(
     key = settings.supabase_secret_key.get_secret_value()
     url = settings.supabase_url
     options = options or options_of(settings)
+    stamina.instrumentation.set_on_retry_hooks([])  # the events of ours say what failed
     async with contextlib.AsyncExitStack() as opened:
         client = await opened.enter_async_context(connect(url, key))
         provider = await opened.enter_async_context(

@@ -27,6 +27,7 @@ from music_service.errors import (
     TransientError,
 )
 from music_service.mureka.client import MurekaClient, connect_mureka
+from music_service.mureka.http import Http
 from music_service.tracks import Track, request_for
 
 KEY = "simulated"
@@ -56,6 +57,10 @@ async def mureka(url: str) -> AsyncIterator[MurekaClient]:
 def order(prompt: str = "rain", lyrics: str | None = None, *, stream: bool = True) -> Any:
     track = Track(id=uuid.uuid4(), user_id=None, prompt=prompt, lyrics=lyrics)
     return request_for(track, model="mureka-9", stream=stream)
+
+
+def of(client: httpx.AsyncClient) -> Http:
+    return Http(client, client, api_key=KEY, base_url="http://simulator")
 
 
 @pytest.mark.parametrize(("lyrics", "kind"), [(None, "instrumental"), ("La la la", "song")])
@@ -310,14 +315,12 @@ async def test_a_restarted_simulator_knows_its_tasks_and_its_ledger(tmp_path: Pa
     first = Simulator(KEY, 0.0, tmp_path, music_seconds=5)
     transport = httpx.ASGITransport(app=first.app)
     async with httpx.AsyncClient(transport=transport) as http:
-        submission = await MurekaClient(http, http, api_key=KEY, base_url="http://sim").submit(
-            order()
-        )
+        submission = await MurekaClient(of(http)).submit(order())
     second = Simulator(KEY, 0.0, tmp_path, music_seconds=5)
     assert second.ledger == first.ledger
     transport = httpx.ASGITransport(app=second.app)
     async with httpx.AsyncClient(transport=transport) as http:
-        again = MurekaClient(http, http, api_key=KEY, base_url="http://sim")
+        again = MurekaClient(of(http))
         assert (await again.poll("instrumental", submission.task_id)).is_succeeded
 
 

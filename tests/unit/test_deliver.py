@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import pytest
 from music_service.errors import MusicServiceError, PermanentError, TransientError
 from music_service.worker.deliver import ATTEMPTS, deliver
 from tests.support.builders import a_track, options
+from tests.support.clock import now
 from tests.support.fakes import FakeAudio, Fakes
 
 AWAY = TransientError("away")
@@ -93,3 +95,27 @@ async def test_nothing_is_left_on_the_disk(error: Exception | None) -> None:
         await delivered(fakes)
     path: Path = fakes.journal.of("download")[0].path
     assert not path.parent.exists()
+
+
+@pytest.mark.parametrize("seconds", [0, 0.1])
+async def test_a_delivery_can_be_cancelled_in_a_step_and_between_two_tries(seconds: float) -> None:
+    fakes = Fakes()
+    fakes.journal.break_down("put", AWAY)
+    if not seconds:
+        fakes.journal.hold("put")
+    delivering = asyncio.create_task(delivered(fakes))
+    await fakes.journal.reached("put")
+    await asyncio.sleep(seconds)
+    delivering.cancel()
+    await asyncio.wait([delivering])
+    assert delivering.cancelled()
+    assert len(fakes.journal.of("put")) == 1
+
+
+async def test_a_step_that_trickles_is_tried_again_when_its_time_is_over() -> None:
+    fakes = Fakes()
+    fakes.journal.hold("download")
+    with pytest.raises(TransientError, match="within 300 seconds"):
+        await delivered(fakes)
+    assert len(fakes.journal.of("download")) == ATTEMPTS
+    assert 900 <= now() <= 904

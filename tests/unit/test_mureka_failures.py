@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
-import httpx
 import pytest
 
 from music_service.errors import (
@@ -16,6 +16,7 @@ from music_service.errors import (
     TransientError,
 )
 from music_service.mureka.failures import poll_failure, refusal, submit_failure
+from music_service.mureka.http import Answer
 from music_service.mureka.prices import expected_cost_cents
 
 QUOTA = "You exceeded your current quota, please check your billing details"
@@ -24,13 +25,12 @@ RATE = "Rate limit reached for requests"
 
 def answer(
     status: int, message: str | None = "the reason", retry_after: str | None = None
-) -> httpx.Response:
+) -> Answer:
     """An answer in Mureka's form; without a message, one in no form at all."""
-    headers = {} if retry_after is None else {"retry-after": retry_after}
     if message is None:
-        return httpx.Response(status, text="404 page not found", headers=headers)
+        return Answer(status, b"404 page not found", retry_after)
     body = {"error": {"message": message}, "trace_id": "1e94"}
-    return httpx.Response(status, json=body, headers=headers)
+    return Answer(status, json.dumps(body).encode(), retry_after)
 
 
 def what(error: MusicServiceError | None) -> tuple[type[MusicServiceError], str]:
@@ -59,34 +59,34 @@ REFUSED: list[Row] = [
 
 
 @pytest.mark.parametrize(("status", "message", "kind", "code"), CLEAR + REFUSED)
-def test_an_order_that_was_clearly_refused_was_not_paid(
+def test_a_paid_call_that_was_clearly_refused_was_not_paid(
     status: int, message: str | None, kind: type[MusicServiceError], code: str
 ) -> None:
     assert what(submit_failure(answer(status, message))) == (kind, code)
 
 
 @pytest.mark.parametrize("status", [408, 409, 418, 500, 502, 504, 520, 301, 201, 204])
-def test_an_order_with_any_other_answer_may_have_been_paid(status: int) -> None:
+def test_a_paid_call_with_any_other_answer_may_have_been_paid(status: int) -> None:
     assert what(submit_failure(answer(status))) == (SubmissionUnknownError, "submission_unknown")
 
 
-def test_an_order_to_a_wrong_address_stops_the_worker() -> None:
+def test_a_paid_call_to_a_wrong_address_stops_the_worker() -> None:
     assert what(submit_failure(answer(404, None))) == (ProviderBlockedError, "provider_auth")
 
 
 @pytest.mark.parametrize(("status", "message", "kind", "code"), CLEAR)
-def test_a_look_that_was_refused_says_why(
+def test_a_poll_that_was_refused_says_why(
     status: int, message: str | None, kind: type[MusicServiceError], code: str
 ) -> None:
     assert what(poll_failure(answer(status, message))) == (kind, code)
 
 
-def test_400_to_a_look_means_an_unknown_task_and_not_a_bad_request() -> None:
+def test_400_to_a_poll_means_an_unknown_task_and_not_a_bad_request() -> None:
     assert what(poll_failure(answer(400))) == (PermanentError, "generation_failed")
 
 
 @pytest.mark.parametrize("status", [404, 408, 413, 422, 451, 500, 502, 504, 301])
-def test_any_other_answer_to_a_look_is_asked_for_again(status: int) -> None:
+def test_any_other_answer_to_a_poll_is_asked_for_again(status: int) -> None:
     assert what(poll_failure(answer(status))) == (TransientError, "provider_unavailable")
 
 
@@ -128,14 +128,14 @@ def test_the_reason_is_passed_on_as_one_sentence(status: int) -> None:
 @pytest.mark.parametrize("status", [400, 403])
 def test_a_reason_of_any_length_stays_short(status: int) -> None:
     assert len(str(submit_failure(answer(status, "long " * 1000)))) < 400
-    assert len(str(submit_failure(httpx.Response(status, text="<html>" * 1000)))) < 200
+    assert len(str(submit_failure(Answer(status, b"<html>" * 1000)))) < 200
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"error": "text"}', b"\xff\xfe"])
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 451, 500, 503])
 def test_no_body_is_too_odd(status: int, body: bytes) -> None:
-    assert str(submit_failure(httpx.Response(status, content=body)))
-    assert str(poll_failure(httpx.Response(status, content=body)))
+    assert str(submit_failure(Answer(status, body)))
+    assert str(poll_failure(Answer(status, body)))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 import httpx
 import pytest
 from postgrest.exceptions import APIError
@@ -14,7 +17,12 @@ from music_service.errors import (
     MusicServiceError,
     TransientError,
 )
-from music_service.store.failures import of_database, of_storage
+from music_service.store.failures import (
+    calling_database,
+    calling_storage,
+    of_database,
+    of_storage,
+)
 
 
 def refused(code: str | None, message: str | None = "the reason") -> APIError:
@@ -146,3 +154,23 @@ def test_what_somebody_can_fix_in_storage_is_tried_again(status: str | int, code
     assert isinstance(failure, TransientError)
     assert failure.code == "storage_failed"
     assert "the reason" in str(failure)
+
+
+@pytest.mark.parametrize(
+    ("door", "code"), [(calling_database, "internal"), (calling_storage, "storage_failed")]
+)
+def test_what_a_client_raises_leaves_the_door_as_an_error_of_ours(
+    door: Callable[[], AbstractContextManager[None]], code: str
+) -> None:
+    foreign = httpx.ReadTimeout("late")
+    with pytest.raises(TransientError) as caught, door():
+        raise foreign
+    assert (caught.value.code, caught.value.__cause__) == (code, foreign)
+
+
+@pytest.mark.parametrize("door", [calling_database, calling_storage])
+def test_an_error_that_is_nobody_elses_passes_the_door(
+    door: Callable[[], AbstractContextManager[None]],
+) -> None:
+    with pytest.raises(KeyError), door():
+        raise KeyError("a bug")

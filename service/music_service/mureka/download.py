@@ -6,13 +6,11 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from music_service.errors import ErrorCode, OverdueError, TransientError
+from music_service.mureka.http import Http, Stream
 
 MINIMUM_BYTES = 100_000  # shorter downloads have been error bodies
 BYTES_PER_SECOND = 24_000  # 192 kbps, constant
-_CHUNK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +22,7 @@ class Download:
 
 
 async def download(
-    http: httpx.AsyncClient, url: str, path: Path, *, max_bytes: int, min_bytes: int = MINIMUM_BYTES
+    http: Http, url: str, path: Path, *, max_bytes: int, min_bytes: int = MINIMUM_BYTES
 ) -> Download:
     """Fetch an MP3 to `path`, never holding it in memory.
 
@@ -32,18 +30,12 @@ async def download(
         TransientError: the connection broke, the server failed, or bytes were missing.
         OverdueError: `audio_invalid`: too large, too small, not an MP3, or gone.
     """
-    try:
-        async with http.stream("GET", url, follow_redirects=True) as answer:
-            if answer.status_code != 200:
-                raise _unavailable(answer.status_code)
-            size = await _save(answer, path, max_bytes)
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise _invalid("its address is none") from error
-    except httpx.HTTPError as error:
-        raise TransientError("The download of the finished music broke off.") from error
-    announced = answer.headers.get("content-length")
-    if announced is not None and int(announced) != size:
-        raise TransientError(f"The download had {size} of {announced} bytes.")
+    async with http.stream(url) as stream:
+        if stream.status != 200:
+            raise _unavailable(stream.status)
+        size = await _save(stream, path, max_bytes)
+    if stream.announced_bytes not in (None, size):
+        raise TransientError(f"The download had {size} of {stream.announced_bytes} bytes.")
     if size < min_bytes:
         raise _invalid(f"only {size} bytes")
     if not await asyncio.to_thread(_looks_like_mp3, path):
@@ -51,10 +43,10 @@ async def download(
     return Download(size, round(size * 1000 / BYTES_PER_SECOND))
 
 
-async def _save(answer: httpx.Response, path: Path, max_bytes: int) -> int:
+async def _save(stream: Stream, path: Path, max_bytes: int) -> int:
     size = 0
     with path.open("wb") as file:
-        async for chunk in answer.aiter_bytes(_CHUNK_BYTES):
+        async for chunk in stream.chunks:
             size += len(chunk)
             if size > max_bytes:
                 raise _invalid(f"more than {max_bytes} bytes")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 
-import httpx
 from pydantic import ValidationError
 
 from music_service.errors import (
@@ -20,25 +19,17 @@ from music_service.errors import (
     SubmissionUnknownError,
     TransientError,
 )
+from music_service.mureka.http import Answer
 from music_service.mureka.wire import ErrorBody
 from music_service.redact import plain
-
-# The request certainly never reached the server.
-NEVER_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-)
-
 
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 
 
-def refusal(answer: httpx.Response) -> MusicServiceError | None:  # noqa: PLR0911  a table
+def refusal(answer: Answer) -> MusicServiceError | None:  # noqa: PLR0911  a table
     """The error of an answer that says clearly that the call was refused, or None."""
     message = _message(answer)
-    match answer.status_code:
+    match answer.status:
         case 400 | 413 | 422:
             return PermanentError(
                 f"Mureka refused the request: {message}.", code=ErrorCode.INVALID_REQUEST
@@ -76,43 +67,43 @@ def refusal(answer: httpx.Response) -> MusicServiceError | None:  # noqa: PLR091
     return None
 
 
-def submit_failure(answer: httpx.Response) -> MusicServiceError:
+def submit_failure(answer: Answer) -> MusicServiceError:
     """The error of a submission that was not answered 200."""
     clear = refusal(answer)
     if clear is not None:
         return clear
-    if answer.status_code == 404:
+    if answer.status == 404:
         return ProviderBlockedError(
             "Mureka's address is wrong; the operator must correct MUREKA_API_URL.",
             code=ErrorCode.PROVIDER_AUTH,
         )
     return SubmissionUnknownError(
-        f"Mureka answered {answer.status_code} to the paid call; it may have been accepted."
+        f"Mureka answered {answer.status} to the paid call; it may have been accepted."
     )
 
 
-def poll_failure(answer: httpx.Response) -> MusicServiceError:
+def poll_failure(answer: Answer) -> MusicServiceError:
     """The error of a poll that was not answered 200; asking again later does no harm."""
-    if answer.status_code == 400:
+    if answer.status == 400:
         return PermanentError(
             "Mureka does not know this task any more.", code=ErrorCode.GENERATION_FAILED
         )
     clear = refusal(answer)
     if clear is not None and not isinstance(clear, PermanentError):
         return clear
-    return TransientError(f"Mureka answered {answer.status_code} to a poll of the task.")
+    return TransientError(f"Mureka answered {answer.status} to a poll of the task.")
 
 
-def _message(answer: httpx.Response) -> str:
+def _message(answer: Answer) -> str:
     try:
         return plain(ErrorBody.model_validate_json(answer.content).error.message).rstrip(" .")
     except ValidationError:
-        return plain(answer.text, 100).rstrip(" .")
+        return plain(answer.content.decode(errors="replace"), 100).rstrip(" .")
 
 
-def _retry_after(answer: httpx.Response) -> float | None:
+def _retry_after(answer: Answer) -> float | None:
     try:
-        seconds = float(answer.headers.get("retry-after", ""))
+        seconds = float(answer.retry_after or "")
     except ValueError:
         return None
     return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER_SECONDS) if math.isfinite(seconds) else None

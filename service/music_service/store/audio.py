@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from uuid import UUID
 
-import httpx
-from storage3.exceptions import StorageApiError
 from supabase import AsyncClient
 
 from music_service.store import failures
@@ -49,7 +47,7 @@ class AudioStore:
         return key, f"{self._url}/storage/v1/object/public/{self._bucket}/{key}"
 
     async def _upload(self, key: str, path: Path) -> None:
-        try:
+        with failures.calling_storage():
             await self._client.storage.from_(self._bucket).upload(
                 key,
                 path,
@@ -59,5 +57,3 @@ class AudioStore:
                     "upsert": "true",
                 },
             )
-        except (StorageApiError, httpx.HTTPError) as error:
-            raise failures.of_storage(error) from error

@@ -1,6 +1,13 @@
-"""What goes wrong between us and Supabase, sorted into our classes."""
+"""What goes wrong between us and Supabase, sorted into our classes.
+
+with calling_database():
+await client.rpc(...).execute()
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 from postgrest.exceptions import APIError
@@ -22,6 +29,24 @@ _NOT_MIGRATED = ("PGRST205", "42P01", "PGRST202", "42883", "PGRST204", "PGRST106
 _NOT_ALLOWED = ("42501",)
 _BAD_KEY = ("PGRST301", "PGRST302", "PGRST303")
 _BAD_INPUT = ("23514", "23502", "23503", "22P02", "MU001", "MU003")
+
+
+@contextmanager
+def calling_database() -> Iterator[None]:
+    """What the database's client raises inside the block leaves it as an error of ours."""
+    try:
+        yield
+    except (APIError, httpx.HTTPError) as error:
+        raise of_database(error) from error
+
+
+@contextmanager
+def calling_storage() -> Iterator[None]:
+    """The same for uploads of audio."""
+    try:
+        yield
+    except (StorageApiError, httpx.HTTPError) as error:
+        raise of_storage(error) from error
 
 
 def of_database(error: APIError | httpx.HTTPError) -> MusicServiceError:  # noqa: PLR0911  a table

@@ -5,14 +5,12 @@ Every write is idempotent under its fence, so a call whose answer was lost is si
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import httpx
-from postgrest.exceptions import APIError
+import stamina
 from supabase import AsyncClient
 
 from music_service.errors import ContractError, ErrorCode, LostClaimError, TransientError
@@ -26,7 +24,9 @@ from music_service.tracks import (
     Track,
 )
 
-_PAUSES_SECONDS = (0.2, 1.0)
+_again = stamina.AsyncRetryingCaller(
+    attempts=3, timeout=None, wait_initial=0.2, wait_exp_base=5, wait_max=1.0, wait_jitter=0.1
+).on((TransientError, ContractError))
 
 
 class Queue:
@@ -199,20 +199,13 @@ class Queue:
     async def _call(
         self, function: str, *, rows_needed: bool = False, **arguments: Any
     ) -> list[Any]:
-        for pause in _PAUSES_SECONDS:
-            try:
-                return await self._once(function, rows_needed=rows_needed, **arguments)
-            except (TransientError, ContractError):
-                await asyncio.sleep(pause)
-        return await self._once(function, rows_needed=rows_needed, **arguments)
+        return await _again(self._once, function, rows_needed=rows_needed, **arguments)
 
     async def _once(
         self, function: str, *, rows_needed: bool = False, **arguments: Any
     ) -> list[Any]:
-        try:
+        with failures.calling_database():
             data: Any = (await self._client.rpc(function, arguments).execute()).data
-        except (APIError, httpx.HTTPError) as error:
-            raise failures.of_database(error) from error
         if data is None and not rows_needed:
             return []
         if not isinstance(data, list):

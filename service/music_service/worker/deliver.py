@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
+
+import stamina
 
 from music_service.errors import ErrorCode, TransientError
 from music_service.tracks import Track
@@ -32,31 +33,36 @@ async def deliver(
 
     Returns:
         The object's key, its public URL if it has one, and the music's length in milliseconds.
+
+    Raises:
+        TransientError: it did not work a few times.
+        OverdueError: the provider's audio is not usable.
+        AudioRefusedError: Storage will never take it.
     """
+    pause = options.first_retry_seconds / 10
+    again = stamina.AsyncRetryingCaller(
+        attempts=ATTEMPTS,
+        timeout=None,
+        wait_initial=pause,
+        wait_max=4 * pause,
+        wait_jitter=pause,
+    ).on(TransientError)
     with tempfile.TemporaryDirectory(prefix="music-") as folder:
         path = Path(folder) / f"{generation_id}.mp3"
-        got = await _tried(
-            lambda: provider.download(music.url, path, max_bytes=options.max_audio_bytes), options
+        got = await again(
+            lambda: _in_time(
+                provider.download(music.url, path, max_bytes=options.max_audio_bytes), options
+            )
         )
-        key, url = await _tried(lambda: audio.put(path, track, generation_id), options)
+        key, url = await again(lambda: _in_time(audio.put(path, track, generation_id), options))
     return key, url, music.duration_ms or got.duration_ms
 
 
-async def _tried(step: Callable[[], Awaitable[Result]], options: Options) -> Result:
-    for attempt in range(1, ATTEMPTS):
-        try:
-            return await _in_time(step, options)
-        except TransientError:
-            pause = attempt * options.first_retry_seconds / 10
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
-    return await _in_time(step, options)
-
-
-async def _in_time(step: Callable[[], Awaitable[Result]], options: Options) -> Result:
+async def _in_time(step: Awaitable[Result], options: Options) -> Result:
     """One try; time-outs of single reads do not end one that trickles."""
     try:
         async with asyncio.timeout(options.transfer_seconds):
-            return await step()
+            return await step
     except TimeoutError as error:
         raise TransientError(
             f"The music was not carried over within {options.transfer_seconds:g} seconds.",
