@@ -24,7 +24,7 @@ SHAKY = warning("clock", "It is off.", "Set it.")
 BAD = wrong("key", "It is refused.", "Copy it.")
 
 
-def test_a_finding_is_a_line_with_its_mending_behind_an_arrow() -> None:
+def test_a_finding_is_a_line_with_its_fix_behind_an_arrow() -> None:
     assert described(SOUND) == "OK bucket: It is there."
     assert described(BAD) == "WRONG key: It is refused. → Copy it."
 
@@ -39,7 +39,7 @@ def test_a_finding_is_a_line_with_its_mending_behind_an_arrow() -> None:
         ([BAD, BAD], "2 things are wrong.", False),
     ],
 )
-def test_only_what_is_wrong_makes_the_examination_fail(
+def test_only_what_is_wrong_makes_the_checkup_fail(
     findings: list[Any], words: str, *, well: bool
 ) -> None:
     assert (summary(findings), is_well(findings)) == (words, well)

@@ -77,7 +77,7 @@ async def _check_changes(
     if refusal is not None:
         return [wrong("publication", f"Realtime refuses the channel: {refusal}.", _STATUS)]
     publication = await _check_publication(ear, patience_seconds)
-    if publication.mend is not None:
+    if publication.fix is not None:
         return [publication, skipped("changes", "No change can arrive; see publication.")]
     return [publication, await _check_arrival(probe, ear, row_id, patience_seconds)]
 
@@ -105,7 +105,7 @@ async def _check_arrival(
         return skipped(check, "No row was inserted, as it could not be deleted; see grants.")
     heard, began = ear.expect(row_id), _now()
     try:
-        inserted = await probe.insert(TABLE, _canary(row_id))
+        inserted = await probe.insert(TABLE, _trial(row_id))
         if inserted.is_ok:
             took = await _within(heard, began, patience_seconds)
     finally:
@@ -114,7 +114,7 @@ async def _check_arrival(
         return wrong(
             check,
             f"No row could be inserted into {TABLE}: {inserted.message}.",
-            "Mend first what migrations and grants say.",
+            "First fix what migrations and grants say.",
         )
     if not deleted.is_ok:
         return wrong(
@@ -125,14 +125,14 @@ async def _check_arrival(
     if took is None:
         return wrong(
             check,
-            f"The insert of a row was not told within {patience_seconds:g} s.",
-            f"Workers find tracks by looking every 15 s until this works. {_STATUS}",
+            f"The insert of a row did not arrive within {patience_seconds:g} s.",
+            f"Until this works, workers find tracks by their sweep, every 15 s. {_STATUS}",
         )
     return ok(check, f"The insert of a row arrived after {took:.0f} ms.")
 
 
-def _canary(row_id: str) -> dict[str, str]:
-    """A row that ended before it began: no worker wakes, and nobody pays should it be left."""
+def _trial(row_id: str) -> dict[str, str]:
+    """A row that has ended already: it wakes no worker, and costs nothing should it be left."""
     return {
         "id": row_id,
         "prompt": "A trial of music-service doctor; it may be deleted.",
