@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 import httpx
 from postgrest.exceptions import APIError
-from storage3.exceptions import StorageApiError
 
 from music_service.errors import (
     ConfigurationError,
@@ -13,6 +16,9 @@ from music_service.errors import (
     TransientError,
 )
 from music_service.redact import plain
+
+if TYPE_CHECKING:
+    from storage3.exceptions import StorageApiError
 
 _LATER = ("PGRST000", "PGRST001", "PGRST002", "PGRST003", "57014", "57P01")
 _LATER_CLASSES = ("08", "53")
@@ -78,3 +84,40 @@ class StorageRefusedError(MusicServiceError):
 
 def _is_5xx(code: str) -> bool:
     return len(code) == 3 and code.startswith("5")
+
+
+@contextmanager
+def from_database() -> Iterator[None]:
+    """A block whose failed calls to the database are raised as our errors; see `of_database`."""
+    try:
+        yield
+    except (APIError, httpx.HTTPError) as error:
+        raise of_database(error) from error
+
+
+@contextmanager
+def from_storage() -> Iterator[None]:
+    """A block whose failed upload is raised as one of our errors; see `of_storage`."""
+    from storage3.exceptions import StorageApiError  # noqa: PLC0415  slow, and for the worker alone
+
+    try:
+        yield
+    except (StorageApiError, httpx.HTTPError) as error:
+        raise of_storage(error) from error
+
+
+@contextmanager
+def from_project(url: str) -> Iterator[None]:
+    """A block that asks a project for a person, who has to know if none answers at the URL.
+
+    Raises:
+        ConfigurationError: the project refuses or lacks something.
+        TransientError: no Supabase answers.
+    """
+    try:
+        with from_database():
+            yield
+    except (TransientError, ContractError, ValueError) as error:  # ValueError: no JSON came
+        raise TransientError(
+            f"No Supabase answers at {url}; check SUPABASE_URL and whether the project is running."
+        ) from error
