@@ -10,7 +10,6 @@ from importlib.metadata import version
 from typing import Any
 
 import structlog
-from supabase import AsyncClient
 
 from music_service.errors import ConfigurationError, MusicServiceError, ProviderBlockedError
 from music_service.mureka.client import Billing, MurekaClient, connect_mureka
@@ -18,7 +17,7 @@ from music_service.mureka.prices import expected_cost_cents
 from music_service.settings import Settings
 from music_service.store import preflight
 from music_service.store.audio import AudioStore
-from music_service.store.client import connect
+from music_service.store.client import ProjectClient, connect
 from music_service.store.feed import Feed
 from music_service.store.queue import Queue
 from music_service.worker.account import tell_account
@@ -41,11 +40,12 @@ async def run_worker(
     Args:
         settings: where everything is.
         stop: set it to drain and end.
-        ready: set once the first look for tracks is done.
+        ready: set once the first sweep is done.
         options: how the worker works, where that is not to follow from the settings.
 
     Raises:
         ConfigurationError: the project is not fit for the service; nothing was claimed.
+        TransientError: no Supabase answers; nothing was claimed.
     """
     key = settings.supabase_secret_key.get_secret_value()
     url = settings.supabase_url
@@ -74,15 +74,10 @@ async def run_worker(
 
 
 async def check_all(
-    client: AsyncClient, queue: Queue, provider: MurekaClient, settings: Settings
+    client: ProjectClient, queue: Queue, provider: MurekaClient, settings: Settings
 ) -> None:
-    """Make sure that project and account are fit for the service; raises ConfigurationError."""
-    await preflight.check(
-        client,
-        url=settings.supabase_url,
-        bucket=settings.music_bucket,
-        public=settings.music_bucket_public,
-    )
+    """Make sure that project and account are fit for the service; raises as `run_worker` does."""
+    await preflight.check(client, settings.music_bucket, public=settings.music_bucket_public)
     billing = await check_account(provider)
     if billing is not None:
         await tell_account(queue, billing)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from music_service.cli.arguments import checked_code, checked_time
 from music_service.cli.doctor import described, summary
-from music_service.cli.operations import checked_code, checked_time, cost_in_words, price_of
 from music_service.cli.queue_health import health_line
+from music_service.cli.retry import cost_in_words, price_of
 from music_service.doctor.address import check_key
 from music_service.doctor.findings import Verdict, is_well, ok, skipped, warning, wrong
 from music_service.doctor.fleet import QueueHealth, check_budget

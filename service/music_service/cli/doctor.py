@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from music_service.cli.arguments import Json
 from music_service.cli.output import ExitCode, answer, answer_json, say
 from music_service.cli.signals import run_async
-from music_service.cli.tracks import Json
 from music_service.doctor.checkup import Given, checkup
 from music_service.doctor.findings import Finding, Verdict, is_well
 from music_service.doctor.mureka import Mureka
