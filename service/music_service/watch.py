@@ -99,7 +99,7 @@ async def _read(
     """The row; while the project cannot be reached, the row as it was `before`."""
     query = table(_TABLE).select("*").eq("id", str(track_id))
     try:
-        with failures.from_database():
+        with failures.calling_database():
             rows: Any = (await query.execute()).data
         if not isinstance(rows, list):
             raise TransientError("The project answered something else than rows.")

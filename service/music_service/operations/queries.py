@@ -27,5 +27,5 @@ class Queries:
 
     async def answer(self, query: Any) -> Any:
         """The whole answer."""
-        with failures.from_project(self.client.url):
+        with failures.calling_project(self.client.url):
             return await query.execute()

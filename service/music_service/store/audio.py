@@ -47,7 +47,7 @@ class AudioStore:
         return key, f"{self._url}/storage/v1/object/public/{self._bucket}/{key}"
 
     async def _upload(self, key: str, path: Path) -> None:
-        with failures.from_storage():
+        with failures.calling_storage():
             await self._objects.upload(
                 key,
                 path,

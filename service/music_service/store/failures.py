@@ -28,6 +28,43 @@ _BAD_KEY = ("PGRST301", "PGRST302", "PGRST303")
 _BAD_INPUT = ("23514", "23502", "23503", "22P02", "MU001", "MU003")
 
 
+@contextmanager
+def calling_database() -> Iterator[None]:
+    """What the database's client raises inside the block leaves it as an error of ours."""
+    try:
+        yield
+    except (APIError, httpx.HTTPError) as error:
+        raise of_database(error) from error
+
+
+@contextmanager
+def calling_storage() -> Iterator[None]:
+    """The same for uploads of audio."""
+    from storage3.exceptions import StorageApiError  # noqa: PLC0415  slow, and for the worker alone
+
+    try:
+        yield
+    except (StorageApiError, httpx.HTTPError) as error:
+        raise of_storage(error) from error
+
+
+@contextmanager
+def calling_project(url: str) -> Iterator[None]:
+    """A block that asks a project for a person, who has to know if none answers at the URL.
+
+    Raises:
+        ConfigurationError: the project refuses or lacks something.
+        TransientError: no Supabase answers.
+    """
+    try:
+        with calling_database():
+            yield
+    except (TransientError, ContractError, ValueError) as error:  # ValueError: no JSON came
+        raise TransientError(
+            f"No Supabase answers at {url}; check SUPABASE_URL and whether the project is running."
+        ) from error
+
+
 def of_database(error: APIError | httpx.HTTPError) -> MusicServiceError:  # noqa: PLR0911  a table
     """The class of a failed call to the database."""
     if isinstance(error, httpx.HTTPError):
@@ -60,7 +97,7 @@ def of_storage(error: StorageApiError | httpx.HTTPError) -> MusicServiceError:
     """The class of a failed upload.
 
     Only what is wrong with this very audio is final. All else, a missing bucket or right among it,
-    is somebody's to mend, and then the audio can still be stored.
+    is somebody's to fix, and then the audio can still be stored.
     """
     if isinstance(error, httpx.HTTPError):
         return TransientError(
@@ -84,40 +121,3 @@ class StorageRefusedError(MusicServiceError):
 
 def _is_5xx(code: str) -> bool:
     return len(code) == 3 and code.startswith("5")
-
-
-@contextmanager
-def from_database() -> Iterator[None]:
-    """A block whose failed calls to the database are raised as our errors; see `of_database`."""
-    try:
-        yield
-    except (APIError, httpx.HTTPError) as error:
-        raise of_database(error) from error
-
-
-@contextmanager
-def from_storage() -> Iterator[None]:
-    """A block whose failed upload is raised as one of our errors; see `of_storage`."""
-    from storage3.exceptions import StorageApiError  # noqa: PLC0415  slow, and for the worker alone
-
-    try:
-        yield
-    except (StorageApiError, httpx.HTTPError) as error:
-        raise of_storage(error) from error
-
-
-@contextmanager
-def from_project(url: str) -> Iterator[None]:
-    """A block that asks a project for a person, who has to know if none answers at the URL.
-
-    Raises:
-        ConfigurationError: the project refuses or lacks something.
-        TransientError: no Supabase answers.
-    """
-    try:
-        with from_database():
-            yield
-    except (TransientError, ContractError, ValueError) as error:  # ValueError: no JSON came
-        raise TransientError(
-            f"No Supabase answers at {url}; check SUPABASE_URL and whether the project is running."
-        ) from error

@@ -20,7 +20,7 @@ async def check(client: ProjectClient, bucket: str, *, public: bool) -> None:
         ConfigurationError: they are not; the text is one sentence that says what to do.
         TransientError: no Supabase answers.
     """
-    with failures.from_project(client.url):
+    with failures.calling_project(client.url):
         await client.table("music_tracks").select("id,run_after").limit(1).execute()
         await client.rpc(
             "renew_music_claims", {"p_worker_id": "", "p_claim_ids": [], "p_lease_seconds": 1}
