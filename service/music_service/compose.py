@@ -9,7 +9,6 @@ from importlib.metadata import version
 
 import stamina.instrumentation
 import structlog
-from supabase import AsyncClient
 
 from music_service.errors import ConfigurationError, MusicServiceError, ProviderBlockedError
 from music_service.mureka.client import Billing, MurekaClient, connect_mureka
@@ -17,7 +16,7 @@ from music_service.mureka.prices import expected_cost_cents
 from music_service.settings import Settings
 from music_service.store import preflight
 from music_service.store.audio import AudioStore
-from music_service.store.client import connect
+from music_service.store.client import ProjectClient, connect
 from music_service.store.feed import Feed
 from music_service.store.queue import Queue
 from music_service.waiting import first_of
@@ -46,6 +45,7 @@ async def run_worker(
 
     Raises:
         ConfigurationError: the project is not fit for the service; nothing was claimed.
+        TransientError: no Supabase answers; nothing was claimed.
     """
     key = settings.supabase_secret_key.get_secret_value()
     url = settings.supabase_url
@@ -76,15 +76,10 @@ async def run_worker(
 
 
 async def check_all(
-    client: AsyncClient, queue: Queue, provider: MurekaClient, settings: Settings
+    client: ProjectClient, queue: Queue, provider: MurekaClient, settings: Settings
 ) -> None:
-    """Make sure that project and account are fit for the service; raises ConfigurationError."""
-    await preflight.check(
-        client,
-        url=settings.supabase_url,
-        bucket=settings.music_bucket,
-        public=settings.music_bucket_public,
-    )
+    """Make sure that project and account are fit for the service; raises as `run_worker` does."""
+    await preflight.check(client, settings.music_bucket, public=settings.music_bucket_public)
     billing = await check_account(provider)
     if billing is not None:
         await report_account(queue, billing)

@@ -15,7 +15,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from music_service.errors import ConfigurationError
 
-_CONFIG = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+_CONFIG = SettingsConfigDict(
+    env_file=".env",
+    extra="ignore",
+    env_ignore_empty=True,
+    defer_build=True,  # a command needs one of the classes here
+)
 
 
 def _unique_worker_id() -> str:
@@ -114,7 +119,7 @@ class ProjectSettings(_FromEnvironment):
 
 
 class MurekaSettings(_FromEnvironment):
-    """How to reach Mureka, and what is ordered there."""
+    """How to reach Mureka, and which model is asked for."""
 
     mureka_api_key: SecretStr = Field(description="The key of the Mureka account.")
     mureka_api_url: str = Field("https://api.mureka.ai", description="Where Mureka answers.")
@@ -127,13 +132,13 @@ class MurekaSettings(_FromEnvironment):
         4,
         gt=0,
         allow_inf_nan=False,
-        description="Time between two looks at a generation, jittered.",
+        description="Time between two polls of a generation, jittered.",
     )
 
     @field_validator("mureka_api_key")
     @classmethod
     def _is_a_key(cls, value: SecretStr) -> SecretStr:
-        # A key that cannot be a header would fail only once an order is on its way.
+        # A key that cannot be a header would fail only when a call is submitted.
         key = value.get_secret_value().strip()
         if not key or not (key.isascii() and key.isprintable()):
             raise ValueError("holds characters that no Mureka key has")
@@ -158,7 +163,7 @@ class Settings(ProjectSettings, MurekaSettings):
         15,
         gt=0,
         allow_inf_nan=False,
-        description="Time between two looks for what no event announced, jittered.",
+        description="Time between two sweeps for what no event announced, jittered.",
     )
     worker_id: str = Field(
         default_factory=_unique_worker_id,
@@ -171,7 +176,7 @@ class Settings(ProjectSettings, MurekaSettings):
 
 
 class GivenSettings(_FromEnvironment):
-    """What is given, whatever it is worth: `music-service doctor` looks at each on its own."""
+    """What is given, right or wrong: `music-service doctor` checks each on its own."""
 
     supabase_url: str
     supabase_secret_key: SecretStr = Field(

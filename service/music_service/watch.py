@@ -1,55 +1,53 @@
-"""For Python clients: wait for a track, told by Realtime and, where that is silent, by looking."""
+"""For Python clients: wait for a track, told by Realtime and, where that is silent, by polling."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import httpx
-from postgrest.exceptions import APIError
-from realtime import AsyncRealtimeClient
-from supabase import AsyncClient
-
-from music_service.errors import ConfigurationError, TransientError
+from music_service.errors import ConfigurationError, MusicServiceError, TransientError
 from music_service.store import failures
+from music_service.store.realtime import Channel
+from music_service.tracks import Status
 
-LOOK_SECONDS = 2.0
-ENDED = ("completed", "error")
+if TYPE_CHECKING:
+    from supabase import AsyncClient
+
+POLL_SECONDS = 2.0
+_TABLE = "music_tracks"
 
 
-async def watch_track(
-    client: AsyncClient, track_id: UUID, *, look_seconds: float = LOOK_SECONDS
+def watch_track(
+    client: AsyncClient, track_id: UUID, *, poll_seconds: float = POLL_SECONDS
 ) -> AsyncIterator[dict[str, Any]]:
     """The track's row now and after each change, until it is completed or in error.
 
-    The row is read again on every event, on every subscription and every `look_seconds`, so that
+    The row is read again on every event, on every subscription and every `poll_seconds`, so that
     a lost event costs no more than that.
+
+    Args:
+        client: of `supabase`, signed in as the track's owner or with the secret key.
+        track_id: the track's id.
+        poll_seconds: the longest time between two reads.
 
     Raises:
         ConfigurationError: there is no such track, or it is not visible to this client.
         TransientError: the project could not be reached at the start; later it is waited for.
     """
-    changed = asyncio.Event()
-    listening = asyncio.create_task(_listen(client, track_id, changed), name="watch")
-    last: dict[str, Any] | None = None
-    try:
-        while True:
-            changed.clear()
-            row = await _read(client, track_id, before=last)
-            if row != last:
-                yield row
-                last = row
-            if row["status"] in ENDED:
-                return
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(look_seconds):
-                    await changed.wait()
-    finally:
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+
+    async def channel() -> Channel:
+        session = await client.auth.get_session()
+        return Channel(
+            str(client.supabase_url),
+            client.supabase_key,
+            f"watch-{track_id}",
+            access_token=None if session is None else session.access_token,
+        )
+
+    return follow_track(client.table, channel, track_id, poll_seconds=poll_seconds)
 
 
 async def wait_for_track(client: AsyncClient, track_id: UUID) -> dict[str, Any]:
@@ -60,48 +58,67 @@ async def wait_for_track(client: AsyncClient, track_id: UUID) -> dict[str, Any]:
     return last
 
 
+async def follow_track(
+    table: Callable[[str], Any],
+    channel: Callable[[], Awaitable[Channel]],
+    track_id: UUID,
+    *,
+    poll_seconds: float = POLL_SECONDS,
+) -> AsyncIterator[dict[str, Any]]:
+    """As `watch_track`, for any client.
+
+    Args:
+        table: begins a query of a table, by its name.
+        channel: makes the channel on which changes are heard.
+        track_id: the track's id.
+        poll_seconds: the longest time between two reads.
+    """
+    changed = asyncio.Event()
+    listening = asyncio.create_task(_listen(channel, track_id, changed), name="watch")
+    last: dict[str, Any] | None = None
+    try:
+        while True:
+            changed.clear()
+            row = await _read(table, track_id, before=last)
+            if row != last:
+                yield row
+                last = row
+            if row["status"] in (Status.COMPLETED, Status.ERROR):
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(poll_seconds):
+                    await changed.wait()
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
 async def _read(
-    client: AsyncClient, track_id: UUID, *, before: dict[str, Any] | None
+    table: Callable[[str], Any], track_id: UUID, *, before: dict[str, Any] | None
 ) -> dict[str, Any]:
     """The row; while the project cannot be reached, the row as it was `before`."""
-    query = client.table("music_tracks").select("*").eq("id", str(track_id))
+    query = table(_TABLE).select("*").eq("id", str(track_id))
     try:
-        rows: Any = (await query.execute()).data
-    except (APIError, httpx.HTTPError) as error:
+        with failures.calling_database():
+            rows: Any = (await query.execute()).data
+        if not isinstance(rows, list):
+            raise TransientError("The project answered something else than rows.")
+    except MusicServiceError:
         if before is not None:
             return before
-        raise failures.of_database(error) from error
-    if not isinstance(rows, list):
-        if before is not None:
-            return before
-        raise TransientError("The project answered something else than rows.")
+        raise
     if not rows:
         raise ConfigurationError(f"There is no track {track_id}, or it is not yours to see.")
     row: dict[str, Any] = rows[0]
     return row
 
 
-async def _listen(client: AsyncClient, track_id: UUID, changed: asyncio.Event) -> None:
+async def _listen(
+    make: Callable[[], Awaitable[Channel]], track_id: UUID, changed: asyncio.Event
+) -> None:
     """Set `changed` on events; one connection, thrown away with the watch."""
-    realtime = AsyncRealtimeClient(
-        str(client.realtime_url), client.supabase_key, auto_reconnect=False, timeout=10
-    )
-    session = await client.auth.get_session()
-    if session is not None:
-        realtime.access_token = session.access_token
-    channel = realtime.channel(f"watch-{track_id}")
-    channel.on_postgres_changes(
-        "UPDATE",  # type: ignore[arg-type]  # an enum of strings
-        lambda _: changed.set(),
-        table="music_tracks",
-        schema="public",
-        filter=f"id=eq.{track_id}",
-    )
-    channel.on_system(lambda _: changed.set())
-    try:
-        await realtime.connect()
-        await channel.subscribe(lambda *_: changed.set())
-        await asyncio.Event().wait()
-    finally:
-        with contextlib.suppress(Exception):
-            await realtime.close()
+    channel = await make()
+    channel.hear_changes("UPDATE", _TABLE, lambda _: changed.set(), where=f"id=eq.{track_id}")
+    channel.hear_subscribed(changed.set)
+    async with channel.opened():
+        await channel.wait_ended()

@@ -25,7 +25,6 @@ NOWHERE = "http://127.0.0.1:9"
     [
         (["run"], {"SUPABASE_URL": ""}, "SUPABASE_URL is not set"),
         (["run"], {"SUPABASE_URL": "my-project"}, "SUPABASE_URL must start with https://"),
-        (["run"], {"SUPABASE_URL": NOWHERE}, "No Supabase answers at"),
         (["run"], {"SUPABASE_SECRET_KEY": "", "SUPABASE_SERVICE_ROLE_KEY": ""}, "is not set"),
         (["run"], {"SUPABASE_SECRET_KEY": "sb_publishable_x"}, "needs the secret one"),
         (["run"], {"SUPABASE_SECRET_KEY": "sb_secret_wrong"}, "refuses the secret key"),
@@ -74,10 +73,25 @@ async def test_a_project_without_the_migrations_is_told_to_apply_them(
     assert "apply the migrations: supabase db push" in said.sentence
 
 
-async def test_an_address_that_is_no_supabase_is_told_so(command: Command, stack: Stack) -> None:
+@pytest.mark.parametrize("name", ["run", "queue", "enqueue x"])
+async def test_where_no_supabase_answers_one_sentence_says_so_and_the_exit_code_is_1(
+    command: Command, name: str
+) -> None:
+    said = await command(*name.split(), SUPABASE_URL=NOWHERE)
+    assert said.code == 1
+    assert said.sentence == (
+        f"error: No Supabase answers at {NOWHERE}; "
+        "check SUPABASE_URL and whether the project is running."
+    )
+    assert said.out == ""
+
+
+async def test_an_address_of_something_else_is_answered_alike(
+    command: Command, stack: Stack
+) -> None:
     said = await command("run", SUPABASE_URL=stack.simulator_url)
-    assert said.code == 2
-    assert "No Supabase answers at" in said.sentence
+    assert said.code == 1
+    assert f"No Supabase answers at {stack.simulator_url}" in said.sentence
 
 
 async def test_a_taken_port_is_named(command: Command, tmp_path: Path) -> None:

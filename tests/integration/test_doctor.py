@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 
 from local_supabase.ports import Ports
 from local_supabase.stack import Stack
-from music_service.doctor.checkup import Given, examine
+from music_service.doctor.checkup import Given, checkup
 from music_service.doctor.expected import FUNCTIONS, RELATIONS, TABLE, TRACK_COLUMNS
 from music_service.doctor.findings import Finding, Verdict, is_well
 from music_service.doctor.mureka import Mureka
@@ -81,32 +81,32 @@ def mureka(stack: Stack, **changes: str) -> Mureka:
     return Mureka(**(values | changes))
 
 
-async def examined(project: Given) -> list[Finding]:
-    return [finding async for finding in examine(project, patience_seconds=PATIENCE_SECONDS)]
+async def findings_of(project: Given) -> list[Finding]:
+    return [finding async for finding in checkup(project, patience_seconds=PATIENCE_SECONDS)]
 
 
 async def patient(project: Given) -> list[Finding]:
     """With more patience than the test has."""
-    return [finding async for finding in examine(project, patience_seconds=0.5)]
+    return [finding async for finding in checkup(project, patience_seconds=0.5)]
 
 
 async def only(project: Given, verdict: Verdict) -> list[Finding]:
     """The findings of one verdict."""
-    return [finding for finding in await examined(project) if finding.verdict is verdict]
+    return [finding for finding in await findings_of(project) if finding.verdict is verdict]
 
 
 @asynccontextmanager
-async def broken(stack: Stack, statement: str, mending: str) -> AsyncIterator[None]:
+async def broken(stack: Stack, statement: str, remedy: str) -> AsyncIterator[None]:
     """A fault made with SQL for the length of a block."""
     await administrate(stack, statement)
     try:
         yield
     finally:
-        await administrate(stack, mending)
+        await administrate(stack, remedy)
 
 
 async def test_a_sound_project_is_all_green(healthy: Stack) -> None:
-    findings = await examined(given(healthy))
+    findings = await findings_of(given(healthy))
     assert [finding for finding in findings if finding.verdict is not Verdict.OK] == []
     assert [finding.check for finding in findings] == [
         *("settings", "address", "key", "migrations", "grants"),
@@ -118,13 +118,13 @@ async def test_a_sound_project_is_all_green(healthy: Stack) -> None:
 async def test_a_legacy_key_and_a_private_bucket_are_as_good(healthy: Stack) -> None:
     async with broken(healthy, _bucket("public = false"), _bucket("public = true")):
         project = given(healthy, key=healthy.keys.service_role, bucket_public=False)
-        assert is_well(await examined(project))
+        assert is_well(await findings_of(project))
 
 
 async def test_what_the_doctor_sends_wakes_no_worker_and_costs_nothing(healthy: Stack) -> None:
     messages = "select count(*) from realtime.messages where topic <> 'music:doctor'"
     before = await rows(healthy, messages)
-    await examined(given(healthy))
+    await findings_of(given(healthy))
     assert await rows(healthy, messages) == before
     assert healthy.simulator.ledger == []
 
@@ -248,24 +248,22 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("statement", "check", "found", "mend"), FAULTS.values(), ids=FAULTS.keys()
-)
-async def test_a_fault_of_the_database_is_named_with_its_mending(
-    healthy: Stack, statement: Statement, check: str, found: str, mend: str
+@pytest.mark.parametrize(("statement", "check", "found", "fix"), FAULTS.values(), ids=FAULTS.keys())
+async def test_a_fault_of_the_database_is_named_with_its_fix(
+    healthy: Stack, statement: Statement, check: str, found: str, fix: str
 ) -> None:
     async with broken(healthy, *statement):
         wrong = await only(given(healthy), Verdict.WRONG)
-    named = [each.mend for each in wrong if each.check == check and found in each.found]
-    assert [str(each) for each in named if mend in str(each)] != [], wrong
-    assert is_well(await examined(given(healthy)))
+    named = [each.fix for each in wrong if each.check == check and found in each.found]
+    assert [str(each) for each in named if fix in str(each)] != [], wrong
+    assert is_well(await findings_of(given(healthy)))
 
 
-async def test_a_grant_that_the_doctor_names_mends_it(healthy: Stack) -> None:
+async def test_a_grant_that_the_doctor_names_fixes_it(healthy: Stack) -> None:
     async with broken(healthy, *_table("update", "music.claims")):
         [wrong] = await only(given(healthy), Verdict.WRONG)
-        assert wrong.mend is not None
-        await administrate(healthy, wrong.mend.removeprefix("Run in the SQL editor: "))
+        assert wrong.fix is not None
+        await administrate(healthy, wrong.fix.removeprefix("Run in the SQL editor: "))
         assert await only(given(healthy), Verdict.WRONG) == []
 
 
@@ -275,14 +273,14 @@ async def test_a_project_without_the_migrations_is_told_so(tmp_path: Path) -> No
     checks = {finding.check: finding for finding in wrong}
     assert checks.keys() == {"migrations", "publication", "bucket"}
     assert f"and {len(FUNCTIONS) + len(RELATIONS) - 5} more" in checks["migrations"].found
-    assert "supabase db push" in str(checks["migrations"].mend)
+    assert "supabase db push" in str(checks["migrations"].fix)
     assert "does not exist" in checks["bucket"].found
 
 
 async def test_a_bucket_that_does_not_exist_is_named(healthy: Stack) -> None:
     [wrong] = await only(given(healthy, bucket="nowhere"), Verdict.WRONG)
     assert wrong.found == 'The bucket "nowhere" does not exist.'
-    assert "MUSIC_BUCKET" in str(wrong.mend)
+    assert "MUSIC_BUCKET" in str(wrong.fix)
 
 
 async def test_a_public_bucket_that_is_meant_to_be_private_is_a_warning(healthy: Stack) -> None:
@@ -304,18 +302,18 @@ def faulty(stack: Stack) -> Iterator[None]:
 async def test_a_silent_realtime_is_wrong_and_its_broadcast_a_warning(healthy: Stack) -> None:
     with faulty(healthy):
         healthy.realtime.faults.swallow(on=True)
-        findings = {finding.check: finding for finding in await examined(given(healthy))}
+        findings = {finding.check: finding for finding in await findings_of(given(healthy))}
     assert findings["publication"].verdict is Verdict.OK
     assert findings["broadcast"].verdict is Verdict.WARNING
     assert "did not arrive within 1 s" in findings["broadcast"].found
     assert findings["changes"].verdict is Verdict.WRONG
-    assert "looking every 15 s" in str(findings["changes"].mend)
+    assert "their sweep, every 15 s" in str(findings["changes"].fix)
 
 
 async def test_broadcasts_that_do_not_come_are_a_warning_only(healthy: Stack) -> None:
     with faulty(healthy):
         healthy.realtime.faults.swallow_broadcasts = True
-        findings = await examined(given(healthy))
+        findings = await findings_of(given(healthy))
     assert is_well(findings)
     assert [f.check for f in findings if f.verdict is Verdict.WARNING] == ["broadcast"]
 
@@ -325,7 +323,7 @@ async def test_a_refused_private_channel_is_a_warning_and_changes_come_all_the_s
 ) -> None:
     with faulty(healthy):
         healthy.realtime.faults.refuse_private = True
-        findings = {finding.check: finding for finding in await examined(given(healthy))}
+        findings = {finding.check: finding for finding in await findings_of(given(healthy))}
     assert findings["broadcast"].verdict is Verdict.WARNING
     assert "refuses private channels" in findings["broadcast"].found
     assert "Unauthorized" in findings["broadcast"].found
@@ -351,18 +349,18 @@ async def test_a_clock_that_is_wrong_is_a_warning(
 async def test_nobody_at_work_is_a_warning(healthy: Stack) -> None:
     async with broken(healthy, "delete from music.workers", "select 1"):
         [finding] = await only(given(healthy), Verdict.WARNING)
-    assert (finding.check, finding.mend) == ("workers", "Start one: music-service run")
+    assert (finding.check, finding.fix) == ("workers", "Start one: music-service run")
 
 
-async def test_money_without_limit_is_a_warning_that_its_sql_mends(
+async def test_money_without_limit_is_a_warning_that_its_sql_fixes(
     healthy: Stack, tmp_path: Path
 ) -> None:
     said = await doctor(healthy, tmp_path, "--skip-mureka", MUREKA_API_KEY="")
     assert (said.code, said.sentence) == (0, "Nothing is wrong; 1 warning.")
     [finding] = await only(given(healthy, mureka=None), Verdict.WARNING)
     assert finding.check == "budget"
-    mend = str(finding.mend).partition("may cost: ")[2]
-    async with broken(healthy, mend, "update music.settings set daily_budget_cents = null"):
+    fix = str(finding.fix).partition("may cost: ")[2]
+    async with broken(healthy, fix, "update music.settings set daily_budget_cents = null"):
         assert await only(given(healthy, mureka=None), Verdict.WARNING) == []
 
 
@@ -379,19 +377,19 @@ async def test_a_fleet_that_wants_more_than_the_account_allows_is_a_warning(
     async with broken(healthy, settings.format(100), settings.format(10)):
         [finding] = await only(given(healthy), Verdict.WARNING)
     assert "allows 25 tasks at once; music.settings allows 100" in finding.found
-    assert "set max_concurrent = 25" in str(finding.mend)
+    assert "set max_concurrent = 25" in str(finding.fix)
 
 
 async def test_a_wrong_mureka_key_is_named(healthy: Stack) -> None:
     [wrong] = await only(given(healthy, mureka=mureka(healthy, key="wrong")), Verdict.WRONG)
     assert "Mureka refused the API key" in wrong.found
-    assert "MUREKA_API_KEY" in str(wrong.mend)
+    assert "MUREKA_API_KEY" in str(wrong.fix)
 
 
 async def test_a_mureka_out_of_reach_is_named(healthy: Stack) -> None:
     [wrong] = await only(given(healthy, mureka=mureka(healthy, url=NOWHERE)), Verdict.WRONG)
     assert "Mureka cannot be reached" in wrong.found
-    assert "MUREKA_API_URL" in str(wrong.mend)
+    assert "MUREKA_API_URL" in str(wrong.fix)
 
 
 async def test_a_mureka_that_answers_nonsense_is_named(healthy: Stack) -> None:
@@ -408,7 +406,7 @@ async def test_an_account_without_money_is_told_to_be_topped_up(
     monkeypatch.setattr("local_supabase.simulator.tasks.FIRST_BALANCE_CENTS", 4)
     [wrong] = await only(given(healthy), Verdict.WRONG)
     assert wrong.found == "4 US cents are left: 0 tracks by mureka-9."
-    assert "Top up" in str(wrong.mend)
+    assert "Top up" in str(wrong.fix)
 
 
 async def test_a_model_without_a_price_is_a_warning(healthy: Stack) -> None:
@@ -420,9 +418,7 @@ async def test_the_doctors_row_goes_even_when_it_is_interrupted(healthy: Stack) 
     inserted = "select count(*) from music.events where kind = 'created'"
     with faulty(healthy):
         healthy.realtime.faults.swallow(on=True)
-        running = asyncio.create_task(
-            asyncio.wait_for(patient(given(healthy)), 60), name="examination"
-        )
+        running = asyncio.create_task(asyncio.wait_for(patient(given(healthy)), 60), name="checkup")
         async with asyncio.timeout(20):
             while (await rows(healthy, inserted))[0][0] == 0:
                 assert not running.done()
@@ -431,7 +427,7 @@ async def test_the_doctors_row_goes_even_when_it_is_interrupted(healthy: Stack) 
     # the fixture makes sure that no row is left
 
 
-async def test_the_needs_of_the_service_are_what_the_migrations_make(healthy: Stack) -> None:
+async def test_what_the_doctor_expects_is_what_the_migrations_make(healthy: Stack) -> None:
     functions = await rows(
         healthy,
         "select p.proname, p.proargnames[1:p.pronargs]"
@@ -475,8 +471,8 @@ async def test_the_command_exits_0_with_a_line_for_each_check(
     assert found[-1] == {
         "check": "mureka",
         "verdict": "skipped",
-        "found": "Not looked at, as --skip-mureka says.",
-        "mend": None,
+        "found": "Not checked, as --skip-mureka says.",
+        "fix": None,
     }
 
 

@@ -105,10 +105,22 @@ async def starting(
         await process.communicate()
 
 
-async def places(directory: Path) -> list[str]:
-    """Some of the modules that are imported once `music_service.cli.app` has begun, in order."""
-    async with starting("--help", url="", directory=directory) as command:
-        names = [name async for name in command.imports()]
+async def places(silent: SilentProject, directory: Path) -> list[str]:
+    """Some of the modules that are imported once `music_service.cli.app` has begun, in order.
+
+    The last ones are imported by the command's loop, the others before it.
+    """
+    async with starting("queue", url=silent.url, directory=directory) as command:
+        names: list[str] = []
+
+        async def listed() -> None:
+            names.extend([name async for name in command.imports()])
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(listed(), name="imports")
+            await silent.reached.wait()
+            command.process.kill()
+    silent.reached.clear()
     ours = names[max(names.index("music_service.cli"), names.index("signal")) + 1 :]
     once = [name for name in ours if names.count(name) == 1]
     return once[:: len(once) // PLACES]
@@ -117,7 +129,7 @@ async def places(directory: Path) -> list[str]:
 async def test_ctrl_c_ends_a_command_quietly_whatever_is_being_imported(
     silent: SilentProject, tmp_path: Path
 ) -> None:
-    for name in await places(tmp_path):
+    for name in await places(silent, tmp_path):
         async with starting("queue", url=silent.url, directory=tmp_path) as command:
             await command.has_imported(name)
             command.interrupt()
@@ -136,7 +148,7 @@ async def test_ctrl_c_ends_a_command_quietly_while_it_waits_for_an_answer(
 async def test_a_second_ctrl_c_never_leaves_a_command_running(
     silent: SilentProject, tmp_path: Path
 ) -> None:
-    for name in [*await places(tmp_path), None]:
+    for name in [*await places(silent, tmp_path), None]:
         silent.reached.clear()
         async with starting("queue", url=silent.url, directory=tmp_path) as command:
             await (command.has_imported(name) if name else silent.reached.wait())

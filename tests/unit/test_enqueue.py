@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from music_service.cli.tracks import checked_prompt, checked_text, read_lyrics
+from music_service.cli.arguments import checked_prompt, checked_text, read_lyrics
 from music_service.errors import ConfigurationError
 from music_service.tracks import MAX_LYRICS_CHARACTERS, MAX_PROMPT_CHARACTERS
 

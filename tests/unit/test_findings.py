@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from music_service.cli.arguments import checked_code, checked_time
 from music_service.cli.doctor import described, summary
-from music_service.cli.operations import checked_code, checked_time, cost_in_words, price_of
 from music_service.cli.queue_health import health_line
+from music_service.cli.retry import cost_in_words, price_of
 from music_service.doctor.address import check_key
 from music_service.doctor.findings import Verdict, is_well, ok, skipped, warning, wrong
 from music_service.doctor.fleet import QueueHealth, check_budget
@@ -23,7 +24,7 @@ SHAKY = warning("clock", "It is off.", "Set it.")
 BAD = wrong("key", "It is refused.", "Copy it.")
 
 
-def test_a_finding_is_a_line_with_its_mending_behind_an_arrow() -> None:
+def test_a_finding_is_a_line_with_its_fix_behind_an_arrow() -> None:
     assert described(SOUND) == "OK bucket: It is there."
     assert described(BAD) == "WRONG key: It is refused. → Copy it."
 
@@ -38,7 +39,7 @@ def test_a_finding_is_a_line_with_its_mending_behind_an_arrow() -> None:
         ([BAD, BAD], "2 things are wrong.", False),
     ],
 )
-def test_only_what_is_wrong_makes_the_examination_fail(
+def test_only_what_is_wrong_makes_the_checkup_fail(
     findings: list[Any], words: str, *, well: bool
 ) -> None:
     assert (summary(findings), is_well(findings)) == (words, well)

@@ -40,9 +40,6 @@ def test_results_go_to_stdout_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("the result\n", "")
 
 
-# say and complain write to the stderr that Rich found when the command line was loaded.
-
-
 def test_a_line_for_a_person_is_not_read_as_markup(capsys: pytest.CaptureFixture[str]) -> None:
     say("[bold]as written[/bold]")
     assert capsys.readouterr() == ("", "[bold]as written[/bold]\n")

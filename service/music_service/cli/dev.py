@@ -1,4 +1,4 @@
-"""`music-service dev`: everything at once, and a track made before your eyes.
+"""`music-service dev`: everything at once, and a track made while you watch.
 
 Without a project in the environment it runs the embedded Supabase, without a Mureka key the
 simulator. What the environment or `.env` names is used instead.
@@ -18,7 +18,7 @@ import typer
 
 from music_service import log
 from music_service.cli.output import ExitCode, answer, say
-from music_service.cli.project import catalog
+from music_service.cli.project import project
 from music_service.cli.signals import run_async, stop_on_signal
 from music_service.cli.stack import (
     DEFAULT_DATA_DIR,
@@ -32,7 +32,7 @@ from music_service.cli.stack import (
     opened,
     opened_simulator,
 )
-from music_service.cli.tracks import follow
+from music_service.cli.watch import follow
 from music_service.compose import run_worker
 from music_service.errors import ConfigurationError, EmbeddedStackError
 from music_service.mureka.prices import expected_cost_cents, is_free
@@ -115,9 +115,9 @@ async def _make_music(
 
 
 async def _demo_track() -> int:
-    async with catalog() as tracks:
-        row = await tracks.insert(dict(DEMO_TRACK))
-        return await follow(tracks, UUID(row["id"]))
+    async with project() as opened:
+        row = await opened.tracks.insert(dict(DEMO_TRACK))
+        return await follow(opened.client, UUID(row["id"]))
 
 
 async def first_of_all(stack: Stack | None, *waits: Awaitable[Any]) -> None:

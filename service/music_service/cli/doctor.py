@@ -1,4 +1,4 @@
-"""`music-service doctor`: what keeps the service from working, and how to mend it."""
+"""`music-service doctor`: what keeps the service from working, and how to fix it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from music_service.cli.arguments import Json
 from music_service.cli.output import ExitCode, answer, answer_json, say
 from music_service.cli.signals import run_async
-from music_service.cli.tracks import Json
-from music_service.doctor.checkup import Given, examine
+from music_service.doctor.checkup import Given, checkup
 from music_service.doctor.findings import Finding, Verdict, is_well
 from music_service.doctor.mureka import Mureka
 from music_service.settings import GivenSettings, Settings
@@ -25,9 +25,9 @@ def doctor(
 ) -> None:
     """Check the project, its parts and the Mureka account; exit 1 if anything is wrong.
 
-    Nothing is spent, no worker is woken, and what is put down for a trial is taken away again.
+    Nothing is spent, no worker is woken, and what is written for a trial is deleted.
     """
-    # What the Realtime client logs, the doctor finds and says in a sentence.
+    # What the Realtime client would log, the doctor says in a sentence.
     logging.getLogger("realtime").setLevel(logging.CRITICAL)
     given = _given(skip_mureka=skip_mureka)
     findings = run_async(_doctor(given, json=json))
@@ -56,7 +56,7 @@ def _given(*, skip_mureka: bool) -> Given:
 
 async def _doctor(given: Given, *, json: bool) -> list[Finding]:
     findings: list[Finding] = []
-    async for finding in examine(given):
+    async for finding in checkup(given):
         findings.append(finding)
         answer_json(finding.to_json()) if json else answer(described(finding))
     if not json:
@@ -67,7 +67,7 @@ async def _doctor(given: Given, *, json: bool) -> list[Finding]:
 def described(finding: Finding) -> str:
     """A finding as a line."""
     line = f"{finding.verdict.upper()} {finding.check}: {finding.found}"
-    return f"{line} → {finding.mend}" if finding.mend else line
+    return f"{line} → {finding.fix}" if finding.fix else line
 
 
 def summary(findings: list[Finding]) -> str:

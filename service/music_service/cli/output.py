@@ -1,7 +1,7 @@
 """How the command line speaks: results on stdout, everything else on stderr, exit codes.
 
 0    done; for a watched track: completed
-1    it did not work: the track ended in error, a part failed, the other side is unreachable
+1    it failed: the track ended in error, a part failed, the other side is unreachable
 2    bad input or configuration: nothing was done; the sentence says what to change
 130  interrupted
 """
@@ -9,15 +9,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-console = Console(stderr=True, highlight=False)
+import typer
 
 
 class ExitCode(IntEnum):
@@ -36,12 +35,13 @@ def printable(text: str) -> str:
 
 def say(text: str) -> None:
     """One line for a person, on stderr."""
-    console.print(printable(text), markup=False, soft_wrap=True)
+    typer.echo(printable(text), err=True)
 
 
 def complain(text: str) -> None:
     """One sentence that says what went wrong, on stderr."""
-    console.print(f"error: {printable(text)}", markup=False, style="red", soft_wrap=True)
+    color = False if os.environ.get("NO_COLOR") else None
+    typer.secho(f"error: {printable(text)}", fg=typer.colors.RED, err=True, color=color)
 
 
 def answer(text: str) -> None:
@@ -50,13 +50,14 @@ def answer(text: str) -> None:
     sys.stdout.flush()
 
 
-def answer_table(table: Table) -> None:
-    """A table as the result, on stdout, never narrower than it can be read."""
-    width = None if sys.stdout.isatty() else 120
-    Console(file=sys.stdout, highlight=False, width=width).print(table)
-
-
 def answer_json(value: Mapping[str, Any] | list[Any]) -> None:
     """The result as one line of JSON, on stdout; ASCII, so that nothing in it steers a terminal."""
     sys.stdout.write(f"{json.dumps(value, default=str)}\n")
     sys.stdout.flush()
+
+
+def short_time(text: str | None) -> str:
+    """A time of the database to the second, as this machine's clock shows it."""
+    if text is None:
+        return ""
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -13,7 +13,8 @@ from typing import Any
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.progress_bar import ProgressBar
 
-from music_service.cli.output import console, printable
+from music_service.cli.drawing import console
+from music_service.cli.output import printable
 
 _EXPECTED_SECONDS = 60.0
 

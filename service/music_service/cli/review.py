@@ -1,19 +1,17 @@
-"""Commands that only look: `review` and `history`."""
+"""`music-service review`: what waits for a person."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any
-from uuid import UUID
+from typing import Any
 
-import typer
 from rich.table import Table
 from rich.text import Text
 
-from music_service.cli.output import answer, answer_json, answer_table, printable
-from music_service.cli.project import operations
+from music_service.cli.arguments import Json
+from music_service.cli.drawing import answer_table, new_table
+from music_service.cli.output import answer, answer_json, printable, short_time
+from music_service.cli.project import project
 from music_service.cli.signals import run_async
-from music_service.cli.tracks import Json, checked_id
 
 
 def review(*, json: Json = False) -> None:
@@ -28,27 +26,13 @@ def review(*, json: Json = False) -> None:
         answer("nothing waits for a person")
 
 
-def history(
-    track_id: Annotated[str, typer.Argument(help="The id of a track.")], *, json: Json = False
-) -> None:
-    """Tell the story of a track."""
-    for row in run_async(_history(checked_id(track_id))):
-        answer_json(row) if json else answer(told(row))
-
-
 async def _review() -> list[dict[str, Any]]:
-    async with operations() as queue:
-        return await queue.review()
-
-
-async def _history(track_id: UUID) -> list[dict[str, Any]]:
-    async with operations() as queue:
-        await queue.check_known([track_id])
-        return await queue.history(track_id)
+    async with project() as opened:
+        return await opened.queue.review()
 
 
 def _drawn(rows: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False)
+    table = new_table()
     table.add_column("what", no_wrap=True)
     table.add_column("which", overflow="fold")
     table.add_column("since", no_wrap=True)
@@ -65,16 +49,3 @@ def concerned(row: dict[str, Any]) -> str:
     if row["track_id"] or row["worker_id"]:
         return str(row["track_id"] or row["worker_id"])
     return "" if row["tracks"] is None else f"{row['tracks']} tracks"
-
-
-def told(row: dict[str, Any]) -> str:
-    """A line of `music_track_history` for a person."""
-    by = f" ({row['by_whom']})" if row["by_whom"] else ""
-    return f"{short_time(row['at'])} {row['what_happened']}{by}"
-
-
-def short_time(text: str | None) -> str:
-    """A time of the database to the second, as this machine's clock shows it."""
-    if text is None:
-        return ""
-    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")

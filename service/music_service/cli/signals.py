@@ -1,7 +1,7 @@
-"""SIGINT and SIGTERM while a loop runs: the first one is a wish, a second one kills the process.
+"""SIGINT and SIGTERM while a loop runs: the first one asks, a second one kills the process.
 
 The system does the killing: a KeyboardInterrupt in whatever callback runs would be one more thing
-to clean up after, and a loop may hang on it for ever.
+to clean up after, and a loop may hang on it.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from music_service.cli import env_file
-from music_service.cli.output import answer, console
+from music_service.cli.drawing import console
+from music_service.cli.output import answer
 from music_service.cli.signals import run_async, stop_on_signal
 from music_service.errors import ConfigurationError, EmbeddedStackError
 
@@ -123,14 +124,15 @@ def project_dir() -> Path:
 @contextmanager
 def _as_our_errors() -> Iterator[None]:
     """What keeps the embedded stack from starting, as errors of the command line."""
-    from local_supabase.errors import PartFailedError, SetupError  # noqa: PLC0415  where needed
-
     try:
-        yield
-    except SetupError as error:
-        raise ConfigurationError(str(error)) from error
-    except PartFailedError as error:
-        raise EmbeddedStackError(str(error)) from error
+        from local_supabase.errors import PartFailedError, SetupError  # noqa: PLC0415  as above
+
+        try:
+            yield
+        except SetupError as error:
+            raise ConfigurationError(str(error)) from error
+        except PartFailedError as error:
+            raise EmbeddedStackError(str(error)) from error
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"The embedded stack is not installed ({error.name} is missing): "

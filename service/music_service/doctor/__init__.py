@@ -1,1 +1,1 @@
-"""Whether a project is fit for the service: each thing looked at once, and how to mend it."""
+"""Whether a project is fit for the service: each thing is checked once, with the way to fix it."""

@@ -10,13 +10,13 @@ _UNAVAILABLE_FROM = 500
 
 async def check_address(probe: Probe, url: str) -> Finding:
     """Whether a Supabase answers at the URL."""
-    answer = await probe.health()
-    mend = "Check SUPABASE_URL (the Project URL in the dashboard), and whether the project runs."
+    answer = await probe.auth()
+    fix = "Check SUPABASE_URL (the Project URL in the dashboard), and whether the project runs."
     if answer.status == 0:
-        return wrong("address", f"Nothing answers at {url} ({answer.text}).", mend)
+        return wrong("address", f"Nothing answers at {url} ({answer.text}).", fix)
     if _is_supabase(answer):
         return ok("address", f"A Supabase answers at {url}.")
-    return wrong("address", f"What answers at {url} is no Supabase (HTTP {answer.status}).", mend)
+    return wrong("address", f"What answers at {url} is no Supabase (HTTP {answer.status}).", fix)
 
 
 def check_key(description: Answer) -> Finding:

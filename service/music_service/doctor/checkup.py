@@ -1,6 +1,6 @@
-"""Everything that is looked at, in order.
+"""Everything that is checked, in order.
 
-A fault keeps nothing from being looked at but what cannot be seen without it.
+A fault keeps nothing from being checked but what cannot be seen without it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ENVIRONMENT = "Correct it in the environment or in .env; .env.example explains 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the settings say, whatever it is worth.
+    """What the settings say, right or wrong.
 
     `problems` has a sentence for each setting that is missing or malformed; `mureka` is None
     where Mureka is not to be asked.
@@ -38,8 +38,8 @@ class Given:
     problems: Mapping[str, str]
 
 
-async def examine(given: Given, *, patience_seconds: float = 6) -> AsyncIterator[Finding]:
-    """Look at everything once; each finding as soon as it is known.
+async def checkup(given: Given, *, patience_seconds: float = 6) -> AsyncIterator[Finding]:
+    """Check everything once; answers each finding as soon as it is known.
 
     Args:
         given: where everything is.
@@ -83,7 +83,7 @@ async def _check_project(
             "SUPABASE_SECRET_KEY.",
         )
     if address.verdict is not Verdict.OK or key is None:
-        yield skipped("project", "The database, Realtime and Storage could not be looked at.")
+        yield skipped("project", "The database, Realtime and Storage could not be checked.")
         return
     description = await probe.description()
     accepted = check_key(description)
@@ -100,7 +100,7 @@ async def _check_project(
         yield check_budget(health, is_free=given.mureka is not None and is_free(given.mureka.url))
         yield await check_clock(probe)
     elif description.status in (401, 403):
-        yield skipped("project", "The database, Realtime and Storage could not be looked at.")
+        yield skipped("project", "The database, Realtime and Storage could not be checked.")
         return
     for finding in await check_storage(probe, given.bucket, public=given.bucket_public):
         yield finding
@@ -108,7 +108,7 @@ async def _check_project(
 
 async def _check_mureka(given: Given, health: QueueHealth) -> list[Finding]:
     if given.mureka is None:
-        return [skipped("mureka", "Not looked at, as --skip-mureka says.")]
+        return [skipped("mureka", "Not checked, as --skip-mureka says.")]
     for name in ("MUREKA_API_KEY", "MUREKA_API_URL"):
         if name in given.problems:
             return [wrong("mureka", given.problems[name], _ENVIRONMENT)]

@@ -1,4 +1,4 @@
-"""What the doctor says: what was checked, how it is, and how to mend it."""
+"""What the doctor says: what was checked, how it is, and how to fix it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: `check` names what was looked at, `found` and `mend` are sentences."""
+    """One line: `check` names what was checked, `found` and `fix` are sentences."""
 
     check: str
     verdict: Verdict
     found: str
-    mend: str | None = None
+    fix: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The form for scripts: `check`, `verdict`, `found`, `mend`."""
+        """The form for scripts: `check`, `verdict`, `found`, `fix`."""
         return asdict(self)
 
 
@@ -35,18 +35,18 @@ def ok(check: str, found: str) -> Finding:
     return Finding(check, Verdict.OK, found)
 
 
-def warning(check: str, found: str, mend: str) -> Finding:
+def warning(check: str, found: str, fix: str) -> Finding:
     """The service works, though not as well as it could."""
-    return Finding(check, Verdict.WARNING, found, mend)
+    return Finding(check, Verdict.WARNING, found, fix)
 
 
-def wrong(check: str, found: str, mend: str) -> Finding:
-    """The service does not work until this is mended."""
-    return Finding(check, Verdict.WRONG, found, mend)
+def wrong(check: str, found: str, fix: str) -> Finding:
+    """The service does not work until this is fixed."""
+    return Finding(check, Verdict.WRONG, found, fix)
 
 
 def skipped(check: str, found: str) -> Finding:
-    """It could not be looked at, for a reason that another finding names."""
+    """It could not be checked, for a reason that another finding names."""
     return Finding(check, Verdict.SKIPPED, found)
 
 

@@ -1,4 +1,4 @@
-"""Whether somebody is at work, what may be spent, and whether the clocks of both sides agree."""
+"""Whether workers run, what may be spent, and whether the clocks of both sides agree."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class QueueHealth:
 
     @property
     def is_known(self) -> bool:
-        """Whether the database has told."""
+        """Whether the row was read."""
         return self._row is not None
 
     @property
@@ -55,7 +55,7 @@ class QueueHealth:
 def check_workers(health: QueueHealth) -> Finding:
     """Whether a worker was seen lately."""
     if not health.is_known:
-        return skipped("workers", "The database does not say who is at work; see migrations.")
+        return skipped("workers", "The database does not say which workers run; see migrations.")
     if health.workers == 0:
         return warning(
             "workers",
@@ -63,7 +63,7 @@ def check_workers(health: QueueHealth) -> Finding:
             "Start one: music-service run",
         )
     count = health.workers
-    return ok("workers", f"{count} {'worker is' if count == 1 else 'workers are'} at work.")
+    return ok("workers", f"{count} {'worker runs' if count == 1 else 'workers run'}.")
 
 
 def check_budget(health: QueueHealth, *, is_free: bool) -> Finding:

@@ -14,7 +14,7 @@ _LIMITS = "update music.settings set max_concurrent = {};"
 
 @dataclass(frozen=True, slots=True)
 class Mureka:
-    """How Mureka is reached, and what is ordered there."""
+    """How Mureka is reached, and the model that is asked for."""
 
     key: str
     url: str
@@ -34,11 +34,11 @@ async def check_account(mureka: Mureka, fleet_limit: int | None, *, known: bool)
         async with connect_mureka(mureka.key, mureka.url) as client:
             billing = await client.billing()
     except ProviderBlockedError as error:
-        mend = "Create a key on Mureka's API platform and set MUREKA_API_KEY."
-        return [wrong("mureka", str(error), mend), model]
+        fix = "Create a key on Mureka's API platform and set MUREKA_API_KEY."
+        return [wrong("mureka", str(error), fix), model]
     except MusicServiceError as error:
-        mend = "Check MUREKA_API_URL and this machine's way to the internet; else wait."
-        return [wrong("mureka", str(error), mend), model]
+        fix = "Check MUREKA_API_URL and this machine's way to the internet; else wait."
+        return [wrong("mureka", str(error), fix), model]
     return [
         ok("mureka", f"Mureka at {mureka.url} takes the key."),
         _check_balance(billing, mureka.model),

@@ -60,7 +60,7 @@ class Call:
 
 
 class Probe:
-    """Asks; every method answers, whatever happens.
+    """Asks; every method answers and none raises.
 
     Args:
         http: connections whose base is the project's URL and whose headers carry the key.
@@ -69,8 +69,8 @@ class Probe:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
 
-    async def health(self) -> Answer:
-        """What the project's sign-in service says of itself; needs no right."""
+    async def auth(self) -> Answer:
+        """What the project's Auth says of itself; needs no right."""
         return await self._ask("GET", "/auth/v1/health")
 
     async def description(self) -> Answer:
@@ -118,7 +118,7 @@ class Probe:
         return await self._ask("GET", f"/storage/v1/bucket/{bucket}")
 
     async def upload(self, bucket: str, key: str, content: bytes) -> Answer:
-        """Put an MP3 into a bucket, whatever is there."""
+        """Put an MP3 into a bucket; replaces what is there."""
         headers = {"content-type": "audio/mpeg", "x-upsert": "true"}
         path = f"/storage/v1/object/{bucket}/{key}"
         return await self._ask("POST", path, content=content, headers=headers)

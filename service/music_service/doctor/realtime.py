@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import uuid
 
-from realtime import AsyncRealtimeClient
-
 from music_service.doctor.expected import TABLE
 from music_service.doctor.findings import Finding, ok, skipped, warning, wrong
-from music_service.doctor.listener import Listener, listening
+from music_service.doctor.listener import Listener
 from music_service.doctor.probe import NO_FUNCTION, NOT_ALLOWED, Probe
 from music_service.errors import TransientError
+from music_service.store.realtime import Channel
 
 TOPIC = "music:doctor"
 PUBLISH = f"alter publication supabase_realtime add table public.{TABLE};"
@@ -32,26 +31,31 @@ async def check_realtime(
         patience_seconds: how long to wait for what was sent.
     """
     try:
-        async with listening(url, key) as client:
-            voice = Listener(client, TOPIC, private=True)
-            voice.hear_broadcasts("ping", "nonce")
-            refusal = await voice.join()
-            private = refusal is None
-            return [
-                _private_refused(refusal)
-                if refusal is not None
-                else await _check_broadcast(probe, voice, patience_seconds),
-                *await _check_changes(probe, client, patience_seconds, private=private),
-            ]
+        private = Channel(url, key, TOPIC, private=True)
+        broadcasts = Listener(private)
+        broadcasts.hear_broadcasts("ping", "nonce")
+        async with private.opened():
+            refusal = await broadcasts.refusal()
+            broadcast = (
+                await _check_broadcast(probe, broadcasts, patience_seconds)
+                if refusal is None
+                else _private_refused(refusal)
+            )
+        row_id = str(uuid.uuid4())
+        channel = Channel(url, key, f"{TOPIC}:{row_id}", private=refusal is None)
+        changes = Listener(channel)
+        changes.hear_insert(TABLE, row_id)
+        async with channel.opened():
+            return [broadcast, *await _check_changes(probe, changes, row_id, patience_seconds)]
     except TransientError as error:
         return [wrong("realtime", f"The socket cannot be opened: {error}.", _STATUS)]
 
 
-async def _check_broadcast(probe: Probe, voice: Listener, patience_seconds: float) -> Finding:
+async def _check_broadcast(probe: Probe, broadcasts: Listener, patience_seconds: float) -> Finding:
     check = "broadcast"
     for _ in range(_TRIES):  # the first one may come while the server is still getting ready
         nonce, began = str(uuid.uuid4()), _now()
-        heard = voice.expect(nonce)
+        heard = broadcasts.expect(nonce)
         answer = await probe.call("ping_music_realtime", {"p_nonce": nonce})
         if answer.code in NO_FUNCTION + NOT_ALLOWED:
             return skipped(check, "Nothing could be broadcast; see migrations and grants.")
@@ -68,44 +72,41 @@ async def _check_broadcast(probe: Probe, voice: Listener, patience_seconds: floa
 
 
 async def _check_changes(
-    probe: Probe, client: AsyncRealtimeClient, patience_seconds: float, *, private: bool
+    probe: Probe, changes: Listener, row_id: str, patience_seconds: float
 ) -> list[Finding]:
-    row_id = str(uuid.uuid4())
-    ear = Listener(client, f"{TOPIC}:{row_id}", private=private)
-    ear.hear_inserts(TABLE, row_id)
-    refusal = await ear.join()
+    refusal = await changes.refusal()
     if refusal is not None:
         return [wrong("publication", f"Realtime refuses the channel: {refusal}.", _STATUS)]
-    publication = await _check_publication(ear, patience_seconds)
-    if publication.mend is not None:
+    publication = await _check_publication(changes, patience_seconds)
+    if publication.fix is not None:
         return [publication, skipped("changes", "No change can arrive; see publication.")]
-    return [publication, await _check_arrival(probe, ear, row_id, patience_seconds)]
+    return [publication, await _check_arrival(probe, changes, row_id, patience_seconds)]
 
 
-async def _check_publication(ear: Listener, patience_seconds: float) -> Finding:
+async def _check_publication(changes: Listener, patience_seconds: float) -> Finding:
     check = "publication"
     try:
-        refusal = await ear.listens(max(patience_seconds, 5) * 3)
+        obstacle = await changes.obstacle(max(patience_seconds, 5) * 3)
     except TimeoutError:
         return wrong(check, "Realtime does not say that it follows the database.", _STATUS)
-    if refusal is None:
+    if obstacle is None:
         return ok(check, f"Realtime follows public.{TABLE}.")
     return wrong(
         check,
-        f"Realtime cannot follow public.{TABLE}: {refusal.rstrip('.')}.",
+        f"Realtime cannot follow public.{TABLE}: {obstacle.rstrip('.')}.",
         f"Run in the SQL editor: {PUBLISH}",
     )
 
 
 async def _check_arrival(
-    probe: Probe, ear: Listener, row_id: str, patience_seconds: float
+    probe: Probe, changes: Listener, row_id: str, patience_seconds: float
 ) -> Finding:
     check, took = "changes", None
     if (await probe.delete(TABLE, row_id)).code in NOT_ALLOWED:
         return skipped(check, "No row was inserted, as it could not be deleted; see grants.")
-    heard, began = ear.expect(row_id), _now()
+    heard, began = changes.expect(row_id), _now()
     try:
-        inserted = await probe.insert(TABLE, _canary(row_id))
+        inserted = await probe.insert(TABLE, _trial(row_id))
         if inserted.is_ok:
             took = await _within(heard, began, patience_seconds)
     finally:
@@ -114,7 +115,7 @@ async def _check_arrival(
         return wrong(
             check,
             f"No row could be inserted into {TABLE}: {inserted.message}.",
-            "Mend first what migrations and grants say.",
+            "First fix what migrations and grants say.",
         )
     if not deleted.is_ok:
         return wrong(
@@ -125,14 +126,14 @@ async def _check_arrival(
     if took is None:
         return wrong(
             check,
-            f"The insert of a row was not told within {patience_seconds:g} s.",
-            f"Workers find tracks by looking every 15 s until this works. {_STATUS}",
+            f"The insert of a row did not arrive within {patience_seconds:g} s.",
+            f"Until this works, workers find tracks by their sweep, every 15 s. {_STATUS}",
         )
     return ok(check, f"The insert of a row arrived after {took:.0f} ms.")
 
 
-def _canary(row_id: str) -> dict[str, str]:
-    """A row that ended before it began: no worker wakes, and nobody pays should it be left."""
+def _trial(row_id: str) -> dict[str, str]:
+    """A row that has ended already: it wakes no worker, and costs nothing should it be left."""
     return {
         "id": row_id,
         "prompt": "A trial of music-service doctor; it may be deleted.",

@@ -31,7 +31,7 @@ _NAMED_AT_ONCE = 5
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """Something that is not as the service needs it; `grant` mends it where a right is missing."""
+    """Something that is not as the service needs it; `grant` fixes it where a right is missing."""
 
     what: str
     grant: str | None = None

@@ -17,7 +17,7 @@ _CONTENT = b"ID3 not music, only a trial"
 
 
 async def check_storage(probe: Probe, bucket: str, *, public: bool) -> list[Finding]:
-    """Look at the bucket's rules, then upload, download and delete a tiny object.
+    """Check the bucket's rules, then upload, download and delete a tiny object.
 
     Args:
         probe: asks with the service's key.
@@ -107,11 +107,11 @@ async def _check_trial(probe: Probe, bucket: str, *, public: bool) -> Finding:
         got = await probe.download(bucket, key, public=public) if put.is_ok else put
     finally:
         removed = await asyncio.shield(probe.remove(bucket, key))
-    mend = "See bucket; else look at Storage in the dashboard."
+    fix = "See bucket; else look at Storage in the dashboard."
     if not put.is_ok:
-        return wrong(check, f"An MP3 could not be uploaded: {put.message}.", mend)
+        return wrong(check, f"An MP3 could not be uploaded: {put.message}.", fix)
     if not got.is_ok or got.text != _CONTENT.decode():
-        return wrong(check, f"What was uploaded cannot be read: {got.message}.", mend)
+        return wrong(check, f"What was uploaded cannot be read: {got.message}.", fix)
     if not removed.is_ok:
         return warning(
             check,

@@ -1,4 +1,4 @@
-"""What operators do to many tracks or to the whole queue, and what they look at."""
+"""What operators do to many tracks or to the whole queue, and what they read of it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class QueueOperations(Queries):
         """The failed tracks that meet every condition, and what retrying each would cost.
 
         Each has `track_id`, `user_id`, `error_code`, `is_free` and `expected_cost_cents`, which
-        is None where nothing was ever ordered.
+        is None where nothing was ever submitted.
         """
         conditions = {
             "p_track_ids": _texts(track_ids) or None,

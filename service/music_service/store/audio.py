@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from uuid import UUID
 
-from supabase import AsyncClient
-
 from music_service.store import failures
+from music_service.store.buckets import objects_in
+from music_service.store.client import ProjectClient
 from music_service.tracks import Track
 
 # A key names one generation, whose audio never changes.
@@ -18,16 +18,16 @@ class AudioStore:
     """Puts audio where clients can play it.
 
     Args:
-        client: the official client with the service's rights.
+        client: has the service's rights.
         url: the project's URL.
         bucket: the bucket's name.
         public: whether the bucket can be read by everyone who has the URL.
     """
 
-    def __init__(self, client: AsyncClient, url: str, bucket: str, *, public: bool) -> None:
-        self._client = client
+    def __init__(self, client: ProjectClient, url: str, bucket: str, *, public: bool) -> None:
         self._url = url
         self._bucket = bucket
+        self._objects = objects_in(client, bucket)
         self._public = public
 
     async def put(self, path: Path, track: Track, generation_id: UUID) -> tuple[str, str | None]:
@@ -48,7 +48,7 @@ class AudioStore:
 
     async def _upload(self, key: str, path: Path) -> None:
         with failures.calling_storage():
-            await self._client.storage.from_(self._bucket).upload(
+            await self._objects.upload(
                 key,
                 path,
                 {

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import httpx
 from postgrest.exceptions import APIError
-from storage3.exceptions import StorageApiError
 
 from music_service.errors import (
     AudioRefusedError,
@@ -22,6 +22,9 @@ from music_service.errors import (
     TransientError,
 )
 from music_service.redact import plain
+
+if TYPE_CHECKING:
+    from storage3.exceptions import StorageApiError
 
 _LATER = ("PGRST000", "PGRST001", "PGRST002", "PGRST003", "57014", "57P01")
 _LATER_CLASSES = ("08", "53")
@@ -43,10 +46,29 @@ def calling_database() -> Iterator[None]:
 @contextmanager
 def calling_storage() -> Iterator[None]:
     """The same for uploads of audio."""
+    from storage3.exceptions import StorageApiError  # noqa: PLC0415  slow, and for the worker alone
+
     try:
         yield
     except (StorageApiError, httpx.HTTPError) as error:
         raise of_storage(error) from error
+
+
+@contextmanager
+def calling_project(url: str) -> Iterator[None]:
+    """A block that asks a project for a person, who has to know if none answers at the URL.
+
+    Raises:
+        ConfigurationError: the project refuses or lacks something.
+        TransientError: no Supabase answers.
+    """
+    try:
+        with calling_database():
+            yield
+    except (TransientError, ContractError, ValueError) as error:  # ValueError: no JSON came
+        raise TransientError(
+            f"No Supabase answers at {url}; check SUPABASE_URL and whether the project is running."
+        ) from error
 
 
 def of_database(error: APIError | httpx.HTTPError) -> MusicServiceError:  # noqa: PLR0911  a table

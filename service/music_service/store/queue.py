@@ -11,10 +11,10 @@ from typing import Any
 from uuid import UUID
 
 import stamina
-from supabase import AsyncClient
 
 from music_service.errors import ContractError, ErrorCode, LostClaimError, TransientError
 from music_service.store import failures
+from music_service.store.client import ProjectClient
 from music_service.tracks import (
     Claim,
     Generation,
@@ -36,11 +36,11 @@ class Queue:
     when it refuses this service, and ContractError for an answer that makes no sense.
 
     Args:
-        client: the official client with the service's rights.
+        client: has the service's rights.
         worker_id: the name of this process.
     """
 
-    def __init__(self, client: AsyncClient, worker_id: str) -> None:
+    def __init__(self, client: ProjectClient, worker_id: str) -> None:
         self._client = client
         self._worker_id = worker_id
 

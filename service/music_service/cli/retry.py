@@ -1,36 +1,22 @@
-"""Commands that change the queue: `retry`, `cancel`, `pause`, `resume`."""
+"""`music-service retry`: failed tracks back to work, once their price is known."""
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from music_service.cli.output import (
-    ExitCode,
-    answer,
-    answer_json,
-    answer_table,
-    complain,
-    printable,
-    say,
-)
-from music_service.cli.project import operations
+from music_service.cli.arguments import Json, checked_code, checked_ids, checked_time
+from music_service.cli.drawing import answer_table, new_table
+from music_service.cli.output import ExitCode, answer, answer_json, complain, printable, say
+from music_service.cli.project import project
 from music_service.cli.signals import run_async
-from music_service.cli.tracks import Json, checked_id, checked_text
 from music_service.errors import ConfigurationError, ErrorCode
-
-_MAX_REASON_CHARACTERS = 1000
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-Tracks = Annotated[list[str], typer.Argument(metavar="TRACK_ID...", help="Ids of tracks.")]
 
 
 def retry(
@@ -45,7 +31,7 @@ def retry(
         str | None,
         typer.Option(metavar="TIME", help="Those that failed since: 2h, 3d, or an ISO time."),
     ] = None,
-    all_failed: Annotated[bool, typer.Option("--all", help="All that failed, ever.")] = False,
+    all_failed: Annotated[bool, typer.Option("--all", help="All that failed.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: Json = False,
 ) -> None:
@@ -69,31 +55,12 @@ def retry(
     raise typer.Exit(run_async(_retry(found, json=json)))
 
 
-def cancel(track_ids: Tracks, *, json: Json = False) -> None:
-    """Cancel tracks that wait or run; what was ordered at Mureka is paid for all the same."""
-    raise typer.Exit(run_async(_cancel(checked_ids(track_ids), json=json)))
-
-
-def pause(
-    reason: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Why, for other operators.")
-    ] = None,
-) -> None:
-    """Take up nothing new until `resume`; what runs is finished."""
-    run_async(_pause(reason and checked_text("--reason", reason, _MAX_REASON_CHARACTERS)))
-
-
-def resume() -> None:
-    """Take up tracks again, at once."""
-    run_async(_resume())
-
-
 async def _retriable(
     ids: Sequence[UUID], code: str | None, since: datetime | None
 ) -> list[dict[str, Any]]:
-    async with operations() as queue:
-        await queue.check_known(ids)
-        found = await queue.retriable(ids, code, since)
+    async with project() as opened:
+        await opened.queue.check_known(ids)
+        found = await opened.queue.retriable(ids, code, since)
     if ids or code is not None:
         return found
     # What somebody cancelled did not fail; it is retried only where it is asked for by name.
@@ -101,8 +68,8 @@ async def _retriable(
 
 
 async def _retry(found: list[dict[str, Any]], *, json: bool) -> int:
-    async with operations() as queue:
-        retried = await queue.retry([UUID(row["track_id"]) for row in found])
+    async with project() as opened:
+        retried = await opened.queue.retry([UUID(row["track_id"]) for row in found])
     if json:
         answer_json(retry_report(retried, retried=True))
     else:
@@ -113,35 +80,11 @@ async def _retry(found: list[dict[str, Any]], *, json: bool) -> int:
     return ExitCode.FAILED if missed else ExitCode.OK
 
 
-async def _cancel(ids: Sequence[UUID], *, json: bool) -> int:
-    async with operations() as queue:
-        await queue.check_known(ids)
-        cancelled = await queue.cancel(ids)
-    for row in cancelled:
-        answer_json(row) if json else answer(
-            f"cancelled {row['track_id']} (was {row['status_before']})"
-        )
-    late = set(ids) - {UUID(row["track_id"]) for row in cancelled}
-    for track_id in sorted(late, key=str):
-        complain(f"Track {track_id} has ended already; there is nothing to cancel.")
-    return ExitCode.FAILED if late else ExitCode.OK
-
-
-async def _pause(reason: str | None) -> None:
-    async with operations() as queue:
-        answer(await queue.pause(reason))
-
-
-async def _resume() -> None:
-    async with operations() as queue:
-        answer(await queue.resume())
-
-
 def _show(found: list[dict[str, Any]], *, json: bool) -> None:
     if json:
         answer_json(retry_report(found, retried=False))
         return
-    table = Table(box=None, pad_edge=False)
+    table = new_table()
     table.add_column("track", no_wrap=True)
     table.add_column("failed with")
     table.add_column("cents", justify="right")
@@ -180,7 +123,7 @@ def total_cents(rows: list[dict[str, Any]]) -> float:
 
 
 def retry_report(rows: list[dict[str, Any]], *, retried: bool) -> dict[str, Any]:
-    """The form for scripts; `retried` says whether it was done or only looked at."""
+    """The form for scripts; `retried` says whether it was done."""
     return {
         "retried": retried,
         "free": sum(bool(row["is_free"]) for row in rows),
@@ -192,30 +135,3 @@ def retry_report(rows: list[dict[str, Any]], *, retried: bool) -> dict[str, Any]
 def counted(number: int) -> str:
     """A number of tracks in words."""
     return "1 track" if number == 1 else f"{number} tracks"
-
-
-def checked_ids(texts: Sequence[str]) -> list[UUID]:
-    """The ids, each once; raises ConfigurationError for one that is none."""
-    return list(dict.fromkeys(checked_id(text) for text in texts))
-
-
-def checked_code(text: str) -> str:
-    """The error code; raises ConfigurationError when there is no such code."""
-    if text not in list(ErrorCode):
-        known = ", ".join(ErrorCode)
-        raise ConfigurationError(f'There is no error code "{text}"; there are {known}.')
-    return text
-
-
-def checked_time(text: str, now: datetime) -> datetime:
-    """A moment: so long ago, or a time in ISO form; raises ConfigurationError for neither."""
-    ago = re.fullmatch(r"(\d{1,6})\s*([smhdw])", text.strip())
-    try:
-        if ago is not None:
-            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        time = datetime.fromisoformat(text.strip())
-    except (ValueError, OverflowError):
-        raise ConfigurationError(
-            f'"{text}" is no time; say 30m, 2h or 3d for so long ago, or 2026-11-24T12:00:00Z.'
-        ) from None
-    return time if time.tzinfo else time.astimezone()
