@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from local_supabase.database import Database
+from local_supabase.faults import Faults
 from local_supabase.keys import Keys
 
 
@@ -19,6 +20,7 @@ class Context:
         data_dir: where the stack keeps its files.
         public_url: the gateway's own URL as clients see it, without a trailing slash.
         postgrest_url: where PostgREST listens.
+        faults: what tests want to go wrong.
     """
 
     database: Database
@@ -26,3 +28,4 @@ class Context:
     data_dir: Path
     public_url: str
     postgrest_url: str
+    faults: Faults = field(default_factory=Faults)

@@ -17,7 +17,7 @@ from local_supabase.auth import AuthApi
 from local_supabase.context import Context
 from local_supabase.database import Database
 from local_supabase.errors import PartFailedError, SetupError
-from local_supabase.faults.requests import RequestFaults
+from local_supabase.faults import Faults
 from local_supabase.gateway import Api, Server, application
 from local_supabase.keys import Keys
 from local_supabase.ports import HOST, Ports
@@ -57,8 +57,7 @@ class Stack:
         self.simulator_url = f"http://{HOST}:{ports.simulator}"
         self.failure: asyncio.Future[str] | None = None
         self.ready_seconds = 0.0
-        self.request_faults = RequestFaults()
-        self.simulator_request_faults = RequestFaults()
+        self.faults = Faults()
         self._ports = ports
         self._project_dir = project_dir
         self._simulator_seconds = simulator_seconds
@@ -118,8 +117,7 @@ class Stack:
 
     async def stop(self) -> None:
         """Stop everything, the last started first; safe to call twice."""
-        self.request_faults.clear()
-        self.simulator_request_faults.clear()
+        self.faults.clear()
         await self._open.aclose()
 
     async def _start(self) -> None:
@@ -158,13 +156,19 @@ class Stack:
             await migrations.apply(self.database_url, self._project_dir / "supabase")
 
     async def _start_gateway(self, postgrest_url: str) -> None:
-        context = Context(self.database, self.keys, self.data_dir, self.url, postgrest_url)
-        self.storage = StorageApi(context)
+        context = Context(
+            self.database, self.keys, self.data_dir, self.url, postgrest_url, faults=self.faults
+        )
         self.realtime = RealtimeApi(context)
-        apis: list[Api] = [RestApi(context), AuthApi(context), self.storage, self.realtime]
+        apis: list[Api] = [
+            RestApi(context),
+            AuthApi(context),
+            StorageApi(context),
+            self.realtime,
+        ]
         for api in apis:
             await api.start()
-        app = self.request_faults.around(application(apis, self.keys))
+        app = self.faults.gateway.around(application(apis, self.keys))
         server = Server(app, self._ports.gateway, "the gateway")
         await server.start()
         for api in apis:
@@ -176,9 +180,12 @@ class Stack:
 
     async def _start_simulator(self) -> None:
         self.simulator = Simulator(
-            SIMULATOR_KEY, self._simulator_seconds, self.data_dir / "simulator"
+            SIMULATOR_KEY,
+            self._simulator_seconds,
+            self.data_dir / "simulator",
+            faults=self.faults.simulator,
         )
-        app = self.simulator_request_faults.around(self.simulator.app)
+        app = self.faults.mureka.around(self.simulator.app)
         server = Server(app, self._ports.simulator, "the Mureka simulator")
         await server.start()
         self._open.push_async_callback(server.stop)

@@ -32,8 +32,7 @@ async def tracks(stack: Stack) -> AsyncIterator[Tracks]:
     connection = await psycopg.AsyncConnection[DictRow].connect(
         stack.database_url, autocommit=True, row_factory=dict_row
     )
-    stack.realtime.faults.clear()
-    stack.storage.faults.clear()
+    stack.faults.clear()
     tracks = Tracks(stack, connection)
     await tracks.sql("delete from public.music_tracks")
     await tracks.sql("update music.settings set max_concurrent = null, paused = false")

@@ -64,9 +64,9 @@ def spoil(wire: Wire, stack: Stack, how: str) -> None:
         case "closed":
             wire.cut_all()
         case "restarted":
-            stack.realtime.faults.drop_all()
+            stack.faults.realtime.drop_all()
         case "silent":
-            stack.realtime.faults.swallow(on=True)
+            stack.faults.realtime.swallow()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ async def test_whatever_ails_realtime_the_sweep_finds_the_track_and_hints_come_b
                 waits.append(await pick_up_seconds(tracks))
             print(f"{how}: picked up after {max(waits):.2f} s (sweep {SWEEP_SECONDS:g} s)")
             wire.mode = "sound"
-            stack.realtime.faults.clear()
+            stack.faults.realtime.clear()
             if how == "half-open":
                 wire.cut_all()
             await recovers(tracks, logs, time.monotonic(), how)
@@ -96,7 +96,7 @@ async def test_whatever_ails_realtime_the_sweep_finds_the_track_and_hints_come_b
 async def test_a_refused_private_channel_falls_back_to_a_public_one_and_says_so(
     stack: Stack, tracks: Tracks, start_worker: StartWorker
 ) -> None:
-    stack.realtime.faults.refuse_private = True
+    stack.faults.realtime.refuse_private = True
     try:
         with capture_logs() as logs:
             async with start_worker(sweep=60):
@@ -105,7 +105,7 @@ async def test_a_refused_private_channel_falls_back_to_a_public_one_and_says_so(
                 waited = await pick_up_seconds(tracks)
                 print(f"public channel: picked up after {waited:.2f} s")
     finally:
-        stack.realtime.faults.clear()
+        stack.faults.realtime.clear()
 
 
 async def test_a_track_that_a_limit_held_back_is_no_sign_of_deafness(
@@ -116,7 +116,7 @@ async def test_a_track_that_a_limit_held_back_is_no_sign_of_deafness(
         async with start_worker(sweep=SWEEP_SECONDS):
             await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
             track_id = await tracks.ask()
-            counted = stack.request_faults.count("/rpc/claim_music_tracks")
+            counted = stack.faults.gateway.count("/rpc/claim_music_tracks")
 
             async def has_looked() -> bool:
                 return counted.met > 1
@@ -134,7 +134,7 @@ async def test_a_burst_of_inserts_is_claimed_in_few_calls(
     with capture_logs() as logs:
         async with start_worker(sweep=60, capacity=60):
             await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
-            counted = stack.request_faults.count("/rpc/claim_music_tracks")
+            counted = stack.faults.gateway.count("/rpc/claim_music_tracks")
             await tracks.sql(
                 "insert into public.music_tracks (prompt)"
                 " select 'burst ' || n from generate_series(1, 40) n"

@@ -123,7 +123,7 @@ async def test_watching_a_track_that_fails_says_why_and_exits_1(
     command: Command, stack: Stack
 ) -> None:
     prompt = uuid.uuid4().hex
-    stack.simulator.inject(on="submit", status=451, match=prompt)
+    stack.faults.simulator.plan(on="submit", status=451, match=prompt)
     said = await command("enqueue", prompt, "--watch")
     assert said.code == 1
     assert "moderation_blocked: Mureka's safety review refused the prompt" in said.sentence

@@ -296,14 +296,12 @@ def faulty(stack: Stack) -> Iterator[None]:
     try:
         yield
     finally:
-        stack.realtime.faults.clear()
-        stack.request_faults.clear()
-        stack.simulator_request_faults.clear()
+        stack.faults.clear()
 
 
 async def test_a_silent_realtime_is_wrong_and_its_broadcast_a_warning(healthy: Stack) -> None:
     with faulty(healthy):
-        healthy.realtime.faults.swallow(on=True)
+        healthy.faults.realtime.swallow()
         findings = {finding.check: finding for finding in await examined(given(healthy))}
     assert findings["publication"].verdict is Verdict.OK
     assert findings["broadcast"].verdict is Verdict.WARNING
@@ -314,7 +312,7 @@ async def test_a_silent_realtime_is_wrong_and_its_broadcast_a_warning(healthy: S
 
 async def test_broadcasts_that_do_not_come_are_a_warning_only(healthy: Stack) -> None:
     with faulty(healthy):
-        healthy.realtime.faults.swallow_broadcasts = True
+        healthy.faults.realtime.swallow_broadcasts = True
         findings = await examined(given(healthy))
     assert is_well(findings)
     assert [f.check for f in findings if f.verdict is Verdict.WARNING] == ["broadcast"]
@@ -324,7 +322,7 @@ async def test_a_refused_private_channel_is_a_warning_and_changes_come_all_the_s
     healthy: Stack,
 ) -> None:
     with faulty(healthy):
-        healthy.realtime.faults.refuse_private = True
+        healthy.faults.realtime.refuse_private = True
         findings = {finding.check: finding for finding in await examined(given(healthy))}
     assert findings["broadcast"].verdict is Verdict.WARNING
     assert "refuses private channels" in findings["broadcast"].found
@@ -335,7 +333,7 @@ async def test_a_refused_private_channel_is_a_warning_and_changes_come_all_the_s
 async def test_a_database_that_does_not_answer_is_named(healthy: Stack) -> None:
     away = JSONResponse({"code": "PGRST002", "message": "Could not query the database"}, 503)
     with faulty(healthy):
-        healthy.request_faults.answer("/rest/v1", away, times=100)
+        healthy.faults.gateway.answer("/rest/v1", away, times=100)
         wrong = await only(given(healthy), Verdict.WRONG)
     assert [(finding.check, "PGRST002" in finding.found) for finding in wrong] == [("key", True)]
 
@@ -397,7 +395,7 @@ async def test_a_mureka_out_of_reach_is_named(healthy: Stack) -> None:
 async def test_a_mureka_that_answers_nonsense_is_named(healthy: Stack) -> None:
     with faulty(healthy):
         nonsense = PlainTextResponse("<html>gateway</html>")
-        healthy.simulator_request_faults.answer("/v1/account/billing", nonsense)
+        healthy.faults.mureka.answer("/v1/account/billing", nonsense)
         [wrong] = await only(given(healthy), Verdict.WRONG)
     assert "Mureka's answer was not understood" in wrong.found
 
@@ -419,7 +417,7 @@ async def test_a_model_without_a_price_is_a_warning(healthy: Stack) -> None:
 async def test_the_doctors_row_goes_even_when_it_is_interrupted(healthy: Stack) -> None:
     inserted = "select count(*) from music.events where kind = 'created'"
     with faulty(healthy):
-        healthy.realtime.faults.swallow(on=True)
+        healthy.faults.realtime.swallow()
         running = asyncio.create_task(
             asyncio.wait_for(patient(given(healthy)), 60), name="examination"
         )

@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from local_supabase.database import Connection, Database
+from local_supabase.faults import RealtimeFaults
 from local_supabase.ports import Ports
 from local_supabase.realtime.bindings import parse
 from local_supabase.realtime.changes import Changes
@@ -160,7 +161,7 @@ class SlowToClose(Changes):
     """Changes whose connections take as long to close as a test wishes."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database)
+        super().__init__(database, RealtimeFaults())
         self.closing = asyncio.Event()
         self.may_close = asyncio.Event()
 
@@ -243,14 +244,14 @@ async def test_dropping_all_closes_every_socket_as_a_restart_of_the_server_does(
     own_stack: Stack, wire: Wire
 ) -> None:
     await wire.join(topic_name())
-    own_stack.realtime.faults.drop_all()
+    own_stack.faults.realtime.drop_all()
     assert await closed(wire) == (1012, "")
 
 
 async def test_faults_refuse_private_joins_and_swallow_events_until_they_are_cleared(
     own_stack: Stack, wire: Wire
 ) -> None:
-    faults = own_stack.realtime.faults
+    faults = own_stack.faults.realtime
     await wire.subscribe(topic_name(), everything(TABLE))
     faults.refuse_private = True
     reply = await wire.join(topic_name(), private=True)

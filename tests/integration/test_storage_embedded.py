@@ -15,6 +15,7 @@ import pytest
 from storage3.exceptions import StorageApiError
 
 from local_supabase.context import Context
+from local_supabase.faults import UploadFaults
 from local_supabase.ports import Ports
 from local_supabase.postgres import Postgres
 from local_supabase.storage import StorageApi
@@ -49,6 +50,11 @@ async def files(api: StorageApi, project: Project) -> AsyncIterator[Any]:
             await client.create_bucket("songs", options={"public": True})
         yield client.from_("songs")
         await client.empty_bucket("songs")
+
+
+@pytest.fixture
+def faults(stack: Embedded) -> UploadFaults:
+    return stack[0].faults.storage
 
 
 def on_disk(stack: Embedded) -> list[Path]:
@@ -215,39 +221,41 @@ async def received_some(incoming: Path) -> None:
 
 
 async def test_planned_refusals_come_first_and_then_uploads_work(
-    api: StorageApi, files: Any
+    faults: UploadFaults, files: Any
 ) -> None:
     body = {"statusCode": "503", "error": "SlowDown", "code": "SlowDown", "message": "later"}
-    api.faults.refuse_uploads(2, status=400, body=body)
-    api.faults.refuse_uploads(1, status=502, body="<html>Bad gateway</html>")
+    faults.refuse_uploads(2, status=400, body=body)
+    faults.refuse_uploads(1, status=502, body="<html>Bad gateway</html>")
     for status, code in (("503", "SlowDown"), ("503", "SlowDown"), (502, "InternalError")):
         with pytest.raises(StorageApiError) as caught:
             await files.upload("a.txt", b"a")
         assert (caught.value.status, caught.value.code) == (status, code)
     assert await files.exists("a.txt") is False
     await files.upload("a.txt", b"a")
-    assert api.faults.left == 0
+    assert faults.left == 0
 
 
 async def test_a_cut_upload_stores_nothing_and_a_lost_answer_stores_all(
-    api: StorageApi, files: Any
+    faults: UploadFaults, files: Any
 ) -> None:
-    api.faults.cut_uploads(1)
+    faults.cut_uploads(1)
     with pytest.raises(httpx.TransportError):
         await files.upload("a.txt", b"a")
     assert await files.exists("a.txt") is False
-    api.faults.lose_answers(1)
+    faults.lose_answers(1)
     with pytest.raises(httpx.TransportError):
         await files.upload("a.txt", b"a")
     assert await files.download("a.txt") == b"a"
 
 
-async def test_a_hanging_upload_ends_when_faults_are_cleared(api: StorageApi, files: Any) -> None:
-    api.faults.hang_uploads(1)
+async def test_a_hanging_upload_ends_when_faults_are_cleared(
+    faults: UploadFaults, files: Any
+) -> None:
+    faults.hang_uploads(1)
     hanging = asyncio.create_task(files.upload("a.txt", b"a"), name="hanging upload")
-    await asyncio.wait_for(api.faults.all_met(), 10)
+    await asyncio.wait_for(faults.all_met(), 10)
     assert not hanging.done()
-    api.faults.clear()
+    faults.clear()
     with pytest.raises(httpx.TransportError):
         await hanging
 

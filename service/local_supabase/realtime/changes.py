@@ -13,6 +13,7 @@ from psycopg import sql
 from psycopg.rows import DictRow, dict_row
 
 from local_supabase.database import Connection, Database
+from local_supabase.faults import RealtimeFaults
 from local_supabase.realtime.bindings import Binding
 from local_supabase.realtime.pgoutput import Change, Decoder
 from local_supabase.realtime.records import Conditions, Shown, passed, show
@@ -50,14 +51,15 @@ class Changes:
 
     Args:
         database: whose superuser follows the log and asks the policies.
+        faults: may swallow what is to be delivered.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, faults: RealtimeFaults) -> None:
         self.database = database
         self._subscribers: set[Subscriber] = set()
         self._wanted = asyncio.Event()
         self._following = asyncio.Event()
-        self.swallow = False
+        self._faults = faults
 
     async def add(self, subscriber: Subscriber) -> None:
         """Begin to deliver; returns when nothing committed from now on will be missed."""
@@ -113,7 +115,7 @@ class Changes:
             delivery = _Delivery(reader, self._subscribers)
             for row in found:
                 change = decoder.decode(bytes(row["data"]))
-                if change is not None and not self.swallow:
+                if change is not None and not self._faults.swallow_changes:
                     await delivery.deliver(change)
             quiet = 0 if found else quiet + 1
             pause = POLL_SECONDS if quiet < _IDLE_AFTER_POLLS else IDLE_POLL_SECONDS

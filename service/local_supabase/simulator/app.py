@@ -50,12 +50,13 @@ class Simulator:
         data_dir: Path | None = None,
         *,
         music_seconds: float = 20,
+        faults: SimulatorFaults | None = None,
     ) -> None:
         self.seconds = seconds
         self.music_seconds = music_seconds
         self.submit_seconds = (0.0, 0.0)
         self.account = Account(data_dir / "orders.jsonl" if data_dir else None)
-        self.faults = SimulatorFaults()
+        self.faults = faults if faults is not None else SimulatorFaults()
         self._api_key = api_key
         self.app = Starlette(
             routes=[
@@ -76,10 +77,6 @@ class Simulator:
     def ledger(self) -> list[dict[str, Any]]:
         """Every order that was accepted, with its price in cents."""
         return self.account.ledger()
-
-    def inject(self, **fault: Any) -> None:
-        """Plan a fault; the arguments are those of `Fault`."""
-        self.faults.plan(Fault(**fault))
 
     def orders_for(self, prompt_part: str) -> list[dict[str, Any]]:
         """The accepted orders whose prompt contains a text."""
@@ -135,7 +132,7 @@ class Simulator:
     async def _query(self, request: Request) -> Response:
         trace_id = secrets.token_hex(16)
         task = self.account.tasks.get(request.path_params["task_id"])
-        fault = self.faults.meet("query", task.prompt if task else "")
+        fault = self.faults.meet("poll", task.prompt if task else "")
         instead = await fault.before(trace_id) if fault else None
         if instead is not None:
             return instead
@@ -199,7 +196,7 @@ class Simulator:
             self.faults.clear()
             return Response(status_code=204)
         try:
-            self.faults.plan(Fault.model_validate_json(await request.body()))
+            self.faults.add(Fault.model_validate_json(await request.body()))
         except ValidationError as error:
             return JSONResponse({"error": str(error)}, 400)
         return Response(status_code=204)

@@ -9,7 +9,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from local_supabase.context import Context
-from local_supabase.faults.uploads import UploadFaults
 from local_supabase.storage import rejections
 from local_supabase.storage.bucket_routes import BucketRoutes
 from local_supabase.storage.buckets import Buckets
@@ -41,13 +40,13 @@ class StorageApi:
     """
 
     def __init__(self, context: Context, *, size_limit_bytes: int = SIZE_LIMIT_BYTES) -> None:
-        self.faults = UploadFaults()
+        self._faults = context.faults.storage
         self._parts = Parts(
             keys=context.keys,
             buckets=Buckets(context.database),
             objects=Objects(context.database),
             files=Files(context.data_dir / "storage"),
-            faults=self.faults,
+            faults=self._faults,
             size_limit_bytes=size_limit_bytes,
         )
         self.routes: list[BaseRoute] = [
@@ -66,7 +65,7 @@ class StorageApi:
 
     async def stop(self) -> None:
         """Let go of uploads that a planned fault keeps hanging."""
-        self.faults.clear()
+        self._faults.clear()
 
 
 def _unserved_routes() -> list[Route]:
