@@ -32,8 +32,9 @@ from local_supabase.ports import Ports
 from local_supabase.stack import Stack
 
 async def main():
-    ports = Ports(*map(int, sys.argv[2:]))
-    async with Stack(Path(sys.argv[1]), ports, project_dir=ROOT) as stack:
+    data_dir, project_dir, *numbers = sys.argv[1:]
+    ports = Ports(*map(int, numbers))
+    async with Stack(Path(data_dir), ports, project_dir=Path(project_dir)) as stack:
         print("ready", flush=True)
         print("failed:", await stack.failure, flush=True)
 
@@ -44,7 +45,7 @@ asyncio.run(main())
 @contextmanager
 def another_process(data_dir: Path, ports: Ports) -> Iterator[subprocess.Popen[str]]:
     numbers = [ports.gateway, ports.postgres, ports.simulator, ports.postgrest]
-    command = [sys.executable, "-c", RUNNER, str(data_dir), *map(str, numbers)]
+    command = [sys.executable, "-c", RUNNER, str(data_dir), str(ROOT), *map(str, numbers)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
