@@ -27,6 +27,7 @@ from local_supabase.realtime import RealtimeApi
 from local_supabase.rest import RestApi
 from local_supabase.simulator import Simulator
 from local_supabase.storage import StorageApi
+from local_supabase.times import Times
 
 PLATFORM = Path(__file__).parent / "platform"
 SIMULATOR_KEY = "simulated-mureka-key"
@@ -40,6 +41,7 @@ class Stack:
         ports: where the parts listen on 127.0.0.1.
         project_dir: the folder whose `supabase/` holds migrations and seed; None for none.
         simulator_seconds: how long a simulated generation takes.
+        times: how long the parts take and wait; as the real servers do, unless a test is in haste.
         progress: told in a few words what is being done.
     """
 
@@ -50,6 +52,7 @@ class Stack:
         *,
         project_dir: Path | None = None,
         simulator_seconds: float = 8,
+        times: Times | None = None,
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.data_dir = data_dir.absolute()
@@ -61,6 +64,7 @@ class Stack:
         self._ports = ports
         self._project_dir = project_dir
         self._simulator_seconds = simulator_seconds
+        self._times = times if times is not None else Times()
         self._progress = progress
         self._open = contextlib.AsyncExitStack()
 
@@ -157,7 +161,13 @@ class Stack:
 
     async def _start_gateway(self, postgrest_url: str) -> None:
         context = Context(
-            self.database, self.keys, self.data_dir, self.url, postgrest_url, faults=self.faults
+            self.database,
+            self.keys,
+            self.data_dir,
+            self.url,
+            postgrest_url,
+            times=self._times,
+            faults=self.faults,
         )
         self.realtime = RealtimeApi(context)
         apis: list[Api] = [

@@ -21,6 +21,7 @@ from music_service.doctor.findings import Finding, Verdict, is_well
 from music_service.doctor.mureka import Mureka
 from tests.support.programs import environment, run_program
 from tests.support.project import ROOT
+from tests.support.times import QUICK
 
 NOWHERE = "http://127.0.0.1:9"
 PATIENCE_SECONDS = 1.0
@@ -31,7 +32,8 @@ Statement = tuple[str, str]
 @pytest.fixture(scope="module")
 async def own_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """A stack that tests may break."""
-    async with Stack(tmp_path_factory.mktemp("doctor"), Ports.free(), project_dir=ROOT) as stack:
+    data_dir = tmp_path_factory.mktemp("doctor")
+    async with Stack(data_dir, Ports.free(), project_dir=ROOT, times=QUICK) as stack:
         yield stack
 
 
@@ -270,7 +272,7 @@ async def test_a_grant_that_the_doctor_names_mends_it(healthy: Stack) -> None:
 
 
 async def test_a_project_without_the_migrations_is_told_so(tmp_path: Path) -> None:
-    async with Stack(tmp_path / "bare", Ports.free(), project_dir=None) as bare:
+    async with Stack(tmp_path / "bare", Ports.free(), times=QUICK) as bare:
         wrong = await only(given(bare), Verdict.WRONG)
     checks = {finding.check: finding for finding in wrong}
     assert checks.keys() == {"migrations", "publication", "bucket"}

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from local_supabase.context import Context
 from local_supabase.database import Connection, Database
 from local_supabase.faults import RealtimeFaults
-from local_supabase.ports import Ports
+from local_supabase.ports import HOST, Ports
+from local_supabase.realtime import RealtimeApi
 from local_supabase.realtime.bindings import parse
 from local_supabase.realtime.changes import Changes
 from local_supabase.stack import Stack
+from tests.support.apis import served
 from tests.support.realtime_project import (
     Wire,
     everything,
@@ -26,6 +32,8 @@ from tests.support.realtime_project import (
     socket_url,
     topic_name,
 )
+from tests.support.storage_project import Project
+from tests.support.times import QUICK
 
 TABLE = "things"
 SCHEMA = f"""
@@ -39,7 +47,7 @@ alter publication supabase_realtime add table {TABLE};
 async def own_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """A stack without migrations, with one published table, that tests may break."""
     data_dir = tmp_path_factory.mktemp("realtime")
-    async with Stack(data_dir, Ports.free(), project_dir=None) as stack:
+    async with Stack(data_dir, Ports.free(), times=QUICK) as stack:
         await administrate(stack, SCHEMA)
         yield stack
 
@@ -161,7 +169,7 @@ class SlowToClose(Changes):
     """Changes whose connections take as long to close as a test wishes."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database, RealtimeFaults())
+        super().__init__(database, QUICK, RealtimeFaults())
         self.closing = asyncio.Event()
         self.may_close = asyncio.Event()
 
@@ -213,31 +221,89 @@ async def closed(wire: Wire) -> tuple[int, str]:
     return end.value.rcvd.code, end.value.rcvd.reason
 
 
-@pytest.fixture
-def short_silence(own_stack: Stack) -> Any:
-    usual = own_stack.realtime.silence_seconds
-    own_stack.realtime.silence_seconds = 0.6
-    yield
-    own_stack.realtime.silence_seconds = usual
+@asynccontextmanager
+async def realtime_with(stack: Stack, **times: Any) -> AsyncIterator[Project]:
+    """The Realtime of the stack once more, with some times of its own."""
+    url = f"http://{HOST}:{Ports.free().gateway}"
+    context = Context(
+        stack.database,
+        stack.keys,
+        stack.data_dir,
+        url,
+        postgrest_url="",
+        times=replace(QUICK, **times),
+    )
+    async with served(RealtimeApi(context), url):
+        yield replace(project_of(stack), url=url)
 
 
-@pytest.mark.usefixtures("short_silence")
-async def test_a_client_that_says_nothing_is_let_go_without_a_word(wire: Wire) -> None:
-    await wire.join(topic_name())
-    assert await closed(wire) == (1000, "")
+async def seconds_of(doing: Awaitable[Any]) -> float:
+    began = time.monotonic()
+    await doing
+    return time.monotonic() - began
 
 
-@pytest.mark.usefixtures("short_silence")
+async def test_a_bad_key_is_refused_after_a_while(own_stack: Stack) -> None:
+    async with realtime_with(own_stack, refused_upgrade_seconds=0.4) as project:
+        assert await seconds_of(refused(socket_url(project, apikey="garbage"))) >= 0.4
+
+
+async def refused(url: str) -> None:
+    with pytest.raises(InvalidStatus):
+        await connect(url)
+
+
+async def test_a_join_is_refused_after_a_while(
+    own_stack: Stack, sockets: contextlib.AsyncExitStack
+) -> None:
+    async with realtime_with(own_stack, refused_join_seconds=0.4) as project:
+        wire = await open_wire(project, sockets, "1.0.0", project.secret_key)
+        assert await seconds_of(wire.join("")) >= 0.4
+
+
+async def test_what_is_changed_while_the_first_subscription_is_made_is_lost(
+    own_stack: Stack, sockets: contextlib.AsyncExitStack
+) -> None:
+    async with realtime_with(own_stack, cold_subscription_seconds=(0.8, 0.8)) as project:
+        wire = await open_wire(project, sockets, "1.0.0", project.secret_key)
+        await wire.join(topic_name(), everything(TABLE))
+        await administrate(own_stack, f"insert into {TABLE} values (7000, 'too early')")
+        assert (await wire.next()).payload["message"] == "Subscribed to PostgreSQL"
+        await administrate(own_stack, f"insert into {TABLE} values (7001, 'in time')")
+        assert (await wire.next()).data["record"]["status"] == "in time"
+
+
+async def test_another_token_is_acknowledged_after_a_while(
+    own_stack: Stack, sockets: contextlib.AsyncExitStack
+) -> None:
+    async with realtime_with(own_stack, resubscription_seconds=(0.4, 0.4)) as project:
+        wire, topic = await open_wire(project, sockets, "1.0.0", project.secret_key), topic_name()
+        await wire.subscribe(topic, everything(TABLE))
+        payload = {"access_token": project.token(role="service_role", sub="another")}
+        await wire.send(f"realtime:{topic}", "access_token", payload, join_ref="1")
+        assert await seconds_of(wire.next()) >= 0.4
+
+
+async def test_a_client_that_says_nothing_is_let_go_without_a_word(
+    own_stack: Stack, sockets: contextlib.AsyncExitStack
+) -> None:
+    async with realtime_with(own_stack, silence_seconds=(0.6, 0.6)) as project:
+        wire = await open_wire(project, sockets, "1.0.0", project.secret_key)
+        await wire.join(topic_name())
+        assert await closed(wire) == (1000, "")
+
+
 async def test_a_ping_of_the_socket_is_a_sign_of_life(own_stack: Stack) -> None:
-    url = socket_url(project_of(own_stack), apikey=own_stack.keys.secret)
-    began = asyncio.get_running_loop().time()
-    async with connect(url, ping_interval=0.2) as socket:
-        wire = Wire(socket, "1.0.0", project_of(own_stack))
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(1.5):
-                await socket.recv()
-        await wire.heartbeat()
-    assert asyncio.get_running_loop().time() - began > 1.5
+    async with realtime_with(own_stack, silence_seconds=(0.6, 0.6)) as project:
+        began = time.monotonic()
+        url = socket_url(project, apikey=project.secret_key)
+        async with connect(url, ping_interval=0.2) as socket:
+            wire = Wire(socket, "1.0.0", project)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1.5):
+                    await socket.recv()
+            await wire.heartbeat()
+        assert time.monotonic() - began > 1.5
 
 
 async def test_dropping_all_closes_every_socket_as_a_restart_of_the_server_does(

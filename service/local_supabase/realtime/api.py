@@ -20,8 +20,6 @@ from local_supabase.realtime.tokens import BadTokenError, claims_of
 
 ROOT = "/realtime/v1"
 SERVICE_RESTART = 1012
-SILENCE_SECONDS = 63.0
-DENIAL_SECONDS = 0.1  # the real server takes two, to slow down those who guess
 _LOG = logging.getLogger(__name__)
 
 
@@ -30,16 +28,14 @@ class RealtimeApi:
 
     Args:
         context: the stack's shared parts.
-        silence_seconds: after which a client that says nothing is let go.
     """
 
-    def __init__(self, context: Context, *, silence_seconds: float = SILENCE_SECONDS) -> None:
-        self.silence_seconds = silence_seconds
+    def __init__(self, context: Context) -> None:
         self._faults = context.faults.realtime
-        self._changes = Changes(context.database, self._faults)
+        self._changes = Changes(context.database, context.times, self._faults)
         self._policies = Policies(context.database, self._faults)
         self._context = context
-        self._broadcasts = Broadcasts(context.database, self._deliver)
+        self._broadcasts = Broadcasts(context.database, context.times, self._deliver)
         self._sockets: set[Socket] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._faults.dropping_by(self._close_sockets)
@@ -84,7 +80,7 @@ class RealtimeApi:
         key = websocket.query_params.get("apikey", websocket.headers.get("x-api-key"))
         refusal = self._refusal(key)
         if refusal is not None or key is None:
-            await asyncio.sleep(DENIAL_SECONDS)
+            await asyncio.sleep(self._context.times.refused_upgrade_seconds)
             await websocket.send_denial_response(JSONResponse({"error": refusal}, 401))
             return
         await websocket.accept()
@@ -92,7 +88,6 @@ class RealtimeApi:
             websocket,
             version=version,
             api_key=key,
-            silence_seconds=self.silence_seconds,
             context=self._context,
             changes=self._changes,
             policies=self._policies,
