@@ -98,33 +98,14 @@ async def test_anonymous_clients_create_and_see_no_buckets(
     assert (caught.value.status, caught.value.code) == ("404", "Bucket not found")
 
 
-@pytest.mark.parametrize("action", ["get", "update", "delete", "empty"])
+@pytest.mark.parametrize("action", ["get_bucket", "delete_bucket"])
 async def test_a_missing_bucket_is_not_found(
     service_client: AsyncStorageClient, action: str
 ) -> None:
-    calls = {
-        "get": service_client.get_bucket("contract-missing"),
-        "update": service_client.update_bucket("contract-missing", {"public": True}),
-        "delete": service_client.delete_bucket("contract-missing"),
-        "empty": service_client.empty_bucket("contract-missing"),
-    }
-    call = calls.pop(action)
-    for unused in calls.values():
-        unused.close()
     with pytest.raises(StorageApiError) as caught:
-        await call
+        await getattr(service_client, action)("contract-missing")
     assert (caught.value.status, caught.value.code) == ("404", "Bucket not found")
     assert caught.value.message == "Bucket not found"
-
-
-async def test_an_update_changes_only_what_it_names(
-    service_client: AsyncStorageClient, make_bucket: MakeBucket
-) -> None:
-    name = await make_bucket(public=False, file_size_limit=1000)
-    answer = await service_client.update_bucket(name, {"public": True})
-    assert answer == {"message": "Successfully updated"}
-    row = await service_client.get_bucket(name)
-    assert (row.public, row.file_size_limit) == (True, 1000)
 
 
 async def test_only_an_empty_bucket_can_be_deleted(
@@ -136,17 +117,7 @@ async def test_only_an_empty_bucket_can_be_deleted(
         await service_client.delete_bucket(name)
     assert (caught.value.status, caught.value.code) == ("409", "ResourceNotEmpty")
     assert caught.value.message == "The bucket you tried to delete is not empty"
-    answer = await service_client.empty_bucket(name)
-    assert answer["message"].startswith("Empty bucket has been queued.")
-
-
-async def test_an_emptied_bucket_can_be_deleted(
-    service_client: AsyncStorageClient, make_bucket: MakeBucket
-) -> None:
-    name = await make_bucket()
-    await service_client.from_(name).upload("d/a.txt", b"a")
-    await service_client.empty_bucket(name)
-    assert await service_client.from_(name).list() == []
+    await service_client.from_(name).remove(["a.txt"])
     assert await service_client.delete_bucket(name) == {"message": "Successfully deleted"}
     with pytest.raises(StorageApiError):
         await service_client.get_bucket(name)
