@@ -109,7 +109,7 @@ class Stack:
         Raises:
             SetupError: a port is taken, the directory is in use, PostgREST is missing,
                 or a migration was refused.
-            PartFailedError: a part ended before it was ready; the text has its last words.
+            PartFailedError: a part ended before it was ready; the text has the end of its log.
         """
         began = time.monotonic()
         try:

@@ -47,7 +47,7 @@ async def make(stack: Stack, user: SignedIn, database: Connection, *faults: dict
         "select kind, detail from music.events where track_id = %s order by id", (track_id,)
     )
     events = [dict(event) for event in await cursor.fetchall()]
-    return Made(row, events, stack.simulator.orders_for(prompt))
+    return Made(row, events, stack.simulator.tasks_for(prompt))
 
 
 @pytest.mark.parametrize(
@@ -268,13 +268,13 @@ async def test_a_task_that_never_ends_times_out_and_a_retry_looks_at_the_old_one
         made = await make(stack, user, database, {"on": "task", "outcome": "stuck"})
         assert made.ended == ("error", "generation_timeout")
         assert is_a_sentence(made.row["error_message"])
-        [order] = stack.simulator.orders_for(made.row["prompt"])
+        [order] = stack.simulator.tasks_for(made.row["prompt"])
         stack.simulator.account.tasks[order["task_id"]].outcome = None
         query = user.client.table("music_tracks").update({"status": "pending"})
         await query.eq("id", made.row["id"]).eq("status", "error").execute()
         row = await wait_for_track(user.client, uuid.UUID(made.row["id"]))
     assert row["status"] == "completed"
-    assert len(stack.simulator.orders_for(made.row["prompt"])) == 1
+    assert len(stack.simulator.tasks_for(made.row["prompt"])) == 1
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ async def test_audio_that_storage_will_never_take_ends_in_error_and_can_be_retri
     await query.eq("id", made.row["id"]).execute()
     row = await wait_for_track(user.client, uuid.UUID(made.row["id"]))
     assert row["status"] == "completed"
-    assert len(stack.simulator.orders_for(made.row["prompt"])) == 1
+    assert len(stack.simulator.tasks_for(made.row["prompt"])) == 1
 
 
 @pytest.mark.usefixtures("worker")

@@ -19,7 +19,7 @@ from local_supabase.times import Times
 PREFIX = "realtime:"
 
 
-class Speaker(Protocol):
+class Sender(Protocol):
     """Sends to the client."""
 
     def send(
@@ -35,7 +35,7 @@ class Channel:
     """A joined topic, from the join until `close`.
 
     Args:
-        socket: what it speaks through.
+        socket: what it sends through.
         changes: where it subscribes.
         times: of a subscription with another token.
         join: the message that asked for it.
@@ -44,7 +44,7 @@ class Channel:
 
     def __init__(
         self,
-        socket: Speaker,
+        socket: Sender,
         changes: Changes,
         times: Times,
         join: Message,
@@ -113,9 +113,9 @@ class Channel:
         self._system("system", "error", reason)
         self.close()
         self._socket.forget(self)
-        self.say_closed()
+        self.send_closed()
 
-    def say_closed(self) -> None:
+    def send_closed(self) -> None:
         """Tell the client that this channel is over."""
         self._socket.send(self.topic, "phx_close", "{}", ref=self.join_ref, join_ref=self.join_ref)
 

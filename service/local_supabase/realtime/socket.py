@@ -27,7 +27,7 @@ from local_supabase.realtime.frames import (
 from local_supabase.realtime.policies import Policies
 from local_supabase.realtime.tokens import BadTokenError, claims_of
 
-_FAREWELL_SECONDS = 1
+_CLOSE_SECONDS = 1
 _QUEUE_FRAMES = 5000
 _LOG = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Socket:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
-                async with asyncio.timeout(_FAREWELL_SECONDS):
+                async with asyncio.timeout(_CLOSE_SECONDS):
                     await self._websocket.close(self._close_code)
 
     def end(self, code: int) -> None:
@@ -191,7 +191,7 @@ class Socket:
         former = self._channels.get(message.topic)
         if former is not None:
             former.close()
-            former.say_closed()
+            former.send_closed()
         self._channels[message.topic] = channel
         if channel.wants_presence:
             self.send(channel.topic, "presence_state", "{}", join_ref=channel.join_ref)
@@ -234,7 +234,7 @@ class Socket:
         channel.close()
         del self._channels[message.topic]
         self._reply(message, "ok", {})
-        channel.say_closed()
+        channel.send_closed()
 
     async def _new_token(self, channel: Channel, token: Any) -> None:
         if not isinstance(token, str) or token.startswith("sb_"):
@@ -242,7 +242,7 @@ class Socket:
         try:
             claims = claims_of(self._context.keys, token)
         except BadTokenError as error:
-            channel.expel(error.farewell)
+            channel.expel(error.closing_message)
             return
         if claims == channel.claims:
             return
