@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from local_supabase.stack import Stack
 from tests.support.fleet import until
-from tests.support.realtime_wire import Wire
+from tests.support.realtime_link import Link
 from tests.support.tracks import Tracks
 from tests.support.workers import StartWorker
 
@@ -21,9 +21,9 @@ SWEEP_SECONDS = 2.0
 
 
 @pytest.fixture
-async def wire(stack: Stack) -> Any:
-    async with Wire(int(stack.url.rsplit(":", 1)[1])).stretched() as stretched:
-        yield stretched
+async def link(stack: Stack) -> Any:
+    async with Link(int(stack.url.rsplit(":", 1)[1])).opened() as opened:
+        yield opened
 
 
 def said(logs: list[Any], event: str) -> Callable[[], Any]:
@@ -51,18 +51,18 @@ async def recovers(tracks: Tracks, logs: list[Any], since: float, what: str) -> 
     assert not await said(logs, "found_by_sweep")()
 
 
-def spoil(wire: Wire, stack: Stack, how: str) -> None:
+def spoil(link: Link, stack: Stack, how: str) -> None:
     match how:
         case "refused":
-            wire.mode = "refuse"
-            wire.cut_all()
+            link.mode = "refuse"
+            link.cut_all()
         case "half-open":
-            wire.mode = "vanish"
+            link.mode = "vanish"
         case "never ready":
-            wire.mode = "only_upgrade"
-            wire.cut_all()
+            link.mode = "only_upgrade"
+            link.cut_all()
         case "closed":
-            wire.cut_all()
+            link.cut_all()
         case "restarted":
             stack.faults.realtime.drop_all()
         case "silent":
@@ -73,23 +73,23 @@ def spoil(wire: Wire, stack: Stack, how: str) -> None:
     "how", ["refused", "half-open", "never ready", "closed", "restarted", "silent"]
 )
 async def test_whatever_ails_realtime_the_sweep_finds_the_track_and_hints_come_back(
-    stack: Stack, tracks: Tracks, wire: Wire, start_worker: StartWorker, how: str
+    stack: Stack, tracks: Tracks, link: Link, start_worker: StartWorker, how: str
 ) -> None:
     with capture_logs() as logs:
-        async with start_worker(wire.url, sweep=SWEEP_SECONDS, realtime_ready=2.0):
+        async with start_worker(link.url, sweep=SWEEP_SECONDS, realtime_ready=2.0):
             await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
             logs.clear()
-            spoil(wire, stack, how)
+            spoil(link, stack, how)
             waits: list[float] = []
             while not waits or not await said(logs, "realtime_lost")():
                 # Spread out: the slot that a track has just freed finds the next by itself.
                 await asyncio.sleep(random.uniform(0.3, 1.0))
                 waits.append(await pick_up_seconds(tracks))
             print(f"{how}: picked up after {max(waits):.2f} s (sweep {SWEEP_SECONDS:g} s)")
-            wire.mode = "sound"
+            link.mode = "sound"
             stack.faults.realtime.clear()
             if how == "half-open":
-                wire.cut_all()
+                link.cut_all()
             await recovers(tracks, logs, time.monotonic(), how)
 
 

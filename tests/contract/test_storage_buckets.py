@@ -11,7 +11,8 @@ import pytest
 from storage3 import AsyncStorageClient
 from storage3.exceptions import StorageApiError
 
-from tests.support.storage_project import MakeBucket, Project
+from tests.support.contract import Project
+from tests.support.storage import MakeBucket, refusal, refused
 
 
 async def test_a_created_bucket_is_named_listed_and_described(
@@ -43,9 +44,7 @@ async def test_a_bucket_is_private_and_without_limits_unless_told(
 async def test_a_name_that_is_taken_is_a_duplicate(
     service_client: AsyncStorageClient, http: httpx.AsyncClient, bucket: str
 ) -> None:
-    with pytest.raises(StorageApiError) as caught:
-        await service_client.create_bucket(bucket)
-    assert (caught.value.status, caught.value.code) == ("409", "Duplicate")
+    assert await refusal(service_client.create_bucket(bucket)) == ("409", "Duplicate")
     answer = await http.post("bucket", json={"id": bucket, "name": bucket})
     assert answer.status_code == 400
     assert answer.json() == {
@@ -88,24 +87,20 @@ async def test_a_size_limit_may_be_written_with_its_unit(
 async def test_anonymous_clients_create_and_see_no_buckets(
     anonymous_client: AsyncStorageClient, bucket: str
 ) -> None:
-    with pytest.raises(StorageApiError) as caught:
-        await anonymous_client.create_bucket(f"contract-{uuid.uuid4().hex[:12]}")
-    assert (caught.value.status, caught.value.code) == ("403", "Unauthorized")
-    assert caught.value.message == "new row violates row-level security policy"
+    error = await refused(anonymous_client.create_bucket(f"contract-{uuid.uuid4().hex[:12]}"))
+    assert (error.status, error.code) == ("403", "Unauthorized")
+    assert error.message == "new row violates row-level security policy"
     assert await anonymous_client.list_buckets() == []
-    with pytest.raises(StorageApiError) as caught:
-        await anonymous_client.get_bucket(bucket)
-    assert (caught.value.status, caught.value.code) == ("404", "Bucket not found")
+    assert await refusal(anonymous_client.get_bucket(bucket)) == ("404", "Bucket not found")
 
 
 @pytest.mark.parametrize("action", ["get_bucket", "delete_bucket"])
 async def test_a_missing_bucket_is_not_found(
     service_client: AsyncStorageClient, action: str
 ) -> None:
-    with pytest.raises(StorageApiError) as caught:
-        await getattr(service_client, action)("contract-missing")
-    assert (caught.value.status, caught.value.code) == ("404", "Bucket not found")
-    assert caught.value.message == "Bucket not found"
+    error = await refused(getattr(service_client, action)("contract-missing"))
+    assert (error.status, error.code) == ("404", "Bucket not found")
+    assert error.message == "Bucket not found"
 
 
 async def test_only_an_empty_bucket_can_be_deleted(
@@ -113,10 +108,9 @@ async def test_only_an_empty_bucket_can_be_deleted(
 ) -> None:
     name = await make_bucket()
     await service_client.from_(name).upload("a.txt", b"a")
-    with pytest.raises(StorageApiError) as caught:
-        await service_client.delete_bucket(name)
-    assert (caught.value.status, caught.value.code) == ("409", "ResourceNotEmpty")
-    assert caught.value.message == "The bucket you tried to delete is not empty"
+    error = await refused(service_client.delete_bucket(name))
+    assert (error.status, error.code) == ("409", "ResourceNotEmpty")
+    assert error.message == "The bucket you tried to delete is not empty"
     await service_client.from_(name).remove(["a.txt"])
     assert await service_client.delete_bucket(name) == {"message": "Successfully deleted"}
     with pytest.raises(StorageApiError):

@@ -7,14 +7,8 @@ from typing import Any
 import httpx
 import pytest
 from storage3 import AsyncStorageClient
-from storage3.exceptions import StorageApiError
 
-
-async def refusal(call: Any) -> tuple[int | str, str]:
-    """What the official client says of a call that is refused."""
-    with pytest.raises(StorageApiError) as caught:
-        await call
-    return caught.value.status, caught.value.code
+from tests.support.storage import refusal, refused
 
 
 @pytest.fixture
@@ -91,10 +85,9 @@ async def test_removing_without_rights_silently_removes_nothing(
 
 
 async def test_removing_nothing_is_refused_and_removing_much_is_not(files: Any) -> None:
-    with pytest.raises(StorageApiError) as caught:
-        await files.remove([])
-    assert (caught.value.status, caught.value.code) == ("400", "Error")
-    assert caught.value.message == "body/prefixes must NOT have fewer than 1 items"
+    error = await refused(files.remove([]))
+    assert (error.status, error.code) == ("400", "Error")
+    assert error.message == "body/prefixes must NOT have fewer than 1 items"
     assert await files.remove([f"missing-{number}" for number in range(1001)]) == []
 
 

@@ -24,15 +24,8 @@ from local_supabase.realtime.bindings import parse
 from local_supabase.realtime.changes import Changes
 from local_supabase.stack import Stack
 from tests.support.apis import served
-from tests.support.realtime_project import (
-    Wire,
-    everything,
-    open_wire,
-    project_of,
-    socket_url,
-    topic_name,
-)
-from tests.support.storage_project import Project
+from tests.support.contract import Project, project_of
+from tests.support.realtime import Wire, everything, open_wire, socket_url, topic_name
 from tests.support.times import QUICK
 
 TABLE = "things"
