@@ -21,7 +21,7 @@ from local_supabase.storage.upload_routes import UploadRoutes
 SIZE_LIMIT_BYTES = 50 * 2**20
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-_NOT_SERVED: tuple[tuple[str, tuple[str, ...], str], ...] = (
+NOT_SERVED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("/upload/resumable{rest:path}", _METHODS, "resumable uploads"),
     ("/object/upload/sign/{rest:path}", ("POST", "PUT"), "uploads by signed URL"),
     ("/object/move", ("POST",), "moving objects"),
@@ -57,7 +57,7 @@ class StorageApi:
             size_limit_bytes=size_limit_bytes,
         )
         self.routes: list[BaseRoute] = [
-            *(Route(ROOT + path, _refusing(what), methods=m) for path, m, what in _NOT_SERVED),
+            *(Route(ROOT + path, _refusing(what), methods=m) for path, m, what in NOT_SERVED),
             *BucketRoutes(self._parts).routes,
             *ObjectRoutes(self._parts).routes,
             *UploadRoutes(self._parts).routes,
