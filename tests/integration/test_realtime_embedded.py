@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator
 from typing import Any
 
 import psycopg
 import pytest
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 
-from local_supabase.context import Context
 from local_supabase.database import Connection, Database
 from local_supabase.faults import RealtimeFaults
-from local_supabase.ports import HOST, Ports
-from local_supabase.realtime import RealtimeApi
+from local_supabase.ports import Ports
 from local_supabase.realtime.bindings import parse
 from local_supabase.realtime.changes import Changes
 from local_supabase.stack import Stack
-from tests.support.apis import served
-from tests.support.contract import Project, project_of
-from tests.support.realtime import Wire, everything, open_wire, socket_url, topic_name
+from tests.support.contract import project_of
+from tests.support.realtime import Wire, everything, open_wire, topic_name
 from tests.support.times import QUICK
 
 TABLE = "things"
@@ -212,91 +205,6 @@ async def closed(wire: Wire) -> tuple[int, str]:
         await wire.next()
     assert end.value.rcvd is not None
     return end.value.rcvd.code, end.value.rcvd.reason
-
-
-@asynccontextmanager
-async def realtime_with(stack: Stack, **times: Any) -> AsyncIterator[Project]:
-    """The Realtime of the stack once more, with some times of its own."""
-    url = f"http://{HOST}:{Ports.free().gateway}"
-    context = Context(
-        stack.database,
-        stack.keys,
-        stack.data_dir,
-        url,
-        postgrest_url="",
-        times=replace(QUICK, **times),
-    )
-    async with served(RealtimeApi(context), url):
-        yield replace(project_of(stack), url=url)
-
-
-async def seconds_of(doing: Awaitable[Any]) -> float:
-    began = time.monotonic()
-    await doing
-    return time.monotonic() - began
-
-
-async def test_a_bad_key_is_refused_after_a_while(own_stack: Stack) -> None:
-    async with realtime_with(own_stack, refused_upgrade_seconds=0.4) as project:
-        assert await seconds_of(refused(socket_url(project, apikey="garbage"))) >= 0.4
-
-
-async def refused(url: str) -> None:
-    with pytest.raises(InvalidStatus):
-        await connect(url)
-
-
-async def test_a_join_is_refused_after_a_while(
-    own_stack: Stack, sockets: contextlib.AsyncExitStack
-) -> None:
-    async with realtime_with(own_stack, refused_join_seconds=0.4) as project:
-        wire = await open_wire(project, sockets, "1.0.0", project.secret_key)
-        assert await seconds_of(wire.join("")) >= 0.4
-
-
-async def test_what_is_changed_while_the_first_subscription_is_made_is_lost(
-    own_stack: Stack, sockets: contextlib.AsyncExitStack
-) -> None:
-    async with realtime_with(own_stack, cold_subscription_seconds=(0.8, 0.8)) as project:
-        wire = await open_wire(project, sockets, "1.0.0", project.secret_key)
-        await wire.join(topic_name(), everything(TABLE))
-        await administrate(own_stack, f"insert into {TABLE} values (7000, 'too early')")
-        assert (await wire.next()).payload["message"] == "Subscribed to PostgreSQL"
-        await administrate(own_stack, f"insert into {TABLE} values (7001, 'in time')")
-        assert (await wire.next()).data["record"]["status"] == "in time"
-
-
-async def test_another_token_is_acknowledged_after_a_while(
-    own_stack: Stack, sockets: contextlib.AsyncExitStack
-) -> None:
-    async with realtime_with(own_stack, resubscription_seconds=(0.4, 0.4)) as project:
-        wire, topic = await open_wire(project, sockets, "1.0.0", project.secret_key), topic_name()
-        await wire.subscribe(topic, everything(TABLE))
-        payload = {"access_token": project.token(role="service_role", sub="another")}
-        await wire.send(f"realtime:{topic}", "access_token", payload, join_ref="1")
-        assert await seconds_of(wire.next()) >= 0.4
-
-
-async def test_a_client_that_says_nothing_is_let_go_without_a_word(
-    own_stack: Stack, sockets: contextlib.AsyncExitStack
-) -> None:
-    async with realtime_with(own_stack, silence_seconds=(0.6, 0.6)) as project:
-        wire = await open_wire(project, sockets, "1.0.0", project.secret_key)
-        await wire.join(topic_name())
-        assert await closed(wire) == (1000, "")
-
-
-async def test_a_ping_of_the_socket_is_a_sign_of_life(own_stack: Stack) -> None:
-    async with realtime_with(own_stack, silence_seconds=(0.6, 0.6)) as project:
-        began = time.monotonic()
-        url = socket_url(project, apikey=project.secret_key)
-        async with connect(url, ping_interval=0.2) as socket:
-            wire = Wire(socket, "1.0.0", project)
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(1.5):
-                    await socket.recv()
-            await wire.heartbeat()
-        assert time.monotonic() - began > 1.5
 
 
 async def test_dropping_all_closes_every_socket_as_a_restart_of_the_server_does(
