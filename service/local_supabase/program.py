@@ -1,4 +1,7 @@
-"""A program of the stack: supervised, watched, stopped, and found again after a crash."""
+"""A program of the stack: started under `supervise`, watched, stopped, found again after a crash.
+
+Its process id is kept beside its log, so that the next start can end what a crash left running.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,14 @@ _LEFTOVER_SECONDS = 10
 class Program:
     """One process of the stack, which ends when this process ends, however that happens.
 
+    `pid` is its process id while it runs; `on_end`, if set, is called with a sentence when it ends
+    without having been stopped.
+
     Args:
         name: what it is called in messages.
         command: the program and its arguments; one of them must contain `home`.
-        home: the directory it works for, by which a leftover of it is recognised.
-        log_path: where its output goes.
+        home: the directory it works for, by which one that was left running is recognised.
+        log_path: its output is added there.
         owns: paths that it must be able to read and write, whoever it runs as.
         environment: its environment variables; None for this process's own.
     """
@@ -51,7 +57,7 @@ class Program:
         self._environment = environment
         self._stopping = False
         self._supervisor: subprocess.Popen[bytes] | None = None
-        self._line: socket.socket | None = None
+        self._control: socket.socket | None = None
         self._watch: asyncio.Task[None] | None = None
 
     @property
@@ -60,14 +66,11 @@ class Program:
         return self._supervisor is not None and self._supervisor.poll() is None
 
     async def start(self) -> None:
-        """Start it and return at once.
-
-        `on_end` is called with a sentence if it ends without having been stopped.
-        """
+        """Start it and return at once, before it is ready for anything."""
         self._log_path.parent.mkdir(parents=True, exist_ok=True)
         self._stopping = False
-        self._line, their_end = socket.socketpair()
-        self._line.setblocking(False)
+        self._control, their_end = socket.socketpair()
+        self._control.setblocking(False)
         with self._log_path.open("ab") as log, their_end:
             self._supervisor = subprocess.Popen(  # noqa: ASYNC220  a fork takes a millisecond
                 [*_supervised(self._owns), *self._command],
@@ -82,29 +85,29 @@ class Program:
     async def stop(self) -> None:
         """End it and wait until it has ended; safe before `start` and twice."""
         self._stopping = True
-        if self._line is None or self._watch is None:
+        if self._control is None or self._watch is None:
             return
         with contextlib.suppress(OSError):  # it may have ended by itself
-            self._line.shutdown(socket.SHUT_WR)
+            self._control.shutdown(socket.SHUT_WR)
         await self._watch
 
-    def last_words(self, lines: int = 3) -> str:
-        """The end of its log, as one line."""
+    def end_of_log(self, lines: int = 3) -> str:
+        """The last lines of its log, joined to one."""
         text = self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
         return " ".join(line.strip() for line in text.splitlines()[-lines:])
 
     def end_leftover(self) -> None:
-        """End what an earlier stack, killed with its supervisor, may have left running."""
+        """End what an earlier stack, killed together with its supervisor, may have left running."""
         end_leftover(self._pid_path, self._home)
 
     async def _watch_until_end(self) -> None:
         assert self._supervisor is not None  # noqa: S101  set by the caller
-        assert self._line is not None  # noqa: S101
+        assert self._control is not None  # noqa: S101
         loop = asyncio.get_running_loop()
-        with self._line, contextlib.suppress(ConnectionResetError):
-            while words := await loop.sock_recv(self._line, 64):
-                self.pid = int(words)
-                self._pid_path.write_text(words.decode())
+        with self._control, contextlib.suppress(ConnectionResetError):
+            while line := await loop.sock_recv(self._control, 64):
+                self.pid = int(line)
+                self._pid_path.write_text(line.decode())
         code = await asyncio.to_thread(self._supervisor.wait)
         if code < 0 and self.pid is not None:  # the supervisor was killed and could not clean up
             with contextlib.suppress(ProcessLookupError):
@@ -112,7 +115,7 @@ class Program:
         self.pid = None
         self._pid_path.unlink(missing_ok=True)
         if self.on_end is not None and not self._stopping:
-            self.on_end(f"{self.name} ended by itself: {self.last_words() or f'exit code {code}'}")
+            self.on_end(f"{self.name} ended by itself: {self.end_of_log() or f'exit code {code}'}")
 
 
 def run_to_end(command: Sequence[str], *, owns: Sequence[Path]) -> None:
@@ -133,7 +136,8 @@ def run_to_end(command: Sequence[str], *, owns: Sequence[Path]) -> None:
 def end_leftover(pid_path: Path, home: Path) -> None:
     """End the process whose id is in the first line of `pid_path`, if it still works for `home`.
 
-    An id that now belongs to some other program is forgotten.
+    It gets SIGINT and, ten seconds later, SIGKILL. An id that by now belongs to some other program
+    is forgotten.
     """
     pid = _read_pid(pid_path)
     if pid is None:

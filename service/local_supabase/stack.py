@@ -17,7 +17,7 @@ from local_supabase.auth import AuthApi
 from local_supabase.context import Context
 from local_supabase.database import Database
 from local_supabase.errors import PartFailedError, SetupError
-from local_supabase.faults.requests import RequestFaults
+from local_supabase.faults import Faults
 from local_supabase.gateway import Api, Server, application
 from local_supabase.keys import Keys
 from local_supabase.ports import HOST, Ports
@@ -27,6 +27,7 @@ from local_supabase.realtime import RealtimeApi
 from local_supabase.rest import RestApi
 from local_supabase.simulator import Simulator
 from local_supabase.storage import StorageApi
+from local_supabase.times import Times
 
 PLATFORM = Path(__file__).parent / "platform"
 SIMULATOR_KEY = "simulated-mureka-key"
@@ -40,6 +41,7 @@ class Stack:
         ports: where the parts listen on 127.0.0.1.
         project_dir: the folder whose `supabase/` holds migrations and seed; None for none.
         simulator_seconds: how long a simulated generation takes.
+        times: how long the parts take and wait; as the real servers do, unless a test is in haste.
         progress: told in a few words what is being done.
     """
 
@@ -50,6 +52,7 @@ class Stack:
         *,
         project_dir: Path | None = None,
         simulator_seconds: float = 8,
+        times: Times | None = None,
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.data_dir = data_dir.absolute()
@@ -57,11 +60,11 @@ class Stack:
         self.simulator_url = f"http://{HOST}:{ports.simulator}"
         self.failure: asyncio.Future[str] | None = None
         self.ready_seconds = 0.0
-        self.request_faults = RequestFaults()
-        self.simulator_request_faults = RequestFaults()
+        self.faults = Faults()
         self._ports = ports
         self._project_dir = project_dir
         self._simulator_seconds = simulator_seconds
+        self._times = times if times is not None else Times()
         self._progress = progress
         self._open = contextlib.AsyncExitStack()
 
@@ -106,7 +109,7 @@ class Stack:
         Raises:
             SetupError: a port is taken, the directory is in use, PostgREST is missing,
                 or a migration was refused.
-            PartFailedError: a part ended before it was ready; the text has its last words.
+            PartFailedError: a part ended before it was ready; the text has the end of its log.
         """
         began = time.monotonic()
         try:
@@ -118,8 +121,7 @@ class Stack:
 
     async def stop(self) -> None:
         """Stop everything, the last started first; safe to call twice."""
-        self.request_faults.clear()
-        self.simulator_request_faults.clear()
+        self.faults.clear()
         await self._open.aclose()
 
     async def _start(self) -> None:
@@ -158,13 +160,25 @@ class Stack:
             await migrations.apply(self.database_url, self._project_dir / "supabase")
 
     async def _start_gateway(self, postgrest_url: str) -> None:
-        context = Context(self.database, self.keys, self.data_dir, self.url, postgrest_url)
-        self.storage = StorageApi(context)
+        context = Context(
+            self.database,
+            self.keys,
+            self.data_dir,
+            self.url,
+            postgrest_url,
+            times=self._times,
+            faults=self.faults,
+        )
         self.realtime = RealtimeApi(context)
-        apis: list[Api] = [RestApi(context), AuthApi(context), self.storage, self.realtime]
+        apis: list[Api] = [
+            RestApi(context),
+            AuthApi(context),
+            StorageApi(context),
+            self.realtime,
+        ]
         for api in apis:
             await api.start()
-        app = self.request_faults.around(application(apis, self.keys))
+        app = self.faults.gateway.around(application(apis, self.keys))
         server = Server(app, self._ports.gateway, "the gateway")
         await server.start()
         for api in apis:
@@ -176,9 +190,12 @@ class Stack:
 
     async def _start_simulator(self) -> None:
         self.simulator = Simulator(
-            SIMULATOR_KEY, self._simulator_seconds, self.data_dir / "simulator"
+            SIMULATOR_KEY,
+            self._simulator_seconds,
+            self.data_dir / "simulator",
+            faults=self.faults.simulator,
         )
-        app = self.simulator_request_faults.around(self.simulator.app)
+        app = self.faults.mureka.around(self.simulator.app)
         server = Server(app, self._ports.simulator, "the Mureka simulator")
         await server.start()
         self._open.push_async_callback(server.stop)

@@ -1,12 +1,12 @@
-"""Run one program that cannot outlive the process that started it.
+"""Run one program that ends with the process that started it, however that process ends.
 
     python -m local_supabase.supervise [--owns PATH ...] -- PROGRAM [ARGUMENT ...]
 
-The parent holds the other end of this process's standard input, a socket. The program's process
-id is written to it. When it closes, however the parent ended, the program gets SIGINT (for
-Postgres: a fast shutdown) and, five seconds later, SIGKILL. On Linux the program is also bound to
-this process by the kernel, so that killing it kills the program; elsewhere the parent sees
-the socket close and ends the program by its id.
+Standard input is a socket whose other end the parent holds. The program's process id is written
+to it, as a line. When the parent closes it or ends, the program gets SIGINT (for Postgres: a fast
+shutdown) and, five seconds later, SIGKILL. On Linux the kernel kills the program when this process
+is killed; elsewhere the parent sees the socket close and ends the program by its id. The exit code
+is the program's own.
 
 Postgres refuses to serve root. A root user's program therefore runs in a user namespace where it
 is not root, or, where those are not allowed (in most containers), as the account `nobody`, which
@@ -54,19 +54,19 @@ def main() -> int:
 
 
 def stop_being_root(owned: list[Path], program: Path) -> None:
-    """Give up root's identity, but neither the paths in `owned` nor the program.
+    """Become an account that is not root, but can reach the program and owns the paths in `owned`.
 
-    Exits with a sentence where that is not possible.
+    Raises SystemExit with a sentence where that is not possible.
     """
     uid, gid = os.geteuid(), os.getegid()
     for path in owned:
-        _give(path, uid, gid)
+        _hand_over(path, uid, gid)
     if sys.platform == "linux" and ctypes.CDLL(None).unshare(_CLONE_NEWUSER) == 0:
         _map_identity(uid, gid)
         return
     account = pwd.getpwnam("nobody")
     for path in owned:
-        _give(path, account.pw_uid, account.pw_gid)
+        _hand_over(path, account.pw_uid, account.pw_gid)
     os.setgroups([])
     os.setgid(account.pw_gid)
     os.setuid(account.pw_uid)
@@ -88,7 +88,7 @@ def _map_identity(uid: int, gid: int) -> None:
             file.write(text)
 
 
-def _give(path: Path, uid: int, gid: int) -> None:
+def _hand_over(path: Path, uid: int, gid: int) -> None:
     if not path.exists() or path.stat().st_uid == uid:
         return
     for folder, folders, files in os.walk(path):

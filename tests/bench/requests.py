@@ -61,13 +61,12 @@ async def main() -> None:
 
 async def counted(stack: Stack, doing: object) -> dict[str, int]:
     """How many requests of each kind were made meanwhile; each request counts once."""
-    stack.request_faults.clear()
-    plans = {path: stack.request_faults.count(path) for path in COUNTED}
-    mureka = stack.simulator_request_faults.count("/")
+    stack.faults.gateway.clear()
+    plans = {path: stack.faults.gateway.count(path) for path in COUNTED}
+    mureka = stack.faults.mureka.count("/")
     await doing  # type: ignore[misc]
     named = {path: plan.met for path, plan in plans.items()}
-    stack.request_faults.clear()
-    stack.simulator_request_faults.clear()
+    stack.faults.clear()
     return named | {"Mureka": mureka.met}
 
 

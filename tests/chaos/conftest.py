@@ -12,6 +12,7 @@ from local_supabase.ports import Ports
 from local_supabase.stack import Stack
 from tests.support.fleet import Fleet, fleet_of
 from tests.support.project import ROOT
+from tests.support.times import QUICK
 from tests.support.tracks import Tracks
 from tests.support.workers import StartWorker, starting_workers_on
 
@@ -20,7 +21,9 @@ from tests.support.workers import StartWorker, starting_workers_on
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """An embedded Supabase that the tests of one module may shake."""
     data_dir = tmp_path_factory.mktemp("chaos")
-    async with Stack(data_dir, Ports.free(), project_dir=ROOT, simulator_seconds=0.5) as running:
+    async with Stack(
+        data_dir, Ports.free(), project_dir=ROOT, simulator_seconds=0.5, times=QUICK
+    ) as running:
         running.simulator.music_seconds = 5
         running.simulator.account.concurrent_request_limit = 1000
         yield running
@@ -32,8 +35,7 @@ async def tracks(stack: Stack) -> AsyncIterator[Tracks]:
     connection = await psycopg.AsyncConnection[DictRow].connect(
         stack.database_url, autocommit=True, row_factory=dict_row
     )
-    stack.realtime.faults.clear()
-    stack.storage.faults.clear()
+    stack.faults.clear()
     tracks = Tracks(stack, connection)
     await tracks.sql("delete from public.music_tracks")
     await tracks.sql("update music.settings set max_concurrent = null, paused = false")

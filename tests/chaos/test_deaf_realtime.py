@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from local_supabase.stack import Stack
 from tests.support.fleet import until
-from tests.support.realtime_wire import Wire
+from tests.support.realtime_link import Link
 from tests.support.tracks import Tracks
 from tests.support.workers import StartWorker
 
@@ -21,9 +21,9 @@ SWEEP_SECONDS = 2.0
 
 
 @pytest.fixture
-async def wire(stack: Stack) -> Any:
-    async with Wire(int(stack.url.rsplit(":", 1)[1])).stretched() as stretched:
-        yield stretched
+async def link(stack: Stack) -> Any:
+    async with Link(int(stack.url.rsplit(":", 1)[1])).opened() as opened:
+        yield opened
 
 
 def said(logs: list[Any], event: str) -> Callable[[], Any]:
@@ -51,52 +51,52 @@ async def recovers(tracks: Tracks, logs: list[Any], since: float, what: str) -> 
     assert not await said(logs, "found_by_sweep")()
 
 
-def spoil(wire: Wire, stack: Stack, how: str) -> None:
+def spoil(link: Link, stack: Stack, how: str) -> None:
     match how:
         case "refused":
-            wire.mode = "refuse"
-            wire.cut_all()
+            link.mode = "refuse"
+            link.cut_all()
         case "half-open":
-            wire.mode = "vanish"
+            link.mode = "vanish"
         case "never ready":
-            wire.mode = "only_upgrade"
-            wire.cut_all()
+            link.mode = "only_upgrade"
+            link.cut_all()
         case "closed":
-            wire.cut_all()
+            link.cut_all()
         case "restarted":
-            stack.realtime.faults.drop_all()
+            stack.faults.realtime.drop_all()
         case "silent":
-            stack.realtime.faults.swallow(on=True)
+            stack.faults.realtime.swallow()
 
 
 @pytest.mark.parametrize(
     "how", ["refused", "half-open", "never ready", "closed", "restarted", "silent"]
 )
 async def test_whatever_ails_realtime_the_sweep_finds_the_track_and_hints_come_back(
-    stack: Stack, tracks: Tracks, wire: Wire, start_worker: StartWorker, how: str
+    stack: Stack, tracks: Tracks, link: Link, start_worker: StartWorker, how: str
 ) -> None:
     with capture_logs() as logs:
-        async with start_worker(wire.url, sweep_seconds=SWEEP_SECONDS, realtime_ready_seconds=2.0):
+        async with start_worker(link.url, sweep_seconds=SWEEP_SECONDS, realtime_ready_seconds=2.0):
             await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
             logs.clear()
-            spoil(wire, stack, how)
+            spoil(link, stack, how)
             waits: list[float] = []
             while not waits or not await said(logs, "realtime_lost")():
                 # Spread out: the slot that a track has just freed finds the next by itself.
                 await asyncio.sleep(random.uniform(0.3, 1.0))
                 waits.append(await pick_up_seconds(tracks))
             print(f"{how}: picked up after {max(waits):.2f} s (sweep {SWEEP_SECONDS:g} s)")
-            wire.mode = "sound"
-            stack.realtime.faults.clear()
+            link.mode = "sound"
+            stack.faults.realtime.clear()
             if how == "half-open":
-                wire.cut_all()
+                link.cut_all()
             await recovers(tracks, logs, time.monotonic(), how)
 
 
 async def test_a_refused_private_channel_falls_back_to_a_public_one_and_says_so(
     stack: Stack, tracks: Tracks, start_worker: StartWorker
 ) -> None:
-    stack.realtime.faults.refuse_private = True
+    stack.faults.realtime.refuse_private = True
     try:
         with capture_logs() as logs:
             async with start_worker(sweep_seconds=60):
@@ -105,7 +105,7 @@ async def test_a_refused_private_channel_falls_back_to_a_public_one_and_says_so(
                 waited = await pick_up_seconds(tracks)
                 print(f"public channel: picked up after {waited:.2f} s")
     finally:
-        stack.realtime.faults.clear()
+        stack.faults.realtime.clear()
 
 
 async def test_a_track_that_a_limit_held_back_is_no_sign_of_deafness(
@@ -116,7 +116,7 @@ async def test_a_track_that_a_limit_held_back_is_no_sign_of_deafness(
         async with start_worker(sweep_seconds=SWEEP_SECONDS):
             await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
             track_id = await tracks.ask()
-            counted = stack.request_faults.count("/rpc/claim_music_tracks")
+            counted = stack.faults.gateway.count("/rpc/claim_music_tracks")
 
             async def has_looked() -> bool:
                 return counted.met > 1
@@ -134,7 +134,7 @@ async def test_a_burst_of_inserts_is_claimed_in_few_calls(
     with capture_logs() as logs:
         async with start_worker(sweep_seconds=60, capacity=60):
             await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
-            counted = stack.request_faults.count("/rpc/claim_music_tracks")
+            counted = stack.faults.gateway.count("/rpc/claim_music_tracks")
             await tracks.sql(
                 "insert into public.music_tracks (prompt)"
                 " select 'burst ' || n from generate_series(1, 40) n"

@@ -13,7 +13,7 @@ async def test_a_frozen_worker_changes_nothing_once_another_has_its_track(
     stack: Stack, tracks: Tracks, fleet: Fleet
 ) -> None:
     frozen = await fleet.start("frozen")
-    held = stack.simulator_request_faults.hold_after("/query/")
+    held = stack.faults.mureka.hold_after("/query/")
     track_id = await tracks.ask()
     await held.reached.wait()
     frozen.send(signal.SIGSTOP)
@@ -31,7 +31,7 @@ async def test_a_frozen_worker_s_receipt_is_kept_and_puts_the_track_back_to_work
     stack: Stack, tracks: Tracks, fleet: Fleet
 ) -> None:
     frozen = await fleet.start("frozen")
-    held = stack.simulator_request_faults.hold_after("/generate")
+    held = stack.faults.mureka.hold_after("/generate")
     track_id = await tracks.ask()
     await held.reached.wait()
     frozen.send(signal.SIGSTOP)
@@ -48,7 +48,7 @@ async def test_a_frozen_worker_that_had_announced_nothing_orders_nothing(
     stack: Stack, tracks: Tracks, fleet: Fleet
 ) -> None:
     frozen = await fleet.start("frozen")
-    held = stack.request_faults.hold_before("/rest/v1/rpc/begin_music_generation")
+    held = stack.faults.gateway.hold_before("/rest/v1/rpc/begin_music_generation")
     track_id = await tracks.ask()
     await held.reached.wait()
     frozen.send(signal.SIGSTOP)
@@ -69,13 +69,13 @@ async def test_renewals_fail_for_a_whole_lease_and_the_worker_lets_go_until_one_
     stack.simulator.seconds = 60
     track_id = await tracks.ask()
     await worker.says("submitted")
-    plan = stack.request_faults.cut("/rest/v1/rpc/renew_music_claims", times=10_000)
+    plan = stack.faults.gateway.cut("/rest/v1/rpc/renew_music_claims", times=10_000)
     await worker.says("lost")
     stack.simulator.seconds = 0.5
     claims = len(await tracks.events(track_id, "taken_over"))
     second = await tracks.ask()
     assert (await tracks.row(second))["status"] == "pending"
-    stack.request_faults.clear()
+    stack.faults.gateway.clear()
     await worker.says("renewal_works_again")
     assert plan.met > 0
 

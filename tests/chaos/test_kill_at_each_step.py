@@ -52,7 +52,7 @@ STEPS = [
 async def test_a_worker_killed_at_a_step_costs_a_lease_and_never_a_second_payment(
     stack: Stack, tracks: Tracks, fleet: Fleet, step: Step
 ) -> None:
-    side = stack.request_faults if step.side == "supabase" else stack.simulator_request_faults
+    side = stack.faults.gateway if step.side == "supabase" else stack.faults.mureka
     hold = side.hold_before if step.when == "before" else side.hold_after
     doomed = await fleet.start("doomed")
     held = hold(step.at)
@@ -75,7 +75,7 @@ async def test_a_receipt_that_arrives_after_its_worker_died_puts_the_track_back_
     stack: Stack, tracks: Tracks, fleet: Fleet
 ) -> None:
     doomed = await fleet.start("doomed")
-    held = stack.request_faults.hold_before(f"{RPC}/record_music_task")
+    held = stack.faults.gateway.hold_before(f"{RPC}/record_music_task")
     track_id = await tracks.ask()
     await held.reached.wait()
     await doomed.kill()
@@ -92,7 +92,7 @@ async def test_an_unknown_order_is_sent_again_only_where_the_operator_prefers_th
 ) -> None:
     await tracks.sql("update music.settings set on_unknown_submission = 'resubmit'")
     doomed = await fleet.start("doomed")
-    held = stack.simulator_request_faults.hold_after("/generate")
+    held = stack.faults.mureka.hold_after("/generate")
     track_id = await tracks.ask()
     await held.reached.wait()
     await doomed.kill()
@@ -107,7 +107,7 @@ async def test_an_unknown_order_is_sent_again_when_a_person_retries(
     stack: Stack, tracks: Tracks, fleet: Fleet
 ) -> None:
     doomed = await fleet.start("doomed")
-    held = stack.request_faults.hold_after(f"{RPC}/begin_music_generation")
+    held = stack.faults.gateway.hold_after(f"{RPC}/begin_music_generation")
     track_id = await tracks.ask()
     await held.reached.wait()
     await doomed.kill()

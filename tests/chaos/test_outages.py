@@ -67,7 +67,7 @@ async def test_an_api_that_fails_for_a_while_costs_time_only(
     stack: Stack, tracks: Tracks, fleet: Fleet, answer: Callable[[], Response]
 ) -> None:
     worker = await fleet.start("worker")
-    failing = stack.request_faults.answer(RPC, answer(), times=15)
+    failing = stack.faults.gateway.answer(RPC, answer(), times=15)
     ids = [await tracks.ask() for _ in range(4)]
     await all_complete(tracks, ids)
     assert failing.met == 15
@@ -89,7 +89,7 @@ async def test_an_answer_lost_after_the_commit_changes_nothing(
     stack: Stack, tracks: Tracks, fleet: Fleet, function: str
 ) -> None:
     await fleet.start("worker")
-    lost = stack.request_faults.lose_answers(RPC + function, times=2)
+    lost = stack.faults.gateway.lose_answers(RPC + function, times=2)
     track_id = await tracks.ask()
     await lost.reached.wait()
     await all_complete(tracks, [track_id])
@@ -101,8 +101,8 @@ async def test_a_deferral_whose_answer_is_lost_is_written_once(
 ) -> None:
     await fleet.start("worker")
     prompt = uuid.uuid4().hex
-    stack.simulator.inject(on="submit", status=429, message="Rate limit reached", match=prompt)
-    lost = stack.request_faults.lose_answers(RPC + "defer_music_track")
+    stack.faults.simulator.plan(on="submit", status=429, message="Rate limit reached", match=prompt)
+    lost = stack.faults.gateway.lose_answers(RPC + "defer_music_track")
     track_id = await tracks.ask(prompt)
     await lost.reached.wait()
     await tracks.sql("update public.music_tracks set run_after = now() where id = %s", track_id)
@@ -114,9 +114,9 @@ async def test_a_storage_that_is_slow_cut_off_or_forgetful_gets_the_music_in_the
     stack: Stack, tracks: Tracks, fleet: Fleet
 ) -> None:
     await fleet.start("worker")
-    stack.storage.faults.cut_uploads(3)
-    stack.storage.faults.lose_answers(2)
-    stack.storage.faults.refuse_uploads(
+    stack.faults.storage.cut_uploads(3)
+    stack.faults.storage.lose_answers(2)
+    stack.faults.storage.refuse_uploads(
         2, status=500, body={"statusCode": "500", "error": "Internal", "message": "Internal"}
     )
     ids = [await tracks.ask() for _ in range(3)]
@@ -131,7 +131,7 @@ async def test_an_upload_that_is_never_answered_is_tried_again_on_a_fresh_connec
     stack: Stack, tracks: Tracks, fleet: Fleet
 ) -> None:
     await fleet.start("worker", MUSIC_LEASE_SECONDS="5")
-    stack.storage.faults.hang_uploads(1)
+    stack.faults.storage.hang_uploads(1)
     track_id = await tracks.ask()
     began = time.monotonic()
     await all_complete(tracks, [track_id])
@@ -144,7 +144,7 @@ async def test_mureka_out_of_reach_costs_time_only(
     worker = await fleet.start("worker")
     ids = [await tracks.ask() for _ in range(3)]
     await worker.says("submitted")
-    looks = stack.simulator_request_faults.cut("/query/", times=20)
-    downloads = stack.simulator_request_faults.cut("/audio/", times=4)
+    looks = stack.faults.mureka.cut("/query/", times=20)
+    downloads = stack.faults.mureka.cut("/audio/", times=4)
     await all_complete(tracks, ids)
     assert (looks.met, downloads.met) == (20, 4)

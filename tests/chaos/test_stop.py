@@ -53,7 +53,7 @@ async def test_an_order_in_the_air_gets_its_receipt_before_the_process_ends(
     stack: Stack, tracks: Tracks, fleet: Fleet
 ) -> None:
     leaving = await fleet.start("leaving")
-    held = stack.simulator_request_faults.hold_after("/generate")
+    held = stack.faults.mureka.hold_after("/generate")
     track_id = await tracks.ask()
     await held.reached.wait()
     leaving.send(signal.SIGTERM)
@@ -73,7 +73,7 @@ async def test_a_stopping_worker_claims_nothing_more(
     stack: Stack, tracks: Tracks, fleet: Fleet
 ) -> None:
     leaving = await fleet.start("leaving")
-    held = stack.simulator_request_faults.hold_after("/generate")
+    held = stack.faults.mureka.hold_after("/generate")
     await tracks.ask()
     await held.reached.wait()
     leaving.send(signal.SIGTERM)
@@ -90,7 +90,7 @@ async def test_a_second_signal_ends_the_process_at_once(
     stack: Stack, tracks: Tracks, fleet: Fleet, number: signal.Signals
 ) -> None:
     leaving = await fleet.start("leaving")
-    held = stack.simulator_request_faults.hold_after("/generate")
+    held = stack.faults.mureka.hold_after("/generate")
     await tracks.ask()
     await held.reached.wait()
     leaving.send(number)

@@ -160,7 +160,7 @@ async def test_every_way_a_submission_fails_has_its_class(
     expected: type[MusicServiceError],
     code: str,
 ) -> None:
-    simulator.inject(on="submit", **fault)
+    simulator.faults.plan(on="submit", **fault)
     with pytest.raises(expected) as failure:
         await mureka.submit(order())
     assert type(failure.value) is expected
@@ -171,7 +171,7 @@ async def test_every_way_a_submission_fails_has_its_class(
 
 
 async def test_retry_after_is_honoured(mureka: MurekaClient, simulator: Simulator) -> None:
-    simulator.inject(on="submit", status=429, message="Rate limit reached", retry_after="7")
+    simulator.faults.plan(on="submit", status=429, message="Rate limit reached", retry_after="7")
     with pytest.raises(RateLimitedError) as failure:
         await mureka.submit(order())
     assert failure.value.retry_after_seconds == 7
@@ -224,7 +224,7 @@ async def test_every_way_a_query_fails_has_its_class(
     expected: type[MusicServiceError],
 ) -> None:
     submission = await mureka.submit(order())
-    simulator.inject(on="query", **fault)
+    simulator.faults.plan(on="poll", **fault)
     with pytest.raises(expected) as failure:
         await mureka.poll("instrumental", submission.task_id)
     assert type(failure.value) is expected
@@ -234,7 +234,7 @@ async def test_every_way_a_query_fails_has_its_class(
 async def test_a_task_that_ends_badly_says_so(
     mureka: MurekaClient, simulator: Simulator, outcome: str
 ) -> None:
-    simulator.inject(on="task", outcome=outcome, reason="no inspiration")
+    simulator.faults.plan(on="task", outcome=outcome, reason="no inspiration")
     submission = await mureka.submit(order())
     task = await mureka.poll("instrumental", submission.task_id)
     assert (task.is_failed, task.failed_reason, task.audio) == (True, "no inspiration", None)
@@ -243,7 +243,7 @@ async def test_a_task_that_ends_badly_says_so(
 async def test_a_success_without_choices_has_no_audio(
     mureka: MurekaClient, simulator: Simulator
 ) -> None:
-    simulator.inject(on="task", outcome="no_choices")
+    simulator.faults.plan(on="task", outcome="no_choices")
     submission = await mureka.submit(order())
     task = await mureka.poll("instrumental", submission.task_id)
     assert task.is_succeeded
@@ -270,7 +270,7 @@ async def test_audio_that_is_none_is_refused(
     submission = await mureka.submit(order())
     task = await mureka.poll("instrumental", submission.task_id)
     assert task.audio is not None
-    simulator.inject(on="audio", **fault)
+    simulator.faults.plan(on="audio", **fault)
     with pytest.raises(expected):
         await mureka.download(task.audio.url, tmp_path / "m.mp3", max_bytes=10_000_000)
 

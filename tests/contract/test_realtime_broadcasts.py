@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.realtime_project import Connect, Sql, literal, topic_name
-from tests.support.storage_project import Project
+from tests.support.contract import Project
+from tests.support.realtime import Connect, Sql, literal, topic_name
 
 Send = Callable[..., Awaitable[None]]
 
@@ -46,7 +46,7 @@ async def test_a_broadcast_arrives_as_text_in_version_one(wire_to: Connect, send
     await wire.join(topic)
     await send(topic, {"id": 1, "b": None, "naïve": "ü"})
     frame = await wire.next()
-    assert frame.keys == ("event", "payload", "ref", "topic")
+    assert frame.keys == {"event", "payload", "ref", "topic"}
     assert (frame.event, frame.topic, frame.ref) == ("broadcast", f"realtime:{topic}", None)
     uuid.UUID(frame.payload["meta"].pop("id"))
     assert frame.payload == {
@@ -97,11 +97,11 @@ async def test_private_messages_reach_private_joins_only_and_public_ones_public_
 
 
 async def test_a_policy_lets_users_join_their_own_topic_and_no_other(
-    wire_to: Connect, send: Send, own_topics: str, realtime_project: Project
+    wire_to: Connect, send: Send, own_topics: str, project: Project
 ) -> None:
     ada, bob = str(uuid.uuid4()), str(uuid.uuid4())
-    wire = await wire_to(key=realtime_project.publishable_key)
-    token = realtime_project.user_token(ada)
+    wire = await wire_to(key=project.publishable_key)
+    token = project.user_token(ada)
     assert (await wire.join(own_topics + ada, token=token, private=True)).payload["status"] == "ok"
     reply = await wire.join(own_topics + bob, token=token, private=True, ref="2")
     assert reply.payload["response"]["reason"] == (
@@ -114,12 +114,12 @@ async def test_a_policy_lets_users_join_their_own_topic_and_no_other(
 
 
 async def test_a_token_of_somebody_else_ends_a_private_channel(
-    wire_to: Connect, own_topics: str, realtime_project: Project
+    wire_to: Connect, own_topics: str, project: Project
 ) -> None:
     ada, bob = str(uuid.uuid4()), str(uuid.uuid4())
-    wire, topic = await wire_to(key=realtime_project.publishable_key), own_topics + ada
-    await wire.join(topic, token=realtime_project.user_token(ada), private=True)
-    payload = {"access_token": realtime_project.user_token(bob)}
+    wire, topic = await wire_to(key=project.publishable_key), own_topics + ada
+    await wire.join(topic, token=project.user_token(ada), private=True)
+    payload = {"access_token": project.user_token(bob)}
     await wire.send(f"realtime:{topic}", "access_token", payload, ref="2", join_ref="1")
     system, close = await wire.next(), await wire.next()
     assert system.payload["message"] == (

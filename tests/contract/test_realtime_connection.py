@@ -11,8 +11,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.support.realtime_project import Connect, socket_url, topic_name
-from tests.support.storage_project import Project
+from tests.support.contract import Project
+from tests.support.realtime import Connect, socket_url, topic_name
 
 VERSIONS = ["1.0.0", "2.0.0"]
 
@@ -24,15 +24,13 @@ async def refusal(url: str, **headers: str) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize("version", ["", "1.0", "3.0.0", "2"])
-async def test_an_unknown_version_is_refused_without_a_word(
-    realtime_project: Project, version: str
-) -> None:
-    url = socket_url(realtime_project, apikey=realtime_project.secret_key, vsn=version)
+async def test_an_unknown_version_is_refused_without_a_word(project: Project, version: str) -> None:
+    url = socket_url(project, apikey=project.secret_key, vsn=version)
     assert await refusal(url) == (403, b"")
 
 
-async def test_without_a_version_the_socket_speaks_objects(realtime_project: Project) -> None:
-    url = socket_url(realtime_project, apikey=realtime_project.secret_key)
+async def test_without_a_version_the_socket_speaks_objects(project: Project) -> None:
+    url = socket_url(project, apikey=project.secret_key)
     async with connect(url) as socket:
         beat = {"topic": "phoenix", "event": "heartbeat", "payload": {}, "ref": "3"}
         await socket.send(json.dumps(beat))
@@ -85,27 +83,27 @@ def bad_key(project: Project, kind: str) -> str:
     ],
 )
 async def test_a_bad_key_is_refused_with_the_reason(
-    realtime_project: Project, key: str, sentence: str
+    project: Project, key: str, sentence: str
 ) -> None:
-    url = socket_url(realtime_project, apikey=bad_key(realtime_project, key), vsn="1.0.0")
+    url = socket_url(project, apikey=bad_key(project, key), vsn="1.0.0")
     status, body = await refusal(url)
     assert (status, json.loads(body)) == (401, {"error": sentence})
 
 
 async def test_a_missing_key_is_refused_and_one_in_the_header_is_accepted(
-    realtime_project: Project,
+    project: Project,
 ) -> None:
-    url = socket_url(realtime_project, vsn="1.0.0")
+    url = socket_url(project, vsn="1.0.0")
     status, body = await refusal(url)
     assert (status, json.loads(body)) == (401, {"error": "API key is missing"})
-    headers = {"x-api-key": realtime_project.secret_key}
+    headers = {"x-api-key": project.secret_key}
     async with connect(url, additional_headers=headers) as socket:
         await socket.send('{"topic":"phoenix","event":"heartbeat","payload":{},"ref":"1"}')
         assert json.loads(await socket.recv())["ref"] == "1"
 
 
-async def test_any_role_may_open_the_socket(wire_to: Connect, realtime_project: Project) -> None:
-    wire = await wire_to(key=realtime_project.token(role="nosuchrole"))
+async def test_any_role_may_open_the_socket(wire_to: Connect, project: Project) -> None:
+    wire = await wire_to(key=project.token(role="nosuchrole"))
     await wire.heartbeat()
 
 

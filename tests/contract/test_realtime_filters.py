@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.realtime_project import Connect, MakeTable, Sql, everything, topic_name
+from tests.support.realtime import Connect, MakeTable, Sql, everything, topic_name
 
 COLUMNS = (
     "id int primary key, status text, n int, ok bool, at timestamptz, tags text[], code char(5)"

@@ -10,19 +10,19 @@ import pytest
 from realtime import AsyncRealtimeChannel
 from supabase import AsyncClient, acreate_client
 
-from tests.support.realtime_project import PATIENCE_SECONDS, MakeTable, Sql, topic_name
-from tests.support.storage_project import Project
+from tests.support.contract import Project
+from tests.support.realtime import PATIENCE_SECONDS, MakeTable, Sql, topic_name
 
 Client = Callable[[str], Awaitable[AsyncClient]]
 
 
 @pytest.fixture
-async def client_for(realtime_project: Project) -> AsyncIterator[Client]:
+async def client_for(project: Project) -> AsyncIterator[Client]:
     """Makes clients that are closed after the test."""
     made: list[AsyncClient] = []
 
     async def make(key: str) -> AsyncClient:
-        made.append(await acreate_client(realtime_project.url, key))
+        made.append(await acreate_client(project.url, key))
         return made[-1]
 
     yield make
@@ -60,10 +60,10 @@ class Heard:
 
 
 async def test_inserts_updates_and_deletes_reach_the_callback(
-    client_for: Client, make_table: MakeTable, owner: Sql, realtime_project: Project
+    client_for: Client, make_table: MakeTable, owner: Sql, project: Project
 ) -> None:
     table = await make_table()
-    client = await client_for(realtime_project.secret_key)
+    client = await client_for(project.secret_key)
     channel = client.channel(topic_name())
     heard = Heard(channel)
     channel.on_postgres_changes(
@@ -85,10 +85,10 @@ async def test_inserts_updates_and_deletes_reach_the_callback(
 
 
 async def test_broadcasts_and_changes_share_one_private_channel(
-    client_for: Client, make_table: MakeTable, owner: Sql, realtime_project: Project
+    client_for: Client, make_table: MakeTable, owner: Sql, project: Project
 ) -> None:
     table, topic = await make_table(), topic_name()
-    client = await client_for(realtime_project.secret_key)
+    client = await client_for(project.secret_key)
     channel = client.channel(topic, {"config": {"private": True}})  # type: ignore[arg-type]
     heard = Heard(channel)
     channel.on_broadcast("ev", heard.messages.put_nowait)
@@ -107,9 +107,9 @@ async def test_broadcasts_and_changes_share_one_private_channel(
 
 
 async def test_a_refused_private_channel_is_an_error_of_the_channel(
-    client_for: Client, realtime_project: Project
+    client_for: Client, project: Project
 ) -> None:
-    client = await client_for(realtime_project.publishable_key)
+    client = await client_for(project.publishable_key)
     topic = topic_name()
     channel = client.channel(topic, {"config": {"private": True}})  # type: ignore[arg-type]
     state, error = await Heard(channel).subscribe()
@@ -118,9 +118,9 @@ async def test_a_refused_private_channel_is_an_error_of_the_channel(
 
 
 async def test_the_client_hears_its_own_broadcast_where_it_asked_for_that(
-    client_for: Client, realtime_project: Project
+    client_for: Client, project: Project
 ) -> None:
-    client = await client_for(realtime_project.secret_key)
+    client = await client_for(project.secret_key)
     channel = client.channel(topic_name(), {"config": {"broadcast": {"self": True, "ack": True}}})  # type: ignore[arg-type]
     heard = Heard(channel)
     channel.on_broadcast("shout", heard.messages.put_nowait)

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.support.realtime_project import (
+from tests.support.contract import Project
+from tests.support.realtime import (
     Connect,
     MakeTable,
     Sql,
     everything,
     topic_name,
 )
-from tests.support.storage_project import Project
 
 
 async def test_a_filter_whose_column_goes_or_changes_its_type_silences_only_itself(
@@ -57,12 +57,12 @@ async def test_a_dropped_table_and_one_made_anew_under_its_name(
 
 
 async def test_a_policy_that_fails_for_one_row_hides_that_row_alone(
-    wire_to: Connect, make_table: MakeTable, owner: Sql, realtime_project: Project
+    wire_to: Connect, make_table: MakeTable, owner: Sql, project: Project
 ) -> None:
     table = await make_table("id int primary key, n int", rls=True)
     await owner(f"create policy odd on {table} for select to authenticated using (1 / n > 0)")
     wire = await wire_to()
-    token = realtime_project.user_token(str(uuid.uuid4()))
+    token = project.user_token(str(uuid.uuid4()))
     await wire.subscribe(topic_name(), everything(table), token=token)
     await owner(f"insert into {table} values (1, 0), (2, 1)")
     assert (await wire.next()).data["record"] == {"id": 2, "n": 1}
@@ -93,7 +93,7 @@ async def test_numbers_of_any_length_and_odd_names_are_told(
 
 
 async def test_a_claim_that_postgres_cannot_hold_harms_nobody(
-    wire_to: Connect, make_table: MakeTable, owner: Sql, realtime_project: Project
+    wire_to: Connect, make_table: MakeTable, owner: Sql, project: Project
 ) -> None:
     table = await make_table(rls=True)
     await owner(
@@ -101,7 +101,7 @@ async def test_a_claim_that_postgres_cannot_hold_harms_nobody(
         " using ((select auth.uid()) is not null)"
     )
     odd, service = await wire_to(), await wire_to()
-    token = realtime_project.token(role="authenticated", sub="not a uuid", note="nul\u0000")
+    token = project.token(role="authenticated", sub="not a uuid", note="nul\u0000")
     await odd.subscribe(topic_name(), everything(table), token=token)
     await service.subscribe(topic_name(), everything(table))
     await owner(f"insert into {table} values (1, 'a')")

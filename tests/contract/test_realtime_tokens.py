@@ -9,7 +9,8 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.support.realtime_project import (
+from tests.support.contract import Project
+from tests.support.realtime import (
     Connect,
     Frame,
     MakeTable,
@@ -18,7 +19,6 @@ from tests.support.realtime_project import (
     everything,
     topic_name,
 )
-from tests.support.storage_project import Project
 
 
 async def new_token(wire: Wire, topic: str, token: Any) -> None:
@@ -37,17 +37,17 @@ async def expelled(wire: Wire) -> tuple[str, Frame]:
 
 
 async def test_the_same_token_again_is_not_answered(
-    wire_to: Connect, make_table: MakeTable, realtime_project: Project
+    wire_to: Connect, make_table: MakeTable, project: Project
 ) -> None:
     wire, topic, table = await wire_to(), topic_name(), await make_table()
-    token = realtime_project.user_token(str(uuid.uuid4()))
+    token = project.user_token(str(uuid.uuid4()))
     await wire.subscribe(topic, everything(table), token=token)
     await new_token(wire, topic, token)
     await wire.heartbeat()
 
 
 async def test_another_token_subscribes_anew_and_its_claims_decide_from_then_on(
-    wire_to: Connect, make_table: MakeTable, owner: Sql, realtime_project: Project
+    wire_to: Connect, make_table: MakeTable, owner: Sql, project: Project
 ) -> None:
     table = await make_table("id int primary key, owner uuid", rls=True)
     await owner(
@@ -56,8 +56,8 @@ async def test_another_token_subscribes_anew_and_its_claims_decide_from_then_on(
     )
     ada, bob = str(uuid.uuid4()), str(uuid.uuid4())
     wire, topic = await wire_to(), topic_name()
-    await wire.subscribe(topic, everything(table), token=realtime_project.user_token(ada))
-    await new_token(wire, topic, realtime_project.user_token(bob))
+    await wire.subscribe(topic, everything(table), token=project.user_token(ada))
+    await new_token(wire, topic, project.user_token(bob))
     system = await wire.next()
     assert (system.event, system.payload["message"]) == ("system", "Subscribed to PostgreSQL")
     await owner(f"insert into {table} values (1, '{ada}'), (2, '{bob}')")
@@ -76,7 +76,7 @@ async def test_what_is_no_token_is_ignored(
 
 
 async def test_a_bad_token_closes_the_channel_but_not_the_socket(
-    wire_to: Connect, realtime_project: Project
+    wire_to: Connect, project: Project
 ) -> None:
     now = int(time.time())
     forged = jwt.encode({"role": "anon", "exp": now + 60}, "x" * 32, "HS256")
@@ -84,7 +84,7 @@ async def test_a_bad_token_closes_the_channel_but_not_the_socket(
         forged: ":signature_error",
         "garbage": "The token provided is not a valid JWT",
         "half a pair \ud800": "The token provided is not a valid JWT",
-        realtime_project.token(): "Fields `role` and `exp` are required in JWT",
+        project.token(): "Fields `role` and `exp` are required in JWT",
     }
     for token, message in said.items():
         wire, topic = await wire_to(), topic_name()
@@ -94,11 +94,11 @@ async def test_a_bad_token_closes_the_channel_but_not_the_socket(
 
 
 async def test_a_token_that_has_run_out_closes_the_channel_and_says_since_when(
-    wire_to: Connect, realtime_project: Project
+    wire_to: Connect, project: Project
 ) -> None:
     wire, topic = await wire_to("2.0.0"), topic_name()
     await wire.join(topic)
-    await new_token(wire, topic, realtime_project.token(role="anon", exp=int(time.time()) - 30))
+    await new_token(wire, topic, project.token(role="anon", exp=int(time.time()) - 30))
     message, system = await expelled(wire)
     words = message.split()
     assert words[:3] == ["Token", "has", "expired"]
@@ -107,11 +107,11 @@ async def test_a_token_that_has_run_out_closes_the_channel_and_says_since_when(
 
 
 async def test_a_token_that_runs_out_while_joined_closes_the_channel_at_that_second(
-    wire_to: Connect, make_table: MakeTable, owner: Sql, realtime_project: Project
+    wire_to: Connect, make_table: MakeTable, owner: Sql, project: Project
 ) -> None:
     wire, topic, table = await wire_to(), topic_name(), await make_table()
     ends = int(time.time()) + 2
-    token = realtime_project.token(role="authenticated", exp=ends)
+    token = project.token(role="authenticated", exp=ends)
     await wire.subscribe(topic, everything(table), token=token)
     assert (await expelled(wire))[0] == "Token has expired 0 seconds ago"
     assert ends <= time.time() < ends + 2
@@ -123,13 +123,13 @@ async def test_a_token_that_runs_out_while_joined_closes_the_channel_at_that_sec
 
 
 async def test_a_renewed_token_keeps_the_channel_beyond_the_end_of_the_first(
-    wire_to: Connect, realtime_project: Project
+    wire_to: Connect, project: Project
 ) -> None:
     wire, first, second = await wire_to(), topic_name(), topic_name()
-    soon = realtime_project.token(role="authenticated", exp=int(time.time()) + 2)
+    soon = project.token(role="authenticated", exp=int(time.time()) + 2)
     await wire.join(first, token=soon)
     await wire.join(second, token=soon, ref="2")
-    await new_token(wire, first, realtime_project.user_token(str(uuid.uuid4())))
+    await new_token(wire, first, project.user_token(str(uuid.uuid4())))
     system, close = await wire.next(), await wire.next()
     assert {system.topic, close.topic} == {f"realtime:{second}"}
     assert close.event == "phx_close"
@@ -138,12 +138,12 @@ async def test_a_renewed_token_keeps_the_channel_beyond_the_end_of_the_first(
 
 
 async def test_a_key_that_runs_out_does_not_hurt_a_channel_with_a_good_token(
-    wire_to: Connect, make_table: MakeTable, owner: Sql, realtime_project: Project
+    wire_to: Connect, make_table: MakeTable, owner: Sql, project: Project
 ) -> None:
     ends = int(time.time()) + 2
-    wire = await wire_to(key=realtime_project.token(role="anon", exp=ends))
+    wire = await wire_to(key=project.token(role="anon", exp=ends))
     topic, falling_back, table = topic_name(), topic_name(), await make_table()
-    token = realtime_project.user_token(str(uuid.uuid4()))
+    token = project.user_token(str(uuid.uuid4()))
     await wire.subscribe(topic, everything(table), token=token)
     await wire.join(falling_back, ref="2")
     system, close = await wire.next(), await wire.next()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from tests.support.realtime_project import Connect, MakeTable, Sql, everything, topic_name
-from tests.support.storage_project import Project
+from tests.support.contract import Project
+from tests.support.realtime import Connect, MakeTable, Sql, everything, topic_name
 
 OWNED = "id int primary key, owner uuid, note text"
 
@@ -20,13 +20,13 @@ async def owned_table(make_table: MakeTable, owner: Sql, *, full: bool = False) 
 
 
 async def test_a_row_is_told_to_those_who_may_select_it_and_to_the_service(
-    wire_to: Connect, make_table: MakeTable, owner: Sql, realtime_project: Project
+    wire_to: Connect, make_table: MakeTable, owner: Sql, project: Project
 ) -> None:
     table = await owned_table(make_table, owner)
     ada, bob = str(uuid.uuid4()), str(uuid.uuid4())
     adas, bobs, service = await wire_to(), await wire_to(), await wire_to()
-    await adas.subscribe(topic_name(), everything(table), token=realtime_project.user_token(ada))
-    await bobs.subscribe(topic_name(), everything(table), token=realtime_project.user_token(bob))
+    await adas.subscribe(topic_name(), everything(table), token=project.user_token(ada))
+    await bobs.subscribe(topic_name(), everything(table), token=project.user_token(bob))
     await service.subscribe(topic_name(), everything(table))
     await owner(f"insert into {table} values (1, '{ada}', 'hers'), (2, '{bob}', 'his')")
     await owner(f"update {table} set note = 'still hers' where id = 1")
@@ -38,17 +38,17 @@ async def test_a_row_is_told_to_those_who_may_select_it_and_to_the_service(
 
 
 async def test_a_row_that_passes_into_other_hands_is_told_to_its_new_owner_only(
-    wire_to: Connect, make_table: MakeTable, owner: Sql, realtime_project: Project
+    wire_to: Connect, make_table: MakeTable, owner: Sql, project: Project
 ) -> None:
     table = await owned_table(make_table, owner)
     ada, bob = str(uuid.uuid4()), str(uuid.uuid4())
     await owner(f"insert into {table} values (1, '{ada}', 'first'), (2, '{ada}', 'marker')")
     adas, bobs = await wire_to(), await wire_to()
     await adas.subscribe(
-        topic_name(), everything(table, event="UPDATE"), token=realtime_project.user_token(ada)
+        topic_name(), everything(table, event="UPDATE"), token=project.user_token(ada)
     )
     await bobs.subscribe(
-        topic_name(), everything(table, event="UPDATE"), token=realtime_project.user_token(bob)
+        topic_name(), everything(table, event="UPDATE"), token=project.user_token(bob)
     )
     await owner(f"update {table} set owner = '{bob}' where id = 1")
     await owner(f"update {table} set note = 'seen' where id = 2")
@@ -57,12 +57,12 @@ async def test_a_row_that_passes_into_other_hands_is_told_to_its_new_owner_only(
 
 
 async def test_a_delete_is_told_to_everyone_with_nothing_but_the_key(
-    wire_to: Connect, make_table: MakeTable, owner: Sql, realtime_project: Project
+    wire_to: Connect, make_table: MakeTable, owner: Sql, project: Project
 ) -> None:
     table = await owned_table(make_table, owner, full=True)
     ada = str(uuid.uuid4())
     await owner(f"insert into {table} values (1, '{ada}', 'private')")
-    stranger = await wire_to(key=realtime_project.publishable_key)
+    stranger = await wire_to(key=project.publishable_key)
     await stranger.subscribe(topic_name(), everything(table, event="DELETE"))
     await owner(f"delete from {table}")
     data = (await stranger.next()).data
@@ -70,20 +70,20 @@ async def test_a_delete_is_told_to_everyone_with_nothing_but_the_key(
 
 
 async def test_a_table_without_policies_in_force_tells_rows_that_are_gone_already(
-    wire_to: Connect, make_table: MakeTable, owner: Sql, realtime_project: Project
+    wire_to: Connect, make_table: MakeTable, owner: Sql, project: Project
 ) -> None:
     table = await make_table()
-    wire = await wire_to(key=realtime_project.publishable_key)
+    wire = await wire_to(key=project.publishable_key)
     await wire.subscribe(topic_name(), everything(table))
     await owner(f"insert into {table} values (1, 'short'); delete from {table}")
     assert [f.data["type"] for f in await wire.changes(2)] == ["INSERT", "DELETE"]
 
 
 async def test_without_a_grant_nothing_but_the_event_is_told(
-    wire_to: Connect, make_table: MakeTable, owner: Sql, realtime_project: Project
+    wire_to: Connect, make_table: MakeTable, owner: Sql, project: Project
 ) -> None:
     table = await make_table(grants="")
-    wire = await wire_to(key=realtime_project.publishable_key)
+    wire = await wire_to(key=project.publishable_key)
     [binding_id] = await wire.subscribe(topic_name(), everything(table))
     await owner(f"insert into {table} values (1, 'secret')")
     await owner(f"update {table} set status = 'secret too'")
@@ -105,11 +105,11 @@ async def test_without_a_grant_nothing_but_the_event_is_told(
 
 
 async def test_with_grants_on_columns_only_those_are_told(
-    wire_to: Connect, make_table: MakeTable, owner: Sql, realtime_project: Project
+    wire_to: Connect, make_table: MakeTable, owner: Sql, project: Project
 ) -> None:
     table = await make_table("id int primary key, open text, hidden text", grants="", full=True)
     await owner(f"grant select (id, open) on {table} to anon")
-    wire = await wire_to(key=realtime_project.publishable_key)
+    wire = await wire_to(key=project.publishable_key)
     await wire.subscribe(topic_name(), everything(table))
     await owner(f"insert into {table} values (1, 'a', 'secret')")
     await owner(f"update {table} set open = 'b'")
@@ -123,11 +123,11 @@ async def test_with_grants_on_columns_only_those_are_told(
 
 
 async def test_without_a_grant_on_the_key_the_row_is_not_told(
-    wire_to: Connect, make_table: MakeTable, owner: Sql, realtime_project: Project
+    wire_to: Connect, make_table: MakeTable, owner: Sql, project: Project
 ) -> None:
     table = await make_table("id int primary key, open text", grants="")
     await owner(f"grant select (open) on {table} to anon")
-    wire = await wire_to(key=realtime_project.publishable_key)
+    wire = await wire_to(key=project.publishable_key)
     await wire.subscribe(topic_name(), everything(table))
     await owner(f"insert into {table} values (1, 'a')")
     data = (await wire.next()).data
@@ -146,7 +146,7 @@ async def test_a_table_without_a_primary_key_tells_an_error(
 
 
 async def test_what_is_hidden_is_hidden_from_every_filter_too(
-    wire_to: Connect, make_table: MakeTable, owner: Sql, realtime_project: Project
+    wire_to: Connect, make_table: MakeTable, owner: Sql, project: Project
 ) -> None:
     table = await owned_table(make_table, owner)
     ada, bob = str(uuid.uuid4()), str(uuid.uuid4())
@@ -155,7 +155,7 @@ async def test_what_is_hidden_is_hidden_from_every_filter_too(
         topic_name(),
         everything(table, filter=f"owner=eq.{ada}"),
         everything(table, filter="note=eq.marker"),
-        token=realtime_project.user_token(bob),
+        token=project.user_token(bob),
     )
     await owner(f"insert into {table} values (1, '{ada}', 'hers'), (2, '{bob}', 'marker')")
     assert (await wire.next()).data["record"]["id"] == 2

@@ -16,6 +16,7 @@ from local_supabase.ports import HOST, Ports
 from local_supabase.stack import Stack
 from tests.support.programs import PROGRAM, Command, environment
 from tests.support.project import Connection, SignedIn
+from tests.support.times import QUICK
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -67,7 +68,7 @@ async def test_bad_input_gets_one_sentence_and_exit_code_2(
 async def test_a_project_without_the_migrations_is_told_to_apply_them(
     command: Command, tmp_path: Path
 ) -> None:
-    async with Stack(tmp_path / "bare", Ports.free(), project_dir=None) as bare:
+    async with Stack(tmp_path / "bare", Ports.free(), times=QUICK) as bare:
         said = await command("run", **bare.environment())
     assert said.code == 2
     assert "apply the migrations: supabase db push" in said.sentence
@@ -137,7 +138,7 @@ async def test_watching_a_track_that_fails_says_why_and_exits_1(
     command: Command, stack: Stack
 ) -> None:
     prompt = uuid.uuid4().hex
-    stack.simulator.inject(on="submit", status=451, match=prompt)
+    stack.faults.simulator.plan(on="submit", status=451, match=prompt)
     said = await command("enqueue", prompt, "--watch")
     assert said.code == 1
     assert "moderation_blocked: Mureka's safety review refused the prompt" in said.sentence

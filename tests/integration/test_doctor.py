@@ -21,6 +21,7 @@ from music_service.doctor.findings import Finding, Verdict, is_well
 from music_service.doctor.mureka import Mureka
 from tests.support.programs import environment, run_program
 from tests.support.project import ROOT
+from tests.support.times import QUICK
 
 NOWHERE = "http://127.0.0.1:9"
 PATIENCE_SECONDS = 1.0
@@ -31,7 +32,8 @@ Statement = tuple[str, str]
 @pytest.fixture(scope="module")
 async def own_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """A stack that tests may break."""
-    async with Stack(tmp_path_factory.mktemp("doctor"), Ports.free(), project_dir=ROOT) as stack:
+    data_dir = tmp_path_factory.mktemp("doctor")
+    async with Stack(data_dir, Ports.free(), project_dir=ROOT, times=QUICK) as stack:
         yield stack
 
 
@@ -268,7 +270,7 @@ async def test_a_grant_that_the_doctor_names_fixes_it(healthy: Stack) -> None:
 
 
 async def test_a_project_without_the_migrations_is_told_so(tmp_path: Path) -> None:
-    async with Stack(tmp_path / "bare", Ports.free(), project_dir=None) as bare:
+    async with Stack(tmp_path / "bare", Ports.free(), times=QUICK) as bare:
         wrong = await only(given(bare), Verdict.WRONG)
     checks = {finding.check: finding for finding in wrong}
     assert checks.keys() == {"migrations", "publication", "bucket"}
@@ -294,14 +296,12 @@ def faulty(stack: Stack) -> Iterator[None]:
     try:
         yield
     finally:
-        stack.realtime.faults.clear()
-        stack.request_faults.clear()
-        stack.simulator_request_faults.clear()
+        stack.faults.clear()
 
 
 async def test_a_silent_realtime_is_wrong_and_its_broadcast_a_warning(healthy: Stack) -> None:
     with faulty(healthy):
-        healthy.realtime.faults.swallow(on=True)
+        healthy.faults.realtime.swallow()
         findings = {finding.check: finding for finding in await findings_of(given(healthy))}
     assert findings["publication"].verdict is Verdict.OK
     assert findings["broadcast"].verdict is Verdict.WARNING
@@ -312,7 +312,7 @@ async def test_a_silent_realtime_is_wrong_and_its_broadcast_a_warning(healthy: S
 
 async def test_broadcasts_that_do_not_come_are_a_warning_only(healthy: Stack) -> None:
     with faulty(healthy):
-        healthy.realtime.faults.swallow_broadcasts = True
+        healthy.faults.realtime.swallow_broadcasts = True
         findings = await findings_of(given(healthy))
     assert is_well(findings)
     assert [f.check for f in findings if f.verdict is Verdict.WARNING] == ["broadcast"]
@@ -322,7 +322,7 @@ async def test_a_refused_private_channel_is_a_warning_and_changes_come_all_the_s
     healthy: Stack,
 ) -> None:
     with faulty(healthy):
-        healthy.realtime.faults.refuse_private = True
+        healthy.faults.realtime.refuse_private = True
         findings = {finding.check: finding for finding in await findings_of(given(healthy))}
     assert findings["broadcast"].verdict is Verdict.WARNING
     assert "refuses private channels" in findings["broadcast"].found
@@ -333,7 +333,7 @@ async def test_a_refused_private_channel_is_a_warning_and_changes_come_all_the_s
 async def test_a_database_that_does_not_answer_is_named(healthy: Stack) -> None:
     away = JSONResponse({"code": "PGRST002", "message": "Could not query the database"}, 503)
     with faulty(healthy):
-        healthy.request_faults.answer("/rest/v1", away, times=100)
+        healthy.faults.gateway.answer("/rest/v1", away, times=100)
         wrong = await only(given(healthy), Verdict.WRONG)
     assert [(finding.check, "PGRST002" in finding.found) for finding in wrong] == [("key", True)]
 
@@ -395,7 +395,7 @@ async def test_a_mureka_out_of_reach_is_named(healthy: Stack) -> None:
 async def test_a_mureka_that_answers_nonsense_is_named(healthy: Stack) -> None:
     with faulty(healthy):
         nonsense = PlainTextResponse("<html>gateway</html>")
-        healthy.simulator_request_faults.answer("/v1/account/billing", nonsense)
+        healthy.faults.mureka.answer("/v1/account/billing", nonsense)
         [wrong] = await only(given(healthy), Verdict.WRONG)
     assert "Mureka's answer was not understood" in wrong.found
 
@@ -417,7 +417,7 @@ async def test_a_model_without_a_price_is_a_warning(healthy: Stack) -> None:
 async def test_the_doctors_row_goes_even_when_it_is_interrupted(healthy: Stack) -> None:
     inserted = "select count(*) from music.events where kind = 'created'"
     with faulty(healthy):
-        healthy.realtime.faults.swallow(on=True)
+        healthy.faults.realtime.swallow()
         running = asyncio.create_task(asyncio.wait_for(patient(given(healthy)), 60), name="checkup")
         async with asyncio.timeout(20):
             while (await rows(healthy, inserted))[0][0] == 0:

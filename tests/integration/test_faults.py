@@ -39,7 +39,7 @@ async def make(stack: Stack, user: SignedIn, database: Connection, *faults: dict
     """Ask for a track as a user, with faults that hit this track alone, and wait for its end."""
     prompt = f"unlucky {uuid.uuid4().hex}"
     for fault in faults:
-        stack.simulator.inject(match=prompt, **fault)
+        stack.faults.simulator.plan(match=prompt, **fault)
     inserted = await user.client.table("music_tracks").insert({"prompt": prompt}).execute()
     track_id = uuid.UUID(rows(inserted)[0]["id"])
     row = await wait_for_track(user.client, track_id)
@@ -47,7 +47,7 @@ async def make(stack: Stack, user: SignedIn, database: Connection, *faults: dict
         "select kind, detail from music.events where track_id = %s order by id", (track_id,)
     )
     events = [dict(event) for event in await cursor.fetchall()]
-    return Made(row, events, stack.simulator.orders_for(prompt))
+    return Made(row, events, stack.simulator.tasks_for(prompt))
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,14 @@ async def test_a_refused_order_waits_with_its_reason_and_is_made_later(
 @pytest.mark.parametrize(
     "fault",
     [
-        {"on": "query", "status": 500, "times": 3},
-        {"on": "query", "status": 503, "times": 3},
-        {"on": "query", "status": 429, "message": "Rate limit reached for requests", "times": 3},
-        {"on": "query", "drop": "after", "times": 3},
-        {"on": "query", "garbage": True, "times": 3},
-        {"on": "query", "status": 400, "times": 2},
+        {"on": "poll", "status": 500, "times": 3},
+        {"on": "poll", "status": 503, "times": 3},
+        {"on": "poll", "status": 429, "message": "Rate limit reached for requests", "times": 3},
+        {"on": "poll", "drop": "after", "times": 3},
+        {"on": "poll", "garbage": True, "times": 3},
+        {"on": "poll", "status": 400, "times": 2},
         {"on": "submit", "delay_seconds": 0.5},
-        {"on": "query", "delay_seconds": 0.5},
+        {"on": "poll", "delay_seconds": 0.5},
         {"on": "audio", "audio": "truncated", "times": 2},
         {"on": "audio", "status": 503, "times": 2},
     ],
@@ -142,7 +142,7 @@ async def test_a_long_outage_of_the_audio_server_never_orders_again(
         ({"on": "task", "outcome": "timeouted"}, "generation_failed"),
         ({"on": "task", "outcome": "cancelled"}, "generation_failed"),
         ({"on": "task", "outcome": "no_choices"}, "generation_failed"),
-        ({"on": "query", "status": 400, "times": 99}, "generation_failed"),
+        ({"on": "poll", "status": 400, "times": 99}, "generation_failed"),
         ({"on": "audio", "audio": "tiny", "times": 99}, "audio_invalid"),
         ({"on": "audio", "audio": "not_audio", "times": 99}, "audio_invalid"),
         ({"on": "audio", "status": 404, "times": 99}, "audio_invalid"),
@@ -153,7 +153,7 @@ async def test_music_that_cannot_be_had_ends_in_error(
     stack: Stack, user: SignedIn, database: Connection, fault: dict[str, Any], code: str
 ) -> None:
     made = await make(stack, user, database, fault)
-    stack.simulator.faults.clear()
+    stack.faults.simulator.clear()
     assert made.ended == ("error", code)
     assert made.paid == 1
     assert is_a_sentence(made.row["error_message"])
@@ -179,9 +179,9 @@ async def test_odd_answers_of_the_database_for_a_while_cost_time_only(
     function: str,
     answer: Callable[[], Response],
 ) -> None:
-    stack.request_faults.answer(f"/rpc/{function}", answer(), times=5)
+    stack.faults.gateway.answer(f"/rpc/{function}", answer(), times=5)
     made = await make(stack, user, database)
-    stack.request_faults.clear()
+    stack.faults.gateway.clear()
     assert made.ended == ("completed", None)
     assert made.paid == 1
 
@@ -199,9 +199,9 @@ async def test_a_receipt_with_odd_company_is_a_receipt(
 ) -> None:
     odd = str(random.randrange(10**15))
     shown = {name: odd if value == "{id}" else value for name, value in answer.items()}
-    stack.simulator_request_faults.answer("/generate", JSONResponse(shown))
+    stack.faults.mureka.answer("/generate", JSONResponse(shown))
     bad = {"id": odd, "status": "failed", "failed_reason": "bad \x00\x1b[31m" + "x" * 10**6}
-    stack.simulator_request_faults.answer(f"/query/{odd}", JSONResponse(bad))
+    stack.faults.mureka.answer(f"/query/{odd}", JSONResponse(bad))
     made = await make(stack, user, database)
     assert made.ended == ("error", "generation_failed")
     assert len(made.row["error_message"]) < 400
@@ -213,7 +213,7 @@ async def test_a_receipt_with_odd_company_is_a_receipt(
 async def test_an_answer_without_a_receipt_leaves_it_unknown(
     stack: Stack, user: SignedIn, database: Connection, answer: Any
 ) -> None:
-    stack.simulator_request_faults.answer("/generate", JSONResponse(answer))
+    stack.faults.mureka.answer("/generate", JSONResponse(answer))
     made = await make(stack, user, database)
     assert made.ended == ("error", "submission_unknown")
 
@@ -229,7 +229,7 @@ async def test_a_senseless_length_is_reckoned_from_the_file(
     [order] = [order for order in stack.simulator.ledger if order not in before]
     url = f"{stack.simulator_url}/audio/{order['task_id']}.mp3"
     odd = {"id": "1", "status": "succeeded", "choices": [None, {"url": url} | choice]}
-    stack.simulator_request_faults.answer("/query/", JSONResponse(odd))
+    stack.faults.mureka.answer("/query/", JSONResponse(odd))
     made = await make(stack, user, database)
     assert made.ended == ("completed", None)
     assert made.row["duration_ms"] == pytest.approx(made_first.row["duration_ms"], abs=200)
@@ -241,7 +241,7 @@ async def test_an_address_that_is_none_ends_in_error(
     stack: Stack, user: SignedIn, database: Connection, url: Any
 ) -> None:
     odd = {"id": "1", "status": "succeeded", "choices": [{"url": url}]}
-    stack.simulator_request_faults.answer("/query/", JSONResponse(odd))
+    stack.faults.mureka.answer("/query/", JSONResponse(odd))
     made = await make(stack, user, database)
     assert made.row["status"] == "error"
     assert made.row["error_code"] in ("generation_failed", "audio_invalid")
@@ -255,7 +255,7 @@ async def test_a_download_that_trickles_is_given_up_and_tried_again(
             yield b"x"
             await asyncio.sleep(0.05)
 
-    stack.simulator_request_faults.answer("/audio/", StreamingResponse(trickle()))
+    stack.faults.mureka.answer("/audio/", StreamingResponse(trickle()))
     async with start_worker(transfer_seconds=0.5):
         made = await make(stack, user, database)
     assert made.ended == ("completed", None)
@@ -268,13 +268,13 @@ async def test_a_task_that_never_ends_times_out_and_a_retry_looks_at_the_old_one
         made = await make(stack, user, database, {"on": "task", "outcome": "stuck"})
         assert made.ended == ("error", "generation_timeout")
         assert is_a_sentence(made.row["error_message"])
-        [order] = stack.simulator.orders_for(made.row["prompt"])
+        [order] = stack.simulator.tasks_for(made.row["prompt"])
         stack.simulator.account.tasks[order["task_id"]].outcome = None
         query = user.client.table("music_tracks").update({"status": "pending"})
         await query.eq("id", made.row["id"]).eq("status", "error").execute()
         row = await wait_for_track(user.client, uuid.UUID(made.row["id"]))
     assert row["status"] == "completed"
-    assert len(stack.simulator.orders_for(made.row["prompt"])) == 1
+    assert len(stack.simulator.tasks_for(made.row["prompt"])) == 1
 
 
 @pytest.mark.parametrize(
@@ -290,9 +290,9 @@ async def test_a_task_that_never_ends_times_out_and_a_retry_looks_at_the_old_one
 async def test_a_storage_that_refuses_for_a_while_gets_the_music_later(
     stack: Stack, user: SignedIn, database: Connection, status: int, body: Any
 ) -> None:
-    stack.storage.faults.refuse_uploads(4, status=status, body=body)
+    stack.faults.storage.refuse_uploads(4, status=status, body=body)
     made = await make(stack, user, database)
-    assert stack.storage.faults.left == 0
+    assert stack.faults.storage.left == 0
     assert made.ended == ("completed", None)
     assert made.reasons == ["storage_failed"]
     assert (made.paid, made.row["attempts"]) == (1, 0)
@@ -303,7 +303,7 @@ async def test_audio_that_storage_will_never_take_ends_in_error_and_can_be_retri
     stack: Stack, user: SignedIn, database: Connection
 ) -> None:
     too_large = {"statusCode": "413", "error": "Payload too large", "message": "Too large"}
-    stack.storage.faults.refuse_uploads(1, status=400, body=too_large)
+    stack.faults.storage.refuse_uploads(1, status=400, body=too_large)
     made = await make(stack, user, database)
     assert made.ended == ("error", "storage_failed")
     assert is_a_sentence(made.row["error_message"])
@@ -311,14 +311,14 @@ async def test_audio_that_storage_will_never_take_ends_in_error_and_can_be_retri
     await query.eq("id", made.row["id"]).execute()
     row = await wait_for_track(user.client, uuid.UUID(made.row["id"]))
     assert row["status"] == "completed"
-    assert len(stack.simulator.orders_for(made.row["prompt"])) == 1
+    assert len(stack.simulator.tasks_for(made.row["prompt"])) == 1
 
 
 @pytest.mark.usefixtures("worker")
 async def test_an_upload_whose_answer_was_lost_is_simply_repeated(
     stack: Stack, user: SignedIn, database: Connection
 ) -> None:
-    stack.storage.faults.lose_answers(1)
+    stack.faults.storage.lose_answers(1)
     made = await make(stack, user, database)
     assert made.ended == ("completed", None)
     assert made.reasons == []

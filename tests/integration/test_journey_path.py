@@ -87,10 +87,10 @@ async def test_a_worker_in_the_middle_of_what_is_deleted_stops_quietly_and_keeps
     stack: Stack, user: SignedIn, database: Connection, start_worker: StartWorker, goes: str
 ) -> None:
     async with start_worker():
-        held = stack.simulator_request_faults.hold_after("/generate")
+        held = stack.faults.mureka.hold_after("/generate")
         station = await call(user, "create_journey", **BOOK)
         await asyncio.wait_for(held.reached.wait(), 20)
-        [order] = stack.simulator.orders_for(station["track"]["prompt"])[-1:]
+        [order] = stack.simulator.tasks_for(station["track"]["prompt"])[-1:]
         if goes == "the account":
             await database.execute("delete from auth.users where id = %s", (user.id,))
         else:

@@ -67,7 +67,7 @@ async def test_words_make_it_a_song_and_none_an_instrumental(stack: Stack, user:
     prompt = uuid.uuid4().hex
     sung = await ask(user, prompt=prompt, lyrics="La la la", genre="folk", mood="calm", duration=90)
     await wait_for_track(user.client, sung)
-    [order] = stack.simulator.orders_for(prompt)
+    [order] = stack.simulator.tasks_for(prompt)
     assert order["kind"] == "song"
     assert order["prompt"] == f"{prompt} (genre: folk; mood: calm; length: about 90 seconds)"
     task = stack.simulator.account.tasks[order["task_id"]]
@@ -86,7 +86,7 @@ async def test_repeating_an_insert_with_the_same_id_is_harmless(
         await table.upsert(track, ignore_duplicates=True).execute()
     row = await wait_for_track(user.client, track_id)
     assert row["status"] == "completed"
-    assert len(stack.simulator.orders_for(prompt)) == 1
+    assert len(stack.simulator.tasks_for(prompt)) == 1
 
 
 async def test_the_stream_is_offered_while_generating_and_gone_when_completed(

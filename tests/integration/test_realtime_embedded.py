@@ -9,22 +9,17 @@ from typing import Any
 
 import psycopg
 import pytest
-from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from local_supabase.database import Connection, Database
+from local_supabase.faults import RealtimeFaults
 from local_supabase.ports import Ports
 from local_supabase.realtime.bindings import parse
 from local_supabase.realtime.changes import Changes
 from local_supabase.stack import Stack
-from tests.support.realtime_project import (
-    Wire,
-    everything,
-    open_wire,
-    project_of,
-    socket_url,
-    topic_name,
-)
+from tests.support.contract import project_of
+from tests.support.realtime import Wire, everything, open_wire, topic_name
+from tests.support.times import QUICK
 
 TABLE = "things"
 SCHEMA = f"""
@@ -38,7 +33,7 @@ alter publication supabase_realtime add table {TABLE};
 async def own_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """A stack without migrations, with one published table, that tests may break."""
     data_dir = tmp_path_factory.mktemp("realtime")
-    async with Stack(data_dir, Ports.free(), project_dir=None) as stack:
+    async with Stack(data_dir, Ports.free(), times=QUICK) as stack:
         await administrate(stack, SCHEMA)
         yield stack
 
@@ -160,7 +155,7 @@ class SlowToClose(Changes):
     """Changes whose connections take as long to close as a test wishes."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database)
+        super().__init__(database, QUICK, RealtimeFaults())
         self.closing = asyncio.Event()
         self.may_close = asyncio.Event()
 
@@ -212,45 +207,18 @@ async def closed(wire: Wire) -> tuple[int, str]:
     return end.value.rcvd.code, end.value.rcvd.reason
 
 
-@pytest.fixture
-def short_silence(own_stack: Stack) -> Any:
-    usual = own_stack.realtime.silence_seconds
-    own_stack.realtime.silence_seconds = 0.6
-    yield
-    own_stack.realtime.silence_seconds = usual
-
-
-@pytest.mark.usefixtures("short_silence")
-async def test_a_client_that_says_nothing_is_let_go_without_a_word(wire: Wire) -> None:
-    await wire.join(topic_name())
-    assert await closed(wire) == (1000, "")
-
-
-@pytest.mark.usefixtures("short_silence")
-async def test_a_ping_of_the_socket_is_a_sign_of_life(own_stack: Stack) -> None:
-    url = socket_url(project_of(own_stack), apikey=own_stack.keys.secret)
-    began = asyncio.get_running_loop().time()
-    async with connect(url, ping_interval=0.2) as socket:
-        wire = Wire(socket, "1.0.0", project_of(own_stack))
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(1.5):
-                await socket.recv()
-        await wire.heartbeat()
-    assert asyncio.get_running_loop().time() - began > 1.5
-
-
 async def test_dropping_all_closes_every_socket_as_a_restart_of_the_server_does(
     own_stack: Stack, wire: Wire
 ) -> None:
     await wire.join(topic_name())
-    own_stack.realtime.faults.drop_all()
+    own_stack.faults.realtime.drop_all()
     assert await closed(wire) == (1012, "")
 
 
 async def test_faults_refuse_private_joins_and_swallow_events_until_they_are_cleared(
     own_stack: Stack, wire: Wire
 ) -> None:
-    faults = own_stack.realtime.faults
+    faults = own_stack.faults.realtime
     await wire.subscribe(topic_name(), everything(TABLE))
     faults.refuse_private = True
     reply = await wire.join(topic_name(), private=True)

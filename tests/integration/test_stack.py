@@ -32,8 +32,9 @@ from local_supabase.ports import Ports
 from local_supabase.stack import Stack
 
 async def main():
-    ports = Ports(*map(int, sys.argv[3:]))
-    async with Stack(Path(sys.argv[1]), ports, project_dir=Path(sys.argv[2])) as stack:
+    data_dir, project_dir, *numbers = sys.argv[1:]
+    ports = Ports(*map(int, numbers))
+    async with Stack(Path(data_dir), ports, project_dir=Path(project_dir)) as stack:
         print("ready", flush=True)
         print("failed:", await stack.failure, flush=True)
 

@@ -122,8 +122,7 @@ async def fleet_of(stack: Stack) -> AsyncIterator[Fleet]:
     try:
         yield fleet
     finally:
-        stack.request_faults.clear()
-        stack.simulator_request_faults.clear()
+        stack.faults.clear()
         await fleet.end()
 
 

@@ -13,7 +13,8 @@ from local_supabase.context import Context
 from local_supabase.database import Database
 from local_supabase.keys import Keys
 from local_supabase.ports import HOST
-from tests.support.storage_project import serve
+from local_supabase.storage import StorageApi
+from tests.support.apis import served
 
 
 async def main(data_dir: Path, conninfo: str, port: int) -> None:
@@ -21,7 +22,9 @@ async def main(data_dir: Path, conninfo: str, port: int) -> None:
     database = Database(conninfo)
     await database.open()
     keys = Keys.load_or_create(data_dir / "keys.json")
-    async with serve(Context(database, keys, data_dir, f"http://{HOST}:{port}", "")):
+    url = f"http://{HOST}:{port}"
+    context = Context(database, keys, data_dir, url, postgrest_url="")
+    async with served(StorageApi(context), url):
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         await asyncio.Event().wait()

@@ -69,7 +69,7 @@ class Tracks:
 
     async def paid(self, track_id: uuid.UUID) -> int:
         """How many orders Mureka accepted for it."""
-        return len(self._stack.simulator.orders_for((await self.row(track_id))["prompt"]))
+        return len(self._stack.simulator.tasks_for((await self.row(track_id))["prompt"]))
 
     async def events(self, track_id: uuid.UUID, kind: str) -> list[DictRow]:
         """Its history, one kind of event."""

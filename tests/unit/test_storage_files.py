@@ -67,14 +67,6 @@ def test_a_new_start_keeps_only_versions_that_are_known(files: Files, tmp_path: 
         files.open(unknown)
 
 
-def test_a_linked_version_outlives_its_source(files: Files) -> None:
-    source = keep(files, b"content")
-    copy = files.link(source)
-    files.remove([source, None])
-    with files.open(copy) as file:
-        assert file.read() == b"content"
-
-
 def test_removing_twice_is_harmless(files: Files) -> None:
     version = keep(files, b"content")
     files.remove([version])

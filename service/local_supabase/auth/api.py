@@ -29,7 +29,9 @@ class AuthApi:
     def __init__(self, context: Context) -> None:
         self._keys = context.keys
         self._users = Users(context.database)
-        self._sessions = Sessions(context.database, context.keys, f"{context.public_url}{ROOT}")
+        self._sessions = Sessions(
+            context.database, context.keys, context.times, f"{context.public_url}{ROOT}"
+        )
         self.routes: list[BaseRoute] = [
             Route(f"{ROOT}/signup", self._sign_up, methods=["POST"]),
             Route(f"{ROOT}/token", self._token, methods=["POST"]),

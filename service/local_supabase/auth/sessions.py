@@ -14,10 +14,7 @@ from local_supabase.auth import rejections
 from local_supabase.auth.users import User, shown
 from local_supabase.database import Connection, Database
 from local_supabase.keys import Keys
-
-TOKEN_SECONDS = 3600
-# A client whose answer was lost repeats the exchange; for so long that is not taken for theft.
-REUSE_SECONDS = 10
+from local_supabase.times import Times
 
 
 class Sessions:
@@ -26,12 +23,14 @@ class Sessions:
     Args:
         database: administrator connections.
         keys: sign the access tokens.
+        times: how long tokens are good.
         issuer: the `iss` of the access tokens, the URL of the auth API.
     """
 
-    def __init__(self, database: Database, keys: Keys, issuer: str) -> None:
+    def __init__(self, database: Database, keys: Keys, times: Times, issuer: str) -> None:
         self._database = database
         self._keys = keys
+        self._times = times
         self._issuer = issuer
 
     async def open(self, user: User, method: str, user_agent: str | None) -> dict[str, Any]:
@@ -57,7 +56,7 @@ class Sessions:
                 connection,
                 "select r.*, now() - r.updated_at > make_interval(secs => %s) as stale"
                 " from auth.refresh_tokens r where r.token = %s for update",
-                (REUSE_SECONDS, refresh_token),
+                (self._times.refresh_reuse_seconds, refresh_token),
             )
             if row is None or row["session_id"] is None:
                 raise rejections.refresh_token_not_found()
@@ -116,12 +115,12 @@ class Sessions:
     def _answer(
         self, user: User, session_id: uuid.UUID, amr: list[dict[str, Any]], refresh_token: str
     ) -> dict[str, Any]:
-        now = int(time.time())
+        now, good_seconds = int(time.time()), self._times.access_token_seconds
         claims = {
             "iss": self._issuer,
             "sub": str(user["id"]),
             "aud": "authenticated",
-            "exp": now + TOKEN_SECONDS,
+            "exp": now + good_seconds,
             "iat": now,
             "email": user["email"] or "",
             "phone": user["phone"] or "",
@@ -136,8 +135,8 @@ class Sessions:
         return {
             "access_token": self._keys.sign(claims),
             "token_type": "bearer",
-            "expires_in": TOKEN_SECONDS,
-            "expires_at": now + TOKEN_SECONDS,
+            "expires_in": good_seconds,
+            "expires_at": now + good_seconds,
             "refresh_token": refresh_token,
             "user": shown(user),
         }

@@ -1,39 +1,36 @@
-"""Realtime that refuses, falls silent or closes its sockets."""
+"""Realtime that refuses joins, keeps its events to itself, or closes its sockets."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from local_supabase.realtime.api import RealtimeApi
+from collections.abc import Callable
 
 
 class RealtimeFaults:
-    """What goes wrong on request, for tests."""
+    """Each flag holds until it is set back; both kinds of silence look well from outside.
 
-    def __init__(self, api: RealtimeApi) -> None:
-        self._api = api
+    `refuse_private`       every join of a private channel is refused as unauthorized
+    `swallow_changes`      no `postgres_changes` is delivered
+    `swallow_broadcasts`   no broadcast is delivered
+    """
+
+    def __init__(self) -> None:
+        self.refuse_private = False
+        self.swallow_changes = False
         self.swallow_broadcasts = False
+        self._close_sockets: Callable[[], None] = lambda: None
 
-    @property
-    def refuse_private(self) -> bool:
-        """Whether every join of a private channel is refused."""
-        return self._api.policies.refuse_all
-
-    @refuse_private.setter
-    def refuse_private(self, on: bool) -> None:
-        self._api.policies.refuse_all = on
+    def swallow(self) -> None:
+        """Deliver neither changes nor broadcasts."""
+        self.swallow_changes = self.swallow_broadcasts = True
 
     def drop_all(self) -> None:
-        """Close every socket, as a restart of the server does."""
-        self._api.close_sockets(1012)
-
-    def swallow(self, *, on: bool) -> None:
-        """Deliver nothing while everything looks well, or deliver again."""
-        self.swallow_broadcasts = on
-        self._api.changes.swallow = on
+        """Close every socket with 1012, as a restart of the server does."""
+        self._close_sockets()
 
     def clear(self) -> None:
-        """Let everything be well again."""
-        self.refuse_private = False
-        self.swallow(on=False)
+        """Refuse and swallow nothing any more."""
+        self.refuse_private = self.swallow_changes = self.swallow_broadcasts = False
+
+    def dropping_by(self, close_sockets: Callable[[], None]) -> None:
+        """Used by Realtime itself, to say how its sockets are closed."""
+        self._close_sockets = close_sockets

@@ -1,8 +1,8 @@
-"""Trouble on request in front of an HTTP application, for tests: held, lost and false answers.
+"""Requests that are held, lost, cut off, answered by somebody else, or counted.
 
-Each plan is met by the next requests whose path contains a text. A request that is held before it
-reaches the application, or an answer that is held after the application has acted, waits until it
-is released; the other side may be killed meanwhile.
+Each plan is met by the next `times` requests whose path contains its text. What is held, a request
+before the application has it or an answer after the application has acted, waits until
+`Plan.release` or `RequestFaults.clear`; the client may be killed meanwhile.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ from typing import Literal
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from local_supabase.responses import CutResponse
+from local_supabase.faults.responses import CutResponse
 
 Kind = Literal["hold_before", "hold_after", "lose_answer", "answer", "cut", "count"]
 
 
 @dataclass(eq=False)
 class Plan:
-    """One planned trouble; `reached` is set by the first request that meets it."""
+    """What the next requests meet.
+
+    `met` counts them so far, `reached` is set by the first, `released` ends the holding.
+    """
 
     kind: Kind
     path: str
@@ -38,11 +41,11 @@ class Plan:
 
 
 class RequestFaults:
-    """The plans for one application."""
+    """The plans for one HTTP application; the first that fits a request is the one it meets."""
 
     def __init__(self) -> None:
-        self._plans: list[Plan] = []
-        self._all: list[Plan] = []
+        self._open: list[Plan] = []
+        self._made: list[Plan] = []
 
     def hold_before(self, path: str, *, times: int = 1) -> Plan:
         """Keep requests from the application until released."""
@@ -69,11 +72,11 @@ class RequestFaults:
         return self._add(Plan("answer", path, times, response))
 
     def clear(self) -> None:
-        """Plan nothing any more and let go of everything."""
-        for plan in self._all:
+        """Plan nothing any more and let go of everything that is held."""
+        for plan in self._made:
             plan.release()
-        self._plans.clear()
-        self._all.clear()
+        self._open.clear()
+        self._made.clear()
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """The application with the plans in front of it; WebSockets pass untouched."""
@@ -83,28 +86,28 @@ class RequestFaults:
             if plan is None:
                 await app(scope, receive, send)
             else:
-                await _interfere(plan, app, scope, receive, send)
+                await _carry_out(plan, app, scope, receive, send)
 
         return respond
 
     def _add(self, plan: Plan) -> Plan:
-        self._plans.append(plan)
-        self._all.append(plan)
+        self._open.append(plan)
+        self._made.append(plan)
         return plan
 
     def _meet(self, path: str) -> Plan | None:
-        for plan in self._plans:
+        for plan in self._open:
             if plan.path in path:
                 plan.met += 1
                 if plan.kind == "count":
                     continue
                 if plan.met == plan.times:
-                    self._plans.remove(plan)
+                    self._open.remove(plan)
                 return plan
         return None
 
 
-async def _interfere(plan: Plan, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+async def _carry_out(plan: Plan, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     match plan.kind:
         case "hold_before":
             whole = await _received(receive)

@@ -1,26 +1,26 @@
-"""What the simulator does wrong on request.
+"""What the simulated Mureka does wrong.
 
 A fault is met by the next `times` calls of its kind whose prompt contains `match`:
 
     on       what goes wrong
-    submit   `status` and `message` refuse the order, `drop: before` loses the request,
-    query    `drop: after` loses the answer (an order is accepted and billed), `delay_seconds`
+    submit   `status`, `message` and `retry_after` refuse the call, `drop: before` loses it,
+    poll     `drop: after` loses its answer (a submit is accepted and billed), `delay_seconds`
     billing  makes it slow, `garbage` answers 200 with what is no JSON
-    task     the accepted order ends as `outcome`: failed, timeouted, cancelled, no_choices, stuck
+    task     the accepted task ends as `outcome`: failed, timeouted, cancelled, no_choices, stuck
     audio    `audio`: truncated, not_audio, tiny; or `status`
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from local_supabase.responses import CutResponse
+from local_supabase.faults.responses import CutResponse
 
-Place = Literal["submit", "query", "billing", "task", "audio"]
+Place = Literal["submit", "poll", "billing", "task", "audio"]
 
 
 class Fault(BaseModel):
@@ -64,7 +64,11 @@ class SimulatorFaults:
     def __init__(self) -> None:
         self._planned: list[Fault] = []
 
-    def plan(self, fault: Fault) -> None:
+    def plan(self, **fields: Any) -> None:
+        """Let the next fitting calls meet a fault; the arguments are the fields of `Fault`."""
+        self.add(Fault(**fields))
+
+    def add(self, fault: Fault) -> None:
         """Let the next fitting calls meet this fault."""
         self._planned.append(fault.model_copy())
 

@@ -1,4 +1,4 @@
-"""UploadFaults on request: uploads that are refused, cut off or never answered, for tests."""
+"""Uploads that are refused, cut off, stored without an answer, or never answered."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local_supabase.responses import CutResponse
+from local_supabase.faults.responses import CutResponse
 
 Answer = Callable[[Request], Awaitable[Response]]
 Kind = Literal["refuse", "cut", "lose", "hang"]
@@ -25,7 +25,7 @@ class _Fault:
 
 
 class UploadFaults:
-    """What goes wrong with the next uploads, in the order in which it was asked for."""
+    """What goes wrong with the next uploads, one fault each, in the order of planning."""
 
     def __init__(self) -> None:
         self._planned: deque[_Fault] = deque()

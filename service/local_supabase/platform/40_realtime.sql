@@ -41,7 +41,7 @@ end
 $$;
 comment on function realtime.send(jsonb, text, text, boolean) is 'Broadcast a message to a topic; never fails. A payload without an id is given that of the message.';
 
-create function realtime.announce_message() returns trigger
+create function realtime.notify_of_message() returns trigger
 language plpgsql set search_path = ''
 as $$
 begin
@@ -49,10 +49,10 @@ begin
   return null;
 end
 $$;
-comment on function realtime.announce_message() is 'Tells the gateway of a new message once it is committed.';
-create trigger messages_announce after insert on realtime.messages
+comment on function realtime.notify_of_message() is 'Tells the gateway of a new message once it is committed.';
+create trigger messages_notify after insert on realtime.messages
   for each row when (new.extension = 'broadcast' and new.event is not null)
-  execute function realtime.announce_message();
+  execute function realtime.notify_of_message();
 
 grant usage on schema realtime to postgres, anon, authenticated, service_role, dashboard_user;
 grant all on realtime.messages to postgres, dashboard_user;

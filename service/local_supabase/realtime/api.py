@@ -11,7 +11,6 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from local_supabase.context import Context
-from local_supabase.faults.realtime import RealtimeFaults
 from local_supabase.realtime.broadcasts import Broadcast, Broadcasts
 from local_supabase.realtime.changes import Changes
 from local_supabase.realtime.frames import VERSIONS
@@ -20,8 +19,7 @@ from local_supabase.realtime.socket import Socket
 from local_supabase.realtime.tokens import BadTokenError, claims_of
 
 ROOT = "/realtime/v1"
-SILENCE_SECONDS = 63.0
-DENIAL_SECONDS = 0.1  # the real server takes two, to slow down those who guess
+SERVICE_RESTART = 1012
 _LOG = logging.getLogger(__name__)
 
 
@@ -30,18 +28,17 @@ class RealtimeApi:
 
     Args:
         context: the stack's shared parts.
-        silence_seconds: after which a client that says nothing is let go.
     """
 
-    def __init__(self, context: Context, *, silence_seconds: float = SILENCE_SECONDS) -> None:
-        self.silence_seconds = silence_seconds
-        self.changes = Changes(context.database)
-        self.policies = Policies(context.database)
-        self.faults = RealtimeFaults(self)
+    def __init__(self, context: Context) -> None:
+        self._faults = context.faults.realtime
+        self._changes = Changes(context.database, context.times, self._faults)
+        self._policies = Policies(context.database, self._faults)
         self._context = context
-        self._broadcasts = Broadcasts(context.database, self._deliver)
+        self._broadcasts = Broadcasts(context.database, context.times, self._deliver)
         self._sockets: set[Socket] = set()
         self._tasks: list[asyncio.Task[None]] = []
+        self._faults.dropping_by(self._close_sockets)
         self.routes: list[BaseRoute] = [
             WebSocketRoute(f"{ROOT}/websocket", self._serve),
             Route(f"{ROOT}/{{rest:path}}", _not_served, methods=["GET", "POST", "PUT", "DELETE"]),
@@ -51,25 +48,24 @@ class RealtimeApi:
         """Begin to listen; broadcasts committed from now on are delivered."""
         self._tasks = [
             asyncio.create_task(self._broadcasts.run(), name="realtime broadcasts"),
-            asyncio.create_task(self.changes.run(), name="realtime changes"),
+            asyncio.create_task(self._changes.run(), name="realtime changes"),
         ]
         await self._broadcasts.listening.wait()
 
     async def stop(self) -> None:
         """Close every socket (1012) and listen no more; safe to call twice."""
-        self.close_sockets(1012)
+        self._close_sockets()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
 
-    def close_sockets(self, code: int) -> None:
-        """Close every socket with a code."""
+    def _close_sockets(self) -> None:
         for socket in tuple(self._sockets):
-            socket.end(code)
+            socket.end(SERVICE_RESTART)
 
     def _deliver(self, message: Broadcast) -> None:
-        if not self.faults.swallow_broadcasts:
+        if not self._faults.swallow_broadcasts:
             for socket in tuple(self._sockets):
                 try:
                     socket.broadcast(message)
@@ -84,7 +80,7 @@ class RealtimeApi:
         key = websocket.query_params.get("apikey", websocket.headers.get("x-api-key"))
         refusal = self._refusal(key)
         if refusal is not None or key is None:
-            await asyncio.sleep(DENIAL_SECONDS)
+            await asyncio.sleep(self._context.times.refused_upgrade_seconds)
             await websocket.send_denial_response(JSONResponse({"error": refusal}, 401))
             return
         await websocket.accept()
@@ -92,10 +88,9 @@ class RealtimeApi:
             websocket,
             version=version,
             api_key=key,
-            silence_seconds=self.silence_seconds,
             context=self._context,
-            changes=self.changes,
-            policies=self.policies,
+            changes=self._changes,
+            policies=self._policies,
         )
         self._sockets.add(socket)
         try:

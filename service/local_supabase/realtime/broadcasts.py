@@ -11,8 +11,8 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 
 from local_supabase.database import Connection, Database
+from local_supabase.times import Times
 
-_RECONNECT_SECONDS = 0.5
 _KEPT = "3 days"
 _MESSAGE = """
 select topic, event, coalesce(private, false) as private, coalesce(payload, '{}')::text as payload
@@ -37,16 +37,21 @@ class Broadcasts:
 
     Args:
         database: its superuser reads the messages.
+        times: of the attempts to reach a database that was lost.
         deliver: called for each, in the order of commits; must not block.
     """
 
-    def __init__(self, database: Database, deliver: Callable[[Broadcast], None]) -> None:
+    def __init__(
+        self, database: Database, times: Times, deliver: Callable[[Broadcast], None]
+    ) -> None:
         self._database = database
+        self._times = times
+        self._failures = 0
         self._deliver = deliver
         self.listening = asyncio.Event()
 
     async def run(self) -> None:
-        """Listen, and anew when the connection is lost; returns only when cancelled."""
+        """Listen, and again when the connection is lost; returns only when cancelled."""
         while True:
             try:
                 await self._listen()
@@ -56,7 +61,8 @@ class Broadcasts:
                 _LOG.warning("Broadcasts are interrupted: %s", error)
             finally:
                 self.listening.clear()
-            await asyncio.sleep(_RECONNECT_SECONDS)
+            self._failures += 1
+            await asyncio.sleep(self._times.reconnect_seconds(self._failures))
 
     async def _listen(self) -> None:
         # Reading needs a connection beside the listening one, of its own because the pool
@@ -64,6 +70,7 @@ class Broadcasts:
         async with await self._connect() as listener, await self._connect() as reader:
             await listener.execute("listen realtime_messages")
             await self._forget_old(reader)
+            self._failures = 0
             self.listening.set()
             async for notice in listener.notifies():
                 await self._tell(reader, notice.payload)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import random
 import secrets
 from typing import Any, Protocol
 
@@ -13,15 +14,14 @@ from psycopg import sql
 from psycopg.rows import DictRow, dict_row
 
 from local_supabase.database import Connection, Database
+from local_supabase.faults import RealtimeFaults
 from local_supabase.realtime.bindings import Binding
 from local_supabase.realtime.pgoutput import Change, Decoder
 from local_supabase.realtime.records import Conditions, Shown, passed, show
 from local_supabase.realtime.tables import Catalog, Table
+from local_supabase.times import Times
 
-POLL_SECONDS = 0.1
-IDLE_POLL_SECONDS = 0.5
 _IDLE_AFTER_POLLS = 20
-_RECONNECT_SECONDS = 0.5
 _POLICY_TIMEOUT = "3s"
 
 _CHANGES = (
@@ -50,20 +50,26 @@ class Changes:
 
     Args:
         database: whose superuser follows the log and asks the policies.
+        times: of its polls, and of what happens when Postgres was away.
+        faults: may swallow what is to be delivered.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, times: Times, faults: RealtimeFaults) -> None:
         self.database = database
+        self._times = times
+        self._is_cold = True
+        self._failures = 0
         self._subscribers: set[Subscriber] = set()
         self._wanted = asyncio.Event()
         self._following = asyncio.Event()
-        self.swallow = False
+        self._faults = faults
 
     async def add(self, subscriber: Subscriber) -> None:
         """Begin to deliver; returns when nothing committed from now on will be missed."""
         self._subscribers.add(subscriber)
         self._wanted.set()
         await self._following.wait()
+        await asyncio.sleep(random.uniform(*self._times.warm_subscription_seconds))  # noqa: S311
 
     def remove(self, subscriber: Subscriber) -> None:
         """Deliver no more; harmless for one that was never added."""
@@ -85,15 +91,19 @@ class Changes:
                 _LOG.exception("Changes are interrupted")
             else:
                 continue
-            await asyncio.sleep(_RECONNECT_SECONDS)
+            self._failures += 1
+            await asyncio.sleep(self._times.reconnect_seconds(self._failures))
 
     async def _follow(self) -> None:
+        if self._is_cold:
+            await asyncio.sleep(random.uniform(*self._times.cold_subscription_seconds))  # noqa: S311
         slot = f"embedded_realtime_{secrets.token_hex(6)}"
         # Not from the pool, which takes long to believe that Postgres is back.
         async with await self._connect() as log, await self._connect() as reader:
             await log.execute(
                 "select pg_create_logical_replication_slot(%s, 'pgoutput', true)", (slot,)
             )
+            self._is_cold, self._failures = False, 0
             self._following.set()
             try:
                 await self._poll(slot, log, reader)
@@ -113,11 +123,12 @@ class Changes:
             delivery = _Delivery(reader, self._subscribers)
             for row in found:
                 change = decoder.decode(bytes(row["data"]))
-                if change is not None and not self.swallow:
+                if change is not None and not self._faults.swallow_changes:
                     await delivery.deliver(change)
             quiet = 0 if found else quiet + 1
-            pause = POLL_SECONDS if quiet < _IDLE_AFTER_POLLS else IDLE_POLL_SECONDS
-            await asyncio.sleep(pause)
+            idle = quiet >= _IDLE_AFTER_POLLS
+            times = self._times
+            await asyncio.sleep(times.idle_poll_seconds if idle else times.poll_seconds)
 
 
 class _Delivery:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 from typing import Any, Protocol
 
@@ -13,11 +14,12 @@ from local_supabase.realtime import tables
 from local_supabase.realtime.bindings import BadBindingError, Binding, id_of, of_topic, parse
 from local_supabase.realtime.changes import Changes
 from local_supabase.realtime.frames import Message
+from local_supabase.times import Times
 
 PREFIX = "realtime:"
 
 
-class Speaker(Protocol):
+class Sender(Protocol):
     """Sends to the client."""
 
     def send(
@@ -33,14 +35,20 @@ class Channel:
     """A joined topic, from the join until `close`.
 
     Args:
-        socket: what it speaks through.
+        socket: what it sends through.
         changes: where it subscribes.
+        times: of a subscription with another token.
         join: the message that asked for it.
         claims: of the token it was joined with.
     """
 
     def __init__(
-        self, socket: Speaker, changes: Changes, join: Message, claims: dict[str, Any]
+        self,
+        socket: Sender,
+        changes: Changes,
+        times: Times,
+        join: Message,
+        claims: dict[str, Any],
     ) -> None:
         config = _object(join.payload.get("config"))
         broadcast = _object(config.get("broadcast"))
@@ -55,6 +63,7 @@ class Channel:
         self._wanted = _wanted(join, config)
         self._socket = socket
         self._changes = changes
+        self._times = times
         self._expiry: asyncio.TimerHandle | None = None
         self._subscribing: asyncio.Task[None] | None = None
 
@@ -63,8 +72,8 @@ class Channel:
         """The topic as people know it."""
         return self.topic.removeprefix(PREFIX)
 
-    def echo(self) -> dict[str, Any]:
-        """What the reply to the join says."""
+    def join_response(self) -> dict[str, Any]:
+        """What the reply to the join says: each binding as it was sent, with its id."""
         return {
             "postgres_changes": [
                 (params if isinstance(params, dict) else {}) | {"id": id_of(params)}
@@ -74,6 +83,14 @@ class Channel:
 
     def begin(self) -> None:
         """Subscribe to what was asked for, and watch the token's end."""
+        self._begin_after(0)
+
+    def begin_again(self, claims: dict[str, Any]) -> None:
+        """Go on with the claims of another token."""
+        self.claims = claims
+        self._begin_after(random.uniform(*self._times.resubscription_seconds))  # noqa: S311
+
+    def _begin_after(self, seconds: float) -> None:
         left = max(float(self.claims["exp"]) - time.time(), 0)
         if self._expiry is not None:
             self._expiry.cancel()
@@ -83,7 +100,9 @@ class Channel:
         if self._wanted:
             if self._subscribing is not None:
                 self._subscribing.cancel()
-            self._subscribing = asyncio.create_task(self._subscribe(), name="realtime subscribe")
+            self._subscribing = asyncio.create_task(
+                self._subscribe(seconds), name="realtime subscribe"
+            )
 
     def deliver_change(self, payload: str) -> None:
         """Send a change."""
@@ -94,9 +113,9 @@ class Channel:
         self._system("system", "error", reason)
         self.close()
         self._socket.forget(self)
-        self.say_closed()
+        self.send_closed()
 
-    def say_closed(self) -> None:
+    def send_closed(self) -> None:
         """Tell the client that this channel is over."""
         self._socket.send(self.topic, "phx_close", "{}", ref=self.join_ref, join_ref=self.join_ref)
 
@@ -108,7 +127,8 @@ class Channel:
             self._subscribing.cancel()
         self._changes.remove(self)
 
-    async def _subscribe(self) -> None:
+    async def _subscribe(self, after_seconds: float) -> None:
+        await asyncio.sleep(after_seconds)
         try:
             bindings = [parse(params) for params in self._wanted]
             for binding in bindings:

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 
 from local_supabase.database import Database
+from local_supabase.faults import RealtimeFaults
 
 _AS_BEARER = (
     "select set_config('realtime.topic', %s, true), set_config('request.jwt.claims', %s, true),"
@@ -20,11 +21,12 @@ class Policies:
 
     Args:
         database: administrator connections.
+        faults: may refuse everybody.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, faults: RealtimeFaults) -> None:
         self._database = database
-        self.refuse_all = False
+        self._faults = faults
 
     async def may_read(self, topic: str, claims: dict[str, Any]) -> bool:
         """Whether a message of this topic would be visible to the bearer.
@@ -32,7 +34,7 @@ class Policies:
         Raises:
             psycopg.OperationalError: the database cannot be asked.
         """
-        if self.refuse_all:
+        if self._faults.refuse_private:
             return False
         try:
             return await self._sees_message(topic, claims)

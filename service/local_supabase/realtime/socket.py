@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import random
 import time
 from typing import Any
 
@@ -26,9 +27,7 @@ from local_supabase.realtime.frames import (
 from local_supabase.realtime.policies import Policies
 from local_supabase.realtime.tokens import BadTokenError, claims_of
 
-REFUSAL_SECONDS = 0.3  # the real server takes five, to slow down those who guess
-_UNREACHABLE_SECONDS = 2  # the real server takes five here too
-_FAREWELL_SECONDS = 1
+_CLOSE_SECONDS = 1
 _QUEUE_FRAMES = 5000
 _LOG = logging.getLogger(__name__)
 
@@ -40,7 +39,6 @@ class Socket:
         websocket: accepted already.
         version: of the protocol.
         api_key: what the connection was opened with.
-        silence_seconds: how long the client may say nothing.
         context, changes, policies: the stack's shared parts.
     """
 
@@ -50,7 +48,6 @@ class Socket:
         *,
         version: str,
         api_key: str,
-        silence_seconds: float,
         context: Context,
         changes: Changes,
         policies: Policies,
@@ -58,8 +55,9 @@ class Socket:
         self._websocket = websocket
         self._version = version
         self._api_key = api_key
-        self._silence_seconds = silence_seconds
         self._context = context
+        self._times = context.times
+        self._silence_seconds = random.uniform(*context.times.silence_seconds)  # noqa: S311
         self._changes = changes
         self._policies = policies
         self._channels: dict[str, Channel] = {}
@@ -83,7 +81,7 @@ class Socket:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
-                async with asyncio.timeout(_FAREWELL_SECONDS):
+                async with asyncio.timeout(_CLOSE_SECONDS):
                     await self._websocket.close(self._close_code)
 
     def end(self, code: int) -> None:
@@ -173,7 +171,7 @@ class Socket:
             case "broadcast" | "presence" if channel is None:
                 self._reply(message, "error", {"reason": "unmatched topic"})
             case "broadcast" if channel is not None:
-                self._echo(message, channel)
+                self._send_back(message, channel)
             case "presence":
                 self._reply(message, "ok", {})
 
@@ -181,17 +179,19 @@ class Socket:
         if not message.topic.startswith(PREFIX):
             self._reply(message, "error", {"reason": "unmatched topic"})
             return
+        came_at = time.monotonic()
         try:
             channel = await self._admit(message)
         except _JoinRefusedError as refusal:
-            await asyncio.sleep(REFUSAL_SECONDS)
+            taken_seconds = time.monotonic() - came_at
+            await asyncio.sleep(self._times.refused_join_seconds - taken_seconds)
             self._reply(message, "error", {"reason": str(refusal)})
             return
-        self._reply(message, "ok", channel.echo())
+        self._reply(message, "ok", channel.join_response())
         former = self._channels.get(message.topic)
         if former is not None:
             former.close()
-            former.say_closed()
+            former.send_closed()
         self._channels[message.topic] = channel
         if channel.wants_presence:
             self.send(channel.topic, "presence_state", "{}", join_ref=channel.join_ref)
@@ -206,7 +206,7 @@ class Socket:
             token = self._api_key
         try:
             claims = claims_of(self._context.keys, token)
-            channel = Channel(self, self._changes, message, claims)
+            channel = Channel(self, self._changes, self._times, message, claims)
             if not await self._may_read(channel, claims):
                 raise _JoinRefusedError(f"Unauthorized: {_not_permitted(channel)}")
         except BadTokenError as error:
@@ -219,7 +219,7 @@ class Socket:
 
     async def _may_read(self, channel: Channel, claims: dict[str, Any]) -> bool:
         """Ask the database, which has to be there even where there is nothing to ask."""
-        async with asyncio.timeout(_UNREACHABLE_SECONDS):
+        async with asyncio.timeout(self._times.unreachable_database_seconds):
             if channel.private:
                 return await self._policies.may_read(channel.name, claims)
             async with self._context.database.administrator():
@@ -234,7 +234,7 @@ class Socket:
         channel.close()
         del self._channels[message.topic]
         self._reply(message, "ok", {})
-        channel.say_closed()
+        channel.send_closed()
 
     async def _new_token(self, channel: Channel, token: Any) -> None:
         if not isinstance(token, str) or token.startswith("sb_"):
@@ -242,7 +242,7 @@ class Socket:
         try:
             claims = claims_of(self._context.keys, token)
         except BadTokenError as error:
-            channel.expel(error.farewell)
+            channel.expel(error.closing_message)
             return
         if claims == channel.claims:
             return
@@ -254,10 +254,9 @@ class Socket:
         if not allowed:
             channel.expel(_not_permitted(channel))
             return
-        channel.claims = claims
-        channel.begin()
+        channel.begin_again(claims)
 
-    def _echo(self, message: Message, channel: Channel) -> None:
+    def _send_back(self, message: Message, channel: Channel) -> None:
         """Clients hear themselves; broadcasts between clients are not served."""
         if channel.wants_answers:
             self._reply(message, "ok", {})

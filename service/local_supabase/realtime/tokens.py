@@ -29,7 +29,7 @@ class BadTokenError(Exception):
         return f"{self.kind}: {self.message}"
 
     @property
-    def farewell(self) -> str:
+    def closing_message(self) -> str:
         """For the channel that a new token of this sort ends."""
         return ":signature_error" if self.kind == "JwtSignatureError" else self.message
 

@@ -36,11 +36,11 @@ class Simulator:
     Args:
         api_key: the only key it takes.
         seconds: how long a generation takes; may be set while it runs.
-        data_dir: keeps the orders between runs; None keeps them in memory.
+        data_dir: keeps the tasks between runs; None keeps them in memory.
         music_seconds: length of the shortest music; the longest is half as long again.
 
-    `submit_seconds` is the shortest and the longest time that an order takes to be answered; it
-    is accepted at some moment in between.
+    `submit_seconds` is the shortest and the longest time until a submit is answered; the task is
+    accepted at some moment in between. `account` has the tasks, `faults` what is to go wrong.
     """
 
     def __init__(
@@ -50,17 +50,18 @@ class Simulator:
         data_dir: Path | None = None,
         *,
         music_seconds: float = 20,
+        faults: SimulatorFaults | None = None,
     ) -> None:
         self.seconds = seconds
         self.music_seconds = music_seconds
         self.submit_seconds = (0.0, 0.0)
-        self.account = Account(data_dir / "orders.jsonl" if data_dir else None)
-        self.faults = SimulatorFaults()
+        self.account = Account(data_dir / "tasks.jsonl" if data_dir else None)
+        self.faults = faults if faults is not None else SimulatorFaults()
         self._api_key = api_key
         self.app = Starlette(
             routes=[
                 Route("/v1/{kind}/generate", self._generate, methods=["POST"]),
-                Route("/v1/{kind}/query/{task_id}", self._query),
+                Route("/v1/{kind}/query/{task_id}", self._poll),
                 Route("/v1/account/billing", self._billing),
                 Route("/audio/{task_id}.mp3", self._audio),
                 Route("/stream/{task_id}.mp3", self._audio),
@@ -74,16 +75,12 @@ class Simulator:
 
     @property
     def ledger(self) -> list[dict[str, Any]]:
-        """Every order that was accepted, with its price in cents."""
+        """A dict for each accepted task: task_id, kind, model, prompt, price_cents, accepted_at."""
         return self.account.ledger()
 
-    def inject(self, **fault: Any) -> None:
-        """Plan a fault; the arguments are those of `Fault`."""
-        self.faults.plan(Fault(**fault))
-
-    def orders_for(self, prompt_part: str) -> list[dict[str, Any]]:
-        """The accepted orders whose prompt contains a text."""
-        return [order for order in self.ledger if prompt_part in order["prompt"]]
+    def tasks_for(self, prompt_part: str) -> list[dict[str, Any]]:
+        """The entries of the ledger whose prompt contains a text."""
+        return [entry for entry in self.ledger if prompt_part in entry["prompt"]]
 
     async def _generate(self, request: Request) -> Response:
         trace_id, kind = secrets.token_hex(16), request.path_params["kind"]
@@ -132,10 +129,10 @@ class Simulator:
             reason=ending.reason if ending else None,
         )
 
-    async def _query(self, request: Request) -> Response:
+    async def _poll(self, request: Request) -> Response:
         trace_id = secrets.token_hex(16)
         task = self.account.tasks.get(request.path_params["task_id"])
-        fault = self.faults.meet("query", task.prompt if task else "")
+        fault = self.faults.meet("poll", task.prompt if task else "")
         instead = await fault.before(trace_id) if fault else None
         if instead is not None:
             return instead
@@ -199,7 +196,7 @@ class Simulator:
             self.faults.clear()
             return Response(status_code=204)
         try:
-            self.faults.plan(Fault.model_validate_json(await request.body()))
+            self.faults.add(Fault.model_validate_json(await request.body()))
         except ValidationError as error:
             return JSONResponse({"error": str(error)}, 400)
         return Response(status_code=204)
@@ -214,7 +211,7 @@ def _no_such_route(_: Request, __: Exception | None) -> Response:
 
 
 def _what_is_wrong(kind: str, body: Any) -> str | None:
-    """Why an order is invalid; fields that are not known are dropped, as Mureka does."""
+    """Why a submit is invalid; fields that are not known are dropped, as Mureka does."""
     if not isinstance(body, dict):
         return "Invalid request: the body is not a JSON object"
     prompt, lyrics = body.get("prompt"), body.get("lyrics")

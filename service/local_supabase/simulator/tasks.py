@@ -1,4 +1,4 @@
-"""The simulated account: accepted orders, what became of them, what they cost."""
+"""The simulated account: accepted tasks, what became of them, what they cost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STAGES = (("preparing", 0.05), ("queued", 0.15), ("running", 0.5), ("streaming"
 
 @dataclass(slots=True)
 class SimulatedTask:
-    """One accepted order; `seconds` is how long it takes, `outcome` how it ends."""
+    """One accepted task; `seconds` is how long it takes, `outcome` how it ends."""
 
     id: str
     kind: str
@@ -52,16 +52,16 @@ class SimulatedTask:
 
 @dataclass
 class Account:
-    """All orders, kept in a file where one is given.
+    """All tasks, kept in a file where one is given.
 
     Args:
-        path: a JSON line is added for each order; None keeps them in memory.
+        path: a JSON line is added for each task; None keeps them in memory.
     """
 
     path: Path | None = None
     concurrent_request_limit: int = 25
     tasks: dict[str, SimulatedTask] = field(default_factory=dict)
-    # From the clock, so that an account begun anew gives no id again that a project knows.
+    # From the clock, so that a new account gives no id again that a project knows.
     _next_number: int = field(default_factory=lambda: int(time.time() * 1000))
 
     def __post_init__(self) -> None:
@@ -77,7 +77,7 @@ class Account:
 
     @property
     def spent_cents(self) -> float:
-        """What all orders cost."""
+        """What all tasks cost."""
         return sum(task.price_cents for task in self.tasks.values())
 
     @property
@@ -86,7 +86,7 @@ class Account:
         return FIRST_BALANCE_CENTS - self.spent_cents
 
     def running(self) -> int:
-        """How many orders are not finished."""
+        """How many tasks are not finished."""
         now = time.time()
         return sum(
             now < task.finished_at or task.outcome == "stuck" for task in self.tasks.values()
@@ -103,7 +103,7 @@ class Account:
         outcome: str | None = None,
         reason: str | None = None,
     ) -> SimulatedTask:
-        """Take an order: from now on it is billed."""
+        """Accept a task: from now on it is billed."""
         task = SimulatedTask(
             id=str(self._next_number),
             kind=kind,
@@ -125,7 +125,7 @@ class Account:
         return task
 
     def ledger(self) -> list[dict[str, Any]]:
-        """Every order that was accepted, the oldest first."""
+        """Every task that was accepted, the oldest first."""
         return [
             {
                 "task_id": task.id,
@@ -139,7 +139,7 @@ class Account:
         ]
 
     def forget(self) -> None:
-        """An account without orders."""
+        """An account without tasks."""
         self.tasks.clear()
         if self.path is not None:
             self.path.unlink(missing_ok=True)

@@ -9,7 +9,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from local_supabase.context import Context
-from local_supabase.faults.uploads import UploadFaults
 from local_supabase.storage import rejections
 from local_supabase.storage.bucket_routes import BucketRoutes
 from local_supabase.storage.buckets import Buckets
@@ -21,15 +20,22 @@ from local_supabase.storage.upload_routes import UploadRoutes
 
 SIZE_LIMIT_BYTES = 50 * 2**20
 
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
-_NOT_SERVED = {
-    "upload/resumable": "resumable uploads",
-    "render": "image transformations",
-    "s3": "the S3 protocol",
-    "vector": "vector buckets",
-    "iceberg": "analytics buckets",
-    "object/list-v2": "list-v2",
-}
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+NOT_SERVED: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("/upload/resumable{rest:path}", _METHODS, "resumable uploads"),
+    ("/object/upload/sign/{rest:path}", ("POST", "PUT"), "uploads by signed URL"),
+    ("/object/move", ("POST",), "moving objects"),
+    ("/object/copy", ("POST",), "copying objects"),
+    ("/object/list-v2/{rest:path}", ("POST",), "list-v2"),
+    ("/object/info/public/{rest:path}", ("GET",), "the description of an object by public path"),
+    ("/object/info/authenticated/{rest:path}", ("GET",), "the older path of info"),
+    ("/bucket/{bucket}", ("PUT",), "changing a bucket"),
+    ("/bucket/{bucket}/empty", ("POST",), "emptying a bucket"),
+    ("/render/{rest:path}", _METHODS, "image transformations"),
+    ("/s3/{rest:path}", _METHODS, "the S3 protocol"),
+    ("/vector/{rest:path}", _METHODS, "vector buckets"),
+    ("/iceberg/{rest:path}", _METHODS, "analytics buckets"),
+)
 
 
 class StorageApi:
@@ -41,21 +47,20 @@ class StorageApi:
     """
 
     def __init__(self, context: Context, *, size_limit_bytes: int = SIZE_LIMIT_BYTES) -> None:
-        self.faults = UploadFaults()
+        self._faults = context.faults.storage
         self._parts = Parts(
             keys=context.keys,
             buckets=Buckets(context.database),
             objects=Objects(context.database),
             files=Files(context.data_dir / "storage"),
-            faults=self.faults,
+            faults=self._faults,
             size_limit_bytes=size_limit_bytes,
         )
         self.routes: list[BaseRoute] = [
-            *_unserved_routes(),
+            *(Route(ROOT + path, _refusing(what), methods=m) for path, m, what in NOT_SERVED),
             *BucketRoutes(self._parts).routes,
             *ObjectRoutes(self._parts).routes,
             *UploadRoutes(self._parts).routes,
-            Route(f"{ROOT}/status", _status),
             Route(f"{ROOT}/{{rest:path}}", _not_found, methods=_METHODS),
         ]
 
@@ -66,27 +71,14 @@ class StorageApi:
 
     async def stop(self) -> None:
         """Let go of uploads that a planned fault keeps hanging."""
-        self.faults.clear()
-
-
-def _unserved_routes() -> list[Route]:
-    routes = []
-    for path, what in _NOT_SERVED.items():
-        endpoint = answered(_refusing(what))
-        routes.append(Route(f"{ROOT}/{path}", endpoint, methods=_METHODS))
-        routes.append(Route(f"{ROOT}/{path}/{{rest:path}}", endpoint, methods=_METHODS))
-    return routes
+        self._faults.clear()
 
 
 def _refusing(what: str) -> Endpoint:
     async def refuse(_: Request) -> Response:
         raise rejections.not_served(what)
 
-    return refuse
-
-
-async def _status(_: Request) -> Response:
-    return Response(status_code=200)
+    return answered(refuse)
 
 
 async def _not_found(request: Request) -> Response:

@@ -1,8 +1,7 @@
-"""`/storage/v1/bucket`: buckets made, seen, changed, emptied and deleted."""
+"""`/storage/v1/bucket`: buckets made, seen and deleted."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from starlette.requests import Request
@@ -26,9 +25,7 @@ class BucketRoutes:
             Route(f"{ROOT}/bucket", answered(self._create), methods=["POST"]),
             Route(f"{ROOT}/bucket", answered(self._list), methods=["GET"]),
             Route(one, answered(self._get), methods=["GET"]),
-            Route(one, answered(self._update), methods=["PUT"]),
             Route(one, answered(self._delete), methods=["DELETE"]),
-            Route(f"{one}/empty", answered(self._empty), methods=["POST"]),
         ]
 
     async def _create(self, request: Request) -> Response:
@@ -39,9 +36,8 @@ class BucketRoutes:
         names.check_bucket_name(bucket)
         if fields.get("type") not in (None, "STANDARD"):
             raise rejections.not_served("analytics and vector buckets")
-        values = {"public": False, **self._settings(fields)}
-        owner = {"owner_id": caller.owner}
-        await self._parts.buckets.create(caller, {"id": bucket, "name": name, **owner, **values})
+        values = {"id": bucket, "name": name, "owner_id": caller.owner, **self._settings(fields)}
+        await self._parts.buckets.create(caller, values)
         return JSONResponse({"name": bucket})
 
     async def _list(self, request: Request) -> Response:
@@ -53,40 +49,23 @@ class BucketRoutes:
         row = await self._parts.buckets.get_as(caller, request.path_params["bucket"])
         return JSONResponse(_shape(row))
 
-    async def _update(self, request: Request) -> Response:
-        caller = self._parts.caller(request)
-        settings = self._settings(await Fields.of(request))
-        await self._parts.buckets.update(caller, request.path_params["bucket"], settings)
-        return JSONResponse({"message": "Successfully updated"})
-
-    async def _empty(self, request: Request) -> Response:
-        caller, bucket = self._parts.caller(request), request.path_params["bucket"]
-        await self._parts.buckets.get_as(caller, bucket)
-        rows = await self._parts.objects.delete(bucket, None, caller)
-        await asyncio.to_thread(self._parts.files.remove, [row["version"] for row in rows])
-        message = "Empty bucket has been queued. Completion may take up to an hour."
-        return JSONResponse({"message": message})
-
     async def _delete(self, request: Request) -> Response:
         caller = self._parts.caller(request)
         await self._parts.buckets.delete(caller, request.path_params["bucket"])
         return JSONResponse({"message": "Successfully deleted"})
 
     def _settings(self, fields: Fields) -> dict[str, Any]:
-        """Those columns that a request sets."""
-        settings: dict[str, Any] = {}
-        if fields.get("public") is not None:
-            settings["public"] = fields.flag("public", default=False)
-        if "file_size_limit" in fields:
-            limit = names.parse_size_limit(fields.get("file_size_limit"))
-            if limit is not None and limit > self._parts.size_limit_bytes:
-                raise rejections.too_large()
-            settings["file_size_limit"] = limit
-        if "allowed_mime_types" in fields:
-            allowed = fields.get("allowed_mime_types") and fields.texts("allowed_mime_types")
-            names.check_mime_patterns(allowed or [])
-            settings["allowed_mime_types"] = allowed
-        return settings
+        """The columns that a request may set; raises StorageRejectedError."""
+        limit = names.parse_size_limit(fields.get("file_size_limit"))
+        if limit is not None and limit > self._parts.size_limit_bytes:
+            raise rejections.too_large()
+        allowed = fields.get("allowed_mime_types") and fields.texts("allowed_mime_types")
+        names.check_mime_patterns(allowed or [])
+        return {
+            "public": fields.get("public") is not None and fields.flag("public", default=False),
+            "file_size_limit": limit,
+            "allowed_mime_types": allowed,
+        }
 
 
 def _shape(row: Row) -> dict[str, Any]:

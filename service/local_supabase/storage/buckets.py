@@ -1,4 +1,4 @@
-"""The rows of storage.buckets: read and changed as the caller, or as the server itself."""
+"""The rows of storage.buckets: as the caller sees them, or as the server itself does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from local_supabase.database import Database
+from local_supabase.database import Connection, Database
 from local_supabase.storage import rejections
 from local_supabase.storage.caller import Caller
 
@@ -23,20 +23,10 @@ class Buckets:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find(self, bucket: str) -> Row | None:
-        """A bucket, whoever asks."""
-        async with self._database.administrator() as connection:
-            cursor = await connection.execute(
-                "select * from storage.buckets where id = %s", (bucket,)
-            )
-            return await cursor.fetchone()
-
     async def get(self, bucket: str) -> Row:
         """A bucket, whoever asks; raises StorageRejectedError where there is none."""
-        row = await self.find(bucket)
-        if row is None:
-            raise rejections.no_such_bucket()
-        return row
+        async with self._database.administrator() as connection:
+            return await _get(connection, bucket)
 
     async def list(self, caller: Caller) -> list[Row]:
         """The buckets that the caller can see, by name."""
@@ -47,13 +37,7 @@ class Buckets:
     async def get_as(self, caller: Caller, bucket: str) -> Row:
         """A bucket that the caller can see; raises StorageRejectedError."""
         async with self._database.acting_as(caller.claims) as connection:
-            cursor = await connection.execute(
-                "select * from storage.buckets where id = %s", (bucket,)
-            )
-            row = await cursor.fetchone()
-        if row is None:
-            raise rejections.no_such_bucket()
-        return row
+            return await _get(connection, bucket)
 
     async def create(self, caller: Caller, values: Row) -> None:
         """Insert a bucket with these columns; raises StorageRejectedError."""
@@ -65,21 +49,6 @@ class Buckets:
                 await connection.execute(statement, values)
             except psycopg.errors.UniqueViolation as error:
                 raise rejections.duplicate("BucketAlreadyExists") from error
-
-    async def update(self, caller: Caller, bucket: str, values: Row) -> None:
-        """Change these columns of a bucket; raises StorageRejectedError."""
-        assignments = [
-            sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name))
-            for name in values
-        ]
-        statement = sql.SQL("update storage.buckets set {} where id = {} returning id").format(
-            sql.SQL(", ").join([sql.SQL("updated_at = now()"), *assignments]),
-            sql.Placeholder("bucket"),
-        )
-        async with self._database.acting_as(caller.claims) as connection:
-            cursor = await connection.execute(statement, {**values, "bucket": bucket})
-            if await cursor.fetchone() is None:
-                raise rejections.no_such_bucket()
 
     async def delete(self, caller: Caller, bucket: str) -> None:
         """Delete an empty bucket; raises StorageRejectedError."""
@@ -96,3 +65,11 @@ class Buckets:
                 raise rejections.bucket_not_empty() from error
             if await cursor.fetchone() is None:
                 raise rejections.access_denied("Access denied")
+
+
+async def _get(connection: Connection, bucket: str) -> Row:
+    cursor = await connection.execute("select * from storage.buckets where id = %s", (bucket,))
+    row = await cursor.fetchone()
+    if row is None:
+        raise rejections.no_such_bucket()
+    return row

@@ -49,15 +49,6 @@ class Files:
         """The content of a version; raises FileNotFoundError when it has been replaced."""
         return self._place(version).open("rb")
 
-    def link(self, version: str) -> str:
-        """A second version with the same content; raises FileNotFoundError."""
-        copy = str(uuid.uuid4())
-        place = self._place(copy)
-        _make_durable_directory(place.parent)
-        os.link(self._place(version), place)
-        _sync_directory(place.parent)
-        return copy
-
     def remove(self, versions: Iterable[str | None]) -> None:
         """Remove versions that no row names any more."""
         for version in versions:

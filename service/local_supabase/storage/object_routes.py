@@ -1,16 +1,15 @@
-"""Reading, listing, moving and removing objects."""
+"""Reading, listing and removing objects."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_supabase.storage import caller, downloads, names, rejections, signatures
+from local_supabase.storage import caller, downloads, rejections, signatures
 from local_supabase.storage.objects import Row
 from local_supabase.storage.parts import ROOT, Endpoint, Parts, answered
 from local_supabase.storage.requests import Fields
@@ -22,13 +21,11 @@ _NOT_FOUND_BY_SIGNING = "Either the object does not exist or you do not have acc
 
 
 class ObjectRoutes:
-    """The endpoints that read, list, move and remove objects."""
+    """The endpoints that read, list and remove objects."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.routes = [
-            _route("GET", "info/public/{bucket}/{key:path}", self._info_public),
-            _route("GET", "info/authenticated/{bucket}/{key:path}", self._info),
             _route("GET", "info/{bucket}/{key:path}", self._info),
             _route("GET", "public/{bucket}/{key:path}", self._get_public),
             _route("GET", "authenticated/{bucket}/{key:path}", self._get_authenticated),
@@ -36,7 +33,6 @@ class ObjectRoutes:
             _route("POST", "sign/{bucket}/{key:path}", self._sign),
             _route("POST", "sign/{bucket}", self._sign_many),
             _route("POST", "list/{bucket}", self._list),
-            _route("POST", "move", self._move),
             _route("DELETE", "{bucket}/{key:path}", self._delete),
             _route("DELETE", "{bucket}", self._remove),
             _route("GET", "{bucket}/{key:path}", self._get),
@@ -69,9 +65,6 @@ class ObjectRoutes:
         row, content = await self._parts.open(lambda: self._public(request))
         return downloads.answer(request, row, content)
 
-    async def _info_public(self, request: Request) -> Response:
-        return JSONResponse(info_shape(await self._public(request)))
-
     async def _public(self, request: Request) -> Row:
         row = await self._parts.objects.find(
             request.path_params["bucket"], request.path_params["key"]
@@ -81,7 +74,7 @@ class ObjectRoutes:
         return row
 
     async def _get_signed(self, request: Request) -> Response:
-        claims = signatures.check(self._parts.keys, request, scope="download")
+        claims = signatures.check(self._parts.keys, request)
         bucket, key = request.path_params["bucket"], request.path_params["key"]
         row, content = await self._parts.open(lambda: self._parts.objects.find(bucket, key))
         expires_at = datetime.fromtimestamp(claims["exp"], UTC)
@@ -112,11 +105,7 @@ class ObjectRoutes:
 
     def _signed_path(self, bucket: str, key: str, seconds: int) -> str:
         url = f"{bucket}/{key}"
-        token = signatures.sign(
-            self._parts.keys,
-            {"url": url, "scope": "download"},
-            expires_at=int(time.time()) + seconds,
-        )
+        token = signatures.sign(self._parts.keys, url, seconds)
         return f"/object/sign/{signatures.written(url)}?token={token}"
 
     async def _list(self, request: Request) -> Response:
@@ -137,17 +126,6 @@ class ObjectRoutes:
             offset=fields.number("offset", minimum=0, default=0),
         )
         return JSONResponse([object_shape(row) for row in rows])
-
-    async def _move(self, request: Request) -> Response:
-        who = self._parts.caller(request)
-        fields = await Fields.of(request)
-        bucket, source = fields.text("bucketId"), fields.text("sourceKey")
-        target = fields.text("destinationBucket", bucket), fields.text("destinationKey")
-        names.check_key(target[1])
-        await self._parts.objects.find(bucket, source, who)
-        row = await self._parts.objects.rename((bucket, source), target, who)
-        moved = {"Id": str(row["id"]), "Key": "/".join(target)}
-        return JSONResponse({"message": "Successfully moved", **moved})
 
     async def _delete(self, request: Request) -> Response:
         who = self._parts.caller(request)

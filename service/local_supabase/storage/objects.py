@@ -148,31 +148,13 @@ class Objects:
         assert row is not None  # noqa: S101  an insert returns its row
         return str(row["id"]), None if old is None else old["version"]
 
-    async def rename(self, source: tuple[str, str], target: tuple[str, str], caller: Caller) -> Row:
-        """Give an object another bucket and key; raises StorageRejectedError."""
-        async with self._database.acting_as(caller.claims) as connection:
-            try:
-                cursor = await connection.execute(
-                    """update storage.objects set bucket_id = %s, name = %s
-                    where bucket_id = %s and name = %s returning *""",
-                    (*target, *source),
-                )
-            except psycopg.errors.UniqueViolation as error:
-                raise rejections.duplicate("ResourceAlreadyExists") from error
-            row = await cursor.fetchone()
-        if row is None:
-            raise rejections.no_such_key()
-        return row
-
-    async def delete(self, bucket: str, keys: list[str] | None, caller: Caller) -> list[Row]:
-        """Delete those of these keys (None: all) that the caller may; returns the deleted rows."""
+    async def delete(self, bucket: str, keys: list[str], caller: Caller) -> list[Row]:
+        """Delete those of these keys that the caller may; returns the deleted rows."""
         async with self._database.acting_as(caller.claims) as connection:
             await connection.execute(_ALLOW_DELETE)
             cursor = await connection.execute(
-                """delete from storage.objects
-                where bucket_id = %(bucket)s and (%(keys)s::text[] is null or name = any(%(keys)s))
-                returning *""",
-                {"bucket": bucket, "keys": keys},
+                "delete from storage.objects where bucket_id = %s and name = any(%s) returning *",
+                (bucket, keys),
             )
             return await cursor.fetchall()
 

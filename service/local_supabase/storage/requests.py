@@ -28,9 +28,6 @@ class Fields:
             raise rejections.invalid_request("body must be object")
         return cls(values)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._values
-
     def get(self, name: str) -> Any:
         """A field as it is; None where it is missing."""
         return self._values.get(name)

@@ -1,9 +1,9 @@
-"""Signed URLs: tokens that let their bearer read or write one object for a while."""
+"""Signed URLs: tokens that let their bearer read one object for a while."""
 
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 import jwt
@@ -12,15 +12,16 @@ from starlette.requests import Request
 from local_supabase.keys import Keys
 from local_supabase.storage import caller, rejections
 
-Scope = Literal["download", "upload"]
+_SCOPE = "download"
 
 
-def sign(keys: Keys, claims: dict[str, Any], *, expires_at: int) -> str:
-    """A token for these claims; `url` and `scope` say what for, `expires_at` is a Unix time."""
-    return keys.sign({**claims, "iat": int(time.time()), "exp": expires_at})
+def sign(keys: Keys, url: str, seconds: int) -> str:
+    """A token for `<bucket>/<key>` that is good for so many seconds."""
+    now = int(time.time())
+    return keys.sign({"url": url, "scope": _SCOPE, "iat": now, "exp": now + seconds})
 
 
-def check(keys: Keys, request: Request, *, scope: Scope) -> dict[str, Any]:
+def check(keys: Keys, request: Request) -> dict[str, Any]:
     """The claims of a `token`; raises StorageRejectedError unless it is for this very object."""
     token = request.query_params.get("token")
     if token is None:
@@ -30,7 +31,7 @@ def check(keys: Keys, request: Request, *, scope: Scope) -> dict[str, Any]:
     except jwt.InvalidTokenError as error:
         raise rejections.invalid_token(caller.describe(error)) from error
     url = f"{request.path_params['bucket']}/{request.path_params['key']}"
-    if (claims.get("url"), claims.get("scope")) != (url, scope):
+    if (claims.get("url"), claims.get("scope")) != (url, _SCOPE):
         raise rejections.invalid_signature()
     return claims
 

@@ -1,4 +1,4 @@
-"""A wire between a worker and the gateway whose Realtime connections can be spoiled."""
+"""A link between a worker and the gateway whose Realtime connections can be spoiled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Mode = Literal["sound", "refuse", "vanish", "only_upgrade"]
 _REALTIME = b"GET /realtime/"
 
 
-class Wire:
+class Link:
     """Carries bytes to a port of this machine; what is not Realtime always passes.
 
     `mode` tells what happens to the Realtime connections, old and new: `refuse` closes new ones,
@@ -27,7 +27,7 @@ class Wire:
         self._open: set[asyncio.StreamWriter] = set()
 
     @asynccontextmanager
-    async def stretched(self) -> AsyncIterator[Wire]:
+    async def opened(self) -> AsyncIterator[Link]:
         """Listen for the length of a block."""
         server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -51,8 +51,8 @@ class Wire:
         there, back = await asyncio.open_connection("127.0.0.1", self._target_port)
         self._open |= {writer, back}
         back.write(first)
-        up = asyncio.create_task(self._pump(reader, back, is_realtime, "up"), name="wire up")
-        down = asyncio.create_task(self._pump(there, writer, is_realtime, "down"), name="wire down")
+        up = asyncio.create_task(self._pump(reader, back, is_realtime, "up"), name="link up")
+        down = asyncio.create_task(self._pump(there, writer, is_realtime, "down"), name="link down")
         try:
             await asyncio.wait([up, down])
         finally:

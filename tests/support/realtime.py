@@ -1,48 +1,23 @@
-"""The Supabase whose Realtime the contract is checked against, its wire, and tables to change."""
+"""Raw sockets of Realtime in both versions of the protocol, and what is asked for on them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
-import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-import psycopg
-import pytest
 from psycopg import sql
-from psycopg.rows import DictRow, dict_row
 from websockets.asyncio.client import ClientConnection, connect
 
-from local_supabase.stack import Stack
-from tests.support.storage_project import Project
+from tests.support.contract import Project
 
 PATIENCE_SECONDS = 15
 EVERYONE = "anon, authenticated, service_role"
-
-
-@pytest.fixture(scope="session")
-async def realtime_project(stack: Stack) -> Project:
-    """The project named by CONTRACT_SUPABASE_*, or the embedded stack."""
-    if "CONTRACT_SUPABASE_URL" in os.environ:
-        return Project(
-            url=os.environ["CONTRACT_SUPABASE_URL"],
-            secret_key=os.environ["CONTRACT_SUPABASE_SECRET_KEY"],
-            publishable_key=os.environ["CONTRACT_SUPABASE_PUBLISHABLE_KEY"],
-            database_url=os.environ["CONTRACT_SUPABASE_DB_URL"],
-            jwt_secret=os.environ.get("CONTRACT_SUPABASE_JWT_SECRET"),
-        )
-    return project_of(stack)
-
-
-def project_of(stack: Stack) -> Project:
-    """What the tests need to know of an embedded stack."""
-    keys = stack.keys
-    return Project(stack.url, keys.secret, keys.publishable, stack.database_url, keys.jwt_secret)
 
 
 def socket_url(project: Project, **parameters: str) -> str:
@@ -60,7 +35,7 @@ class Frame:
     payload: Any
     ref: Any
     join_ref: Any
-    keys: tuple[str, ...]
+    keys: frozenset[str]
     raw: str | bytes
 
     @property
@@ -99,14 +74,14 @@ class Wire:
         value = json.loads(raw)
         if self.version == "2.0.0":
             join_ref, ref, topic, event, payload = value
-            return Frame(topic, event, payload, ref, join_ref, (), raw)
+            return Frame(topic, event, payload, ref, join_ref, frozenset(), raw)
         return Frame(
             value["topic"],
             value["event"],
             value["payload"],
             value["ref"],
             value.get("join_ref"),
-            tuple(value),
+            frozenset(value),
             raw,
         )
 
@@ -123,7 +98,7 @@ class Wire:
             "payload": json.loads(rest),
             "type": "broadcast",
         }
-        return Frame(topic, "broadcast", payload, None, None, (), raw)
+        return Frame(topic, "broadcast", payload, None, None, frozenset(), raw)
 
     async def heartbeat(self) -> None:
         """Assert that the next thing to arrive is the answer to a heartbeat sent now."""
@@ -186,67 +161,10 @@ async def open_wire(
     return Wire(socket, version, project)
 
 
-@pytest.fixture
-async def wire_to(realtime_project: Project) -> AsyncIterator[Connect]:
-    """Opens sockets, as the service by default; they are closed after the test."""
-    async with contextlib.AsyncExitStack() as stack:
-
-        async def make(version: str = "1.0.0", key: str | None = None) -> Wire:
-            key = key or realtime_project.secret_key
-            return await open_wire(realtime_project, stack, version, key)
-
-        yield make
-
-
 Sql = Callable[..., Awaitable[list[dict[str, Any]]]]
 
 
-@pytest.fixture
-async def owner(realtime_project: Project) -> AsyncIterator[Sql]:
-    """Runs SQL as the role `postgres`, which owns the project's tables; each call commits."""
-    async with await psycopg.AsyncConnection[DictRow].connect(
-        realtime_project.database_url, autocommit=True, row_factory=dict_row
-    ) as connection:
-
-        async def execute(query: str, *values: Any) -> list[dict[str, Any]]:
-            cursor = await connection.execute(query.encode(), values or None)
-            return await cursor.fetchall() if cursor.description else []
-
-        yield execute
-
-
 MakeTable = Callable[..., Awaitable[str]]
-
-
-@pytest.fixture
-async def make_table(owner: Sql) -> AsyncIterator[MakeTable]:
-    """Makes published tables in `public` that go away after the test."""
-    made: list[str] = []
-
-    async def make(
-        columns: str = "id int primary key, status text",
-        *,
-        rls: bool = False,
-        full: bool = False,
-        grants: str = EVERYONE,
-        publish: bool = True,
-    ) -> str:
-        name = f"rt_{uuid.uuid4().hex[:12]}"
-        await owner(f"create table public.{name} ({columns})")
-        made.append(name)
-        if grants:
-            await owner(f"grant select, insert, update, delete on public.{name} to {grants}")
-        if rls:
-            await owner(f"alter table public.{name} enable row level security")
-        if full:
-            await owner(f"alter table public.{name} replica identity full")
-        if publish:
-            await owner(f"alter publication supabase_realtime add table public.{name}")
-        return name
-
-    yield make
-    for name in made:
-        await owner(f"drop table if exists public.{name} cascade")
 
 
 def topic_name() -> str:
