@@ -69,6 +69,13 @@ async def change_until_heard(stack: Stack, wire: Wire, status: str) -> None:
         assert (await listening).data["record"]["status"] == status
 
 
+async def reconnected(stack: Stack) -> None:
+    """Return when joins and broadcasts reach Postgres again; the pool waits between attempts."""
+    async with stack.database.administrator():
+        pass
+    await stack.realtime._broadcasts.listening.wait()
+
+
 async def test_a_restart_of_postgres_is_not_noticed_by_subscribers(
     own_stack: Stack, wire: Wire
 ) -> None:
@@ -88,7 +95,7 @@ async def test_a_restart_of_postgres_is_not_noticed_by_subscribers(
     finally:
         await own_stack.postgres.start()
     await change_until_heard(own_stack, wire, "after")
-    await own_stack.realtime._broadcasts.listening.wait()
+    await reconnected(own_stack)
     await wire.socket.close()
 
 
@@ -96,10 +103,10 @@ async def test_broadcasts_are_heard_again_after_postgres_was_away(
     own_stack: Stack, wire: Wire
 ) -> None:
     topic = topic_name()
-    await wire.join(topic)
+    assert (await wire.join(topic)).payload["status"] == "ok"
     await own_stack.postgres.stop()
     await own_stack.postgres.start()
-    await own_stack.realtime._broadcasts.listening.wait()
+    await reconnected(own_stack)
     async with asyncio.timeout(20):
         listening = asyncio.create_task(wire.next(), name="listen")
         while not listening.done():
