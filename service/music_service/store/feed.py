@@ -172,7 +172,7 @@ class _Connection:
 
     async def _until_end(self) -> None:
         # An exception anywhere in the client ends this task of its, and nothing else tells.
-        listening = self._client._listen_task
+        listening = self._client._listen_task  # noqa: SLF001  why pyproject.toml has an upper bound
         if listening is None:
             self.end("the client does not listen")
             return
