@@ -149,7 +149,7 @@ class Channel:
         try:
             await self._client.connect()
             # An exception anywhere in the client ends this task of its, and nothing else tells.
-            listening = self._client._listen_task
+            listening = self._client._listen_task  # noqa: SLF001  hence the bound in pyproject.toml
             if listening is None:
                 self.end("the client does not listen")
             else:
