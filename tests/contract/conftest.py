@@ -14,7 +14,12 @@ from psycopg.rows import DictRow, dict_row
 from storage3 import AsyncStorageClient
 from storage3.exceptions import StorageApiError
 
+from local_supabase.gateway import Server
+from local_supabase.ports import Ports
+from local_supabase.simulator import Simulator
+from music_service.mureka.client import MurekaClient, connect_mureka
 from tests.support.contract import Project, named_project, project_of
+from tests.support.mureka import KEY
 from tests.support.realtime import EVERYONE, Connect, MakeTable, Sql, Wire, open_wire
 from tests.support.storage import CreatePolicy, MakeBucket, empty_bucket
 
@@ -157,3 +162,26 @@ async def wire_to(project: Project) -> AsyncIterator[Connect]:
             return await open_wire(project, opened, version, key or project.secret_key)
 
         yield make
+
+
+@pytest.fixture
+def simulator() -> Simulator:
+    """Mureka in this process, which makes short music at once."""
+    return Simulator(KEY, 0.0, music_seconds=5)
+
+
+@pytest.fixture
+async def mureka_url(simulator: Simulator) -> AsyncIterator[str]:
+    """Where that simulator answers."""
+    port = Ports.free().simulator
+    server = Server(simulator.app, port, "the simulator")
+    await server.start()
+    yield f"http://127.0.0.1:{port}"
+    await server.stop()
+
+
+@pytest.fixture
+async def mureka(mureka_url: str) -> AsyncIterator[MurekaClient]:
+    """The product's client, connected to it."""
+    async with connect_mureka(KEY, mureka_url) as client:
+        yield client

@@ -31,6 +31,8 @@ class Making:
     def __post_init__(self) -> None:
         self.fakes = Fakes()
         self.fakes.queue.hold(self.claim)
+        if self.claim.generation is not None:
+            self.fakes.provider.know(self.claim.generation)
         self.journal = self.fakes.journal
         self.blocked: list[ProviderBlockedError] = []
         self.deferred: list[float] = []

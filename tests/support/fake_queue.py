@@ -29,6 +29,7 @@ class Row:
     due_at: float = 0.0
     leased_until: float = 0.0
     open_call: Generation | None = None
+    is_overdue: bool = False
 
 
 class FakeQueue:
@@ -54,6 +55,14 @@ class FakeQueue:
         """Let somebody else take the track, and keep it."""
         row = self._row_of(claim_id)
         row.claim, row.leased_until = replace(row.claim, id=uuid4()), float("inf")
+
+    def run_out(self, claim_id: UUID) -> None:
+        """Let the lease of a claim be over."""
+        self._row_of(claim_id).leased_until = _now()
+
+    def retry(self, track_id: UUID) -> None:
+        """Let a person try again what is in error."""
+        self._end(self.row(track_id), Status.PENDING)
 
     def row(self, track_id: UUID) -> Row:
         """What there is of a track."""
@@ -211,7 +220,9 @@ class FakeQueue:
             return False
         if row.open_call.mureka_task_id is None and outcome is not Outcome.REFUSED:
             return True
-        if row.open_call.mureka_task_id is None or outcome is Outcome.FAILED:
+        is_second_time = outcome is Outcome.OVERDUE and row.is_overdue
+        row.is_overdue |= outcome is Outcome.OVERDUE
+        if row.open_call.mureka_task_id is None or outcome is Outcome.FAILED or is_second_time:
             row.open_call = None
         return False
 

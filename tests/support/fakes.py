@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
-from music_service.errors import PermanentError
-from music_service.tracks import GenerationRequest, Kind, Track
+from music_service.errors import ErrorCode, OverdueError, PermanentError
+from music_service.tracks import Generation, GenerationRequest, Kind, Track
 from tests.support.fake_queue import FakeQueue
 from tests.support.journal import Journal
 
@@ -68,6 +68,11 @@ class FakeProvider:
         self.answers: list[FakeTask | Exception] = [DONE]
         self.balance_cents = 1000.0
 
+    def know(self, generation: Generation) -> None:
+        """Let a task have been submitted before the test began."""
+        if generation.mureka_task_id is not None:
+            self._submitted[generation.mureka_task_id] = generation.request.kind
+
     async def submit(self, request: GenerationRequest) -> FakeSubmission:
         await self._journal.take("submit", request=request)
         task_id = f"task-{len(self._submitted) + 1}"
@@ -76,7 +81,7 @@ class FakeProvider:
 
     async def poll(self, kind: Kind, task_id: str) -> FakeTask:
         await self._journal.take("poll", kind=kind, task_id=task_id)
-        if self._submitted.get(task_id, kind) != kind:
+        if self._submitted.get(task_id) != kind:
             raise PermanentError("Mureka does not know this task any more.")
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
@@ -90,6 +95,8 @@ class FakeProvider:
     async def download(self, url: str, path: Path, *, max_bytes: int) -> FakeDownload:
         await self._journal.take("download", url=url, path=path, max_bytes=max_bytes)
         path.write_bytes(b"music")
+        if path.stat().st_size > max_bytes:
+            raise OverdueError("The audio is too large.", code=ErrorCode.AUDIO_INVALID)
         return FakeDownload()
 
 

@@ -1,0 +1,3 @@
+"""The key of the simulator that runs in a test's own process."""
+
+KEY = "simulated"
