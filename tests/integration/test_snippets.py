@@ -1,7 +1,9 @@
 """The code in the documents does what they say.
 
-README.md          each `js` and `python` block is a program that makes a track
-docs/clients.md    each such block runs as a signed-in user, with `supabase` and `id` given
+README.md          each `js` block is a program that makes a track
+docs/clients.md    each `js` and `python` block is such a program where the comment before it is
+                   `<!-- run: program -->`; else it runs as a signed-in user, with `supabase`
+                   and `id` given
 docs/operating.md  each `sql` block runs as an operator, with the placeholder id replaced
 
 The comment before a block of the latter two says what it runs on and what comes of it:
@@ -70,6 +72,7 @@ class Snippet:
     language: str
     code: str
     is_marked: bool
+    is_program: bool
     track: str | None
     then: str | None
 
@@ -80,7 +83,8 @@ class Snippet:
 def snippets(page: str, *languages: str) -> list[Snippet]:
     text = (ROOT / page).read_text()
     block = re.compile(
-        r"(?:^<!-- run: (?:no track|track=(\w+)(?: then=(\w+))?) -->\n)?^```(\w+)\n(.*?)^```$",
+        r"(?:^<!-- run: (?:program|no track|track=(\w+)(?: then=(\w+))?) -->\n)?"
+        r"^```(\w+)\n(.*?)^```$",
         re.MULTILINE | re.DOTALL,
     )
     return [
@@ -90,6 +94,7 @@ def snippets(page: str, *languages: str) -> list[Snippet]:
             language=found[3],
             code=found[4],
             is_marked=found[0].startswith("<!--"),
+            is_program=page == "README.md" or found[0].startswith("<!-- run: program"),
             track=found[1],
             then=found[2],
         )
@@ -98,14 +103,16 @@ def snippets(page: str, *languages: str) -> list[Snippet]:
     ]
 
 
-README = snippets("README.md", "js", "python")
+README = snippets("README.md", "js")
 CLIENTS = snippets("docs/clients.md", "js", "python")
+PROGRAMS = [snippet for snippet in README + CLIENTS if snippet.is_program]
+EXAMPLES = [snippet for snippet in CLIENTS if not snippet.is_program]
 OPERATING = snippets("docs/operating.md", "sql")
 
 
 def test_each_block_of_the_documents_is_run_or_marked_as_not_to_be() -> None:
-    assert [snippet.language for snippet in README] == ["js", "python", "python"]
-    assert len(CLIENTS) >= 5
+    assert [snippet.language for snippet in PROGRAMS] == ["js", "js", "python", "python"]
+    assert len(EXAMPLES) >= 5
     assert len(OPERATING) >= 20
     assert [str(snippet) for snippet in CLIENTS + OPERATING if not snippet.is_marked] == []
     tested = {"README.md": README, "docs/clients.md": CLIENTS, "docs/operating.md": OPERATING}
@@ -154,9 +161,11 @@ def run(stack: Stack, node: str, tmp_path: Path) -> Run:
     return run
 
 
-@pytest.mark.parametrize("snippet", README, ids=str)
+@pytest.mark.parametrize("snippet", PROGRAMS, ids=str)
 @pytest.mark.usefixtures("worker")
-async def test_a_program_of_the_readme_makes_a_track_that_plays(snippet: Snippet, run: Run) -> None:
+async def test_a_program_of_the_documents_makes_a_track_that_plays(
+    snippet: Snippet, run: Run
+) -> None:
     lines = (await run(snippet.language, snippet.code)).split()
     assert "completed" in lines
     async with httpx.AsyncClient() as anybody:
@@ -164,7 +173,7 @@ async def test_a_program_of_the_readme_makes_a_track_that_plays(snippet: Snippet
     assert audio.headers["content-type"] == "audio/mpeg"
 
 
-@pytest.mark.parametrize("snippet", CLIENTS, ids=str)
+@pytest.mark.parametrize("snippet", EXAMPLES, ids=str)
 async def test_an_example_for_apps_does_what_it_says(
     snippet: Snippet, run: Run, user: SignedIn, database: Connection
 ) -> None:

@@ -22,7 +22,7 @@ from tests.support.project import ROOT
 DOCS = ROOT / "docs"
 PRODUCT = ROOT / "service" / "music_service"
 DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 MIGRATIONS = "\n".join(
     path.read_text() for path in sorted((ROOT / "supabase" / "migrations").glob("*.sql"))
 )
@@ -242,5 +242,22 @@ def test_decisions_are_numbered_without_gaps_dated_and_listed() -> None:
         assert f"| {number} | [{title}]({path.name}) | {date} |" in index
 
 
-def test_the_changelog_has_a_part_for_what_is_not_released() -> None:
-    assert "\n## [Unreleased]\n" in read("CHANGELOG.md")
+def test_every_test_that_the_checklists_name_is_there() -> None:
+    named = re.findall(r"`(test_\w+)`", read("CONTRIBUTING.md"))
+    assert len(named) > 20
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name in named if f"def {name}(" not in tests] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    if page.parent.name == "decisions" or page.name == "CHANGELOG.md":
+        return  # of their time
+    folders = "docs|scripts|service/music_service|service/local_supabase|supabase|tests|web"
+    named = re.findall(rf"`(?:\./)?((?:{folders})/[\w./-]*)`", page.read_text())
+    missing = [name for name in named if not (ROOT / name).exists()]
+    assert [name for name in missing if "node_modules" not in name] == []
+
+
+def test_the_readme_stays_short() -> None:
+    assert len(read("README.md").splitlines()) <= 140
