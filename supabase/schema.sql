@@ -1132,7 +1132,6 @@ COMMENT ON FUNCTION music.wake_workers() IS 'After a change of limits that may l
 CREATE TABLE public.music_tracks (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     user_id uuid DEFAULT auth.uid(),
-    journey_id uuid,
     prompt text,
     lyrics text,
     genre text,
@@ -1155,6 +1154,7 @@ CREATE TABLE public.music_tracks (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     started_at timestamp with time zone,
     completed_at timestamp with time zone,
+    journey_id uuid,
     CONSTRAINT music_tracks_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'generating'::text, 'completed'::text, 'error'::text])))
 );
 
@@ -1163,8 +1163,6 @@ COMMENT ON TABLE public.music_tracks IS 'One piece of music: insert it pending, 
 COMMENT ON COLUMN public.music_tracks.id IS 'Identity of the track; a client may choose it, so that repeating an insert is harmless.';
 
 COMMENT ON COLUMN public.music_tracks.user_id IS 'The owner; null for a track made by a backend, which no app user sees.';
-
-COMMENT ON COLUMN public.music_tracks.journey_id IS 'The reading journey it belongs to, if any.';
 
 COMMENT ON COLUMN public.music_tracks.prompt IS 'What the music should be, 1 to 1024 characters, not white space alone.';
 
@@ -1209,6 +1207,8 @@ COMMENT ON COLUMN public.music_tracks.updated_at IS 'When the row last changed.'
 COMMENT ON COLUMN public.music_tracks.started_at IS 'When a worker first took it up since a person last asked for it.';
 
 COMMENT ON COLUMN public.music_tracks.completed_at IS 'When the audio was in place; set exactly while completed.';
+
+COMMENT ON COLUMN public.music_tracks.journey_id IS 'The reading journey it belongs to, if any.';
 
 COMMENT ON CONSTRAINT music_tracks_status_check ON public.music_tracks IS 'pending: waits for a worker; generating: a worker has it; completed: playable; error: see error_code.';
 
@@ -2706,7 +2706,7 @@ ALTER TABLE ONLY public.journeys
     ADD CONSTRAINT journeys_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.music_tracks
-    ADD CONSTRAINT music_tracks_journey_id_fkey FOREIGN KEY (journey_id) REFERENCES public.journeys(id) ON DELETE CASCADE NOT VALID;
+    ADD CONSTRAINT music_tracks_journey_id_fkey FOREIGN KEY (journey_id) REFERENCES public.journeys(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.music_tracks
     ADD CONSTRAINT music_tracks_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
