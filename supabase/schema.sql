@@ -599,8 +599,8 @@ begin
       join public.music_tracks t on t.id = g.track_id
       where g.state = 'accepted' and t.status = 'pending' and t.run_after <= now()
     ), waiting as (
-      -- turn: the how manieth generation at once of its owner it would be. Ordered by it, the
-      -- first of everybody comes before the second of anybody; it is also the user's limit.
+      -- turn: how many generations at once its owner would have with it. Sorted by that, the
+      -- first of everybody comes before the second of anybody; the user's limit is one of turns.
       select mine.id, mine.priority, mine.created_at, mine.resumes, e.user_id, e.served_at,
              coalesce(r.tracks, 0) + row_number() over (
                partition by e.user_id
@@ -643,6 +643,51 @@ end
 $$;
 
 COMMENT ON FUNCTION music.due_track_ids(p_limit integer) IS 'Pending tracks whose turn it is: resumable ones first, then by priority, then each user''s next in turn, then who was served longest ago, then by age; within the limits of music.settings.';
+
+CREATE FUNCTION music.end_in_error(p_track_id uuid, p_error_code text, p_error_message text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  update public.music_tracks
+  set status = 'error', error_code = p_error_code, error_message = p_error_message
+  where id = p_track_id;
+  delete from music.claims where track_id = p_track_id;
+  insert into music.events (track_id, kind, detail)
+  values (p_track_id, 'failed',
+    jsonb_build_object('error_code', p_error_code, 'error_message', p_error_message));
+end
+$$;
+
+COMMENT ON FUNCTION music.end_in_error(p_track_id uuid, p_error_code text, p_error_message text) IS 'End a claimed track in error: row, claim and history together.';
+
+CREATE FUNCTION music.end_unknown_submission(p_track_id uuid, p_error_message text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  -- Each is a counted attempt, or a provider that never answers would be paid without end.
+  if not exists (
+      select from music.settings s, public.music_tracks t
+      where t.id = p_track_id and s.on_unknown_submission = 'resubmit'
+        and t.attempts + 1 < s.max_attempts) then
+    perform music.end_in_error(p_track_id, 'submission_unknown', p_error_message);
+    return;
+  end if;
+  update music.generations
+  set state = 'abandoned', finished_at = now(),
+      failed_reason = 'Never confirmed; sent again because on_unknown_submission = resubmit.'
+  where track_id = p_track_id and state = 'unknown';
+  update public.music_tracks
+  set status = 'pending', run_after = now(), attempts = attempts + 1
+  where id = p_track_id;
+  delete from music.claims where track_id = p_track_id;
+  insert into music.events (track_id, kind, detail)
+  values (p_track_id, 'deferred', '{"error_code": "submission_unknown"}');
+end
+$$;
+
+COMMENT ON FUNCTION music.end_unknown_submission(p_track_id uuid, p_error_message text) IS 'A worker does not know whether its paid call was accepted: leave the track to a person, or have it submitted again, as music.settings says.';
 
 CREATE FUNCTION music.expected_seconds() RETURNS double precision
     LANGUAGE sql STABLE
@@ -755,7 +800,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION music.follow_wishes() IS 'After an operator''s change of what the music should be: the next attempt orders that, instead of resuming the old order.';
+COMMENT ON FUNCTION music.follow_wishes() IS 'After an operator''s change of what the music should be: the next attempt submits that, instead of resuming what was submitted before.';
 
 CREATE FUNCTION music.is_app_user() RETURNS boolean
     LANGUAGE sql STABLE
@@ -1326,7 +1371,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.cancel_music_tracks(p_track_ids uuid[]) IS 'For operators: cancel those of the tracks that wait or run; answers which and what they were. Music that was ordered is paid for all the same.';
+COMMENT ON FUNCTION public.cancel_music_tracks(p_track_ids uuid[]) IS 'For operators: cancel those of the tracks that wait or run; answers which and what they were. Music that was submitted is paid for all the same.';
 
 CREATE FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) RETURNS TABLE(claim_id uuid, attempt integer, lease_expires_at timestamp with time zone, track_id uuid, user_id uuid, prompt text, lyrics text, genre text, mood text, tempo text, duration integer, attempts integer, generation_id uuid, generation_request jsonb, generation_intent_at timestamp with time zone, mureka_task_id text, generation_age_seconds double precision, expected_seconds double precision, waited_seconds double precision)
     LANGUAGE plpgsql
@@ -1432,6 +1477,11 @@ begin
   update music.generations
   set state = 'succeeded', finished_at = now(), provider_status = 'succeeded'
   where track_id = v_track_id and state = 'accepted';
+  -- A track that has its music waits for no other call, whatever became of it.
+  update music.generations
+  set state = 'abandoned', finished_at = now(),
+      failed_reason = 'Never confirmed; the track has its music.'
+  where track_id = v_track_id and state in ('intent', 'unknown');
   delete from music.claims where id = p_claim_id;
   insert into music.events (track_id, kind, detail)
   values (v_track_id, 'completed',
@@ -1485,14 +1535,13 @@ begin
   end if;
   v_state := music.close_generation(v_track_id, p_outcome, p_error_message);
   if v_state = 'unknown' then
-    perform public.fail_music_track(
-      p_claim_id, 'unknown', 'submission_unknown', music.submission_unknown_message());
+    perform music.end_unknown_submission(v_track_id, music.submission_unknown_message());
     return query select t.status from public.music_tracks t where t.id = v_track_id;
     return;
   end if;
   if v_state = 'failed' then
     -- Going on would submit it once more: that is for a person to ask.
-    perform public.fail_music_track(p_claim_id, p_outcome, p_error_code, p_error_message);
+    perform music.end_in_error(v_track_id, p_error_code, p_error_message);
     return next 'error';
     return;
   end if;
@@ -1500,7 +1549,7 @@ begin
   from public.music_tracks t where t.id = v_track_id;
   if p_counts_as_attempt and v_attempts >= (select s.max_attempts from music.settings s) then
     update public.music_tracks set attempts = v_attempts where id = v_track_id;
-    perform public.fail_music_track(p_claim_id, p_outcome, 'attempts_exhausted', format(
+    perform music.end_in_error(v_track_id, 'attempts_exhausted', format(
       'Given up after %s attempts. The last reason: %s', v_attempts, p_error_message));
     return next 'error';
     return;
@@ -1529,43 +1578,16 @@ CREATE FUNCTION public.fail_music_track(p_claim_id uuid, p_outcome text, p_error
     AS $$
 declare
   v_track_id uuid := music.lock_claim(p_claim_id);
-  v_is_unknown boolean;
-  v_code text := p_error_code;
 begin
   perform music.act_as_worker();
   if v_track_id is null then
     return;
   end if;
-  v_is_unknown :=
-    music.close_generation(v_track_id, p_outcome, p_error_message) is not distinct from 'unknown';
-  -- Each is a counted attempt, or a provider that never answers would be paid without end.
-  if v_is_unknown and exists (
-      select from music.settings s, public.music_tracks t
-      where t.id = v_track_id and s.on_unknown_submission = 'resubmit'
-        and t.attempts + 1 < s.max_attempts) then
-    update music.generations
-    set state = 'abandoned', finished_at = now(),
-        failed_reason = 'Never confirmed; sent again because on_unknown_submission = resubmit.'
-    where track_id = v_track_id and state = 'unknown';
-    update public.music_tracks
-    set status = 'pending', run_after = now(), attempts = attempts + 1
-    where id = v_track_id;
-    delete from music.claims where id = p_claim_id;
-    insert into music.events (track_id, kind, detail)
-    values (v_track_id, 'deferred', '{"error_code": "submission_unknown"}');
-    return next v_track_id;
-    return;
+  if music.close_generation(v_track_id, p_outcome, p_error_message) = 'unknown' then
+    perform music.end_unknown_submission(v_track_id, p_error_message);
+  else
+    perform music.end_in_error(v_track_id, p_error_code, p_error_message);
   end if;
-  if v_is_unknown then
-    v_code := 'submission_unknown';
-  end if;
-  update public.music_tracks
-  set status = 'error', error_code = v_code, error_message = p_error_message
-  where id = v_track_id;
-  delete from music.claims where id = p_claim_id;
-  insert into music.events (track_id, kind, detail)
-  values (v_track_id, 'failed',
-    jsonb_build_object('error_code', v_code, 'error_message', p_error_message));
   return next v_track_id;
 end
 $$;
@@ -1964,6 +1986,7 @@ CREATE TABLE music.generations (
     CONSTRAINT generations_receipt_has_time CHECK (((mureka_task_id IS NULL) = (accepted_at IS NULL))),
     CONSTRAINT generations_state_known CHECK ((state = ANY (ARRAY['intent'::text, 'accepted'::text, 'succeeded'::text, 'failed'::text, 'refused'::text, 'unknown'::text, 'abandoned'::text]))),
     CONSTRAINT generations_success_has_no_reason CHECK (((state <> 'succeeded'::text) OR (failed_reason IS NULL))),
+    CONSTRAINT generations_superseded_is_not_used CHECK (((superseded_at IS NULL) OR (state <> ALL (ARRAY['accepted'::text, 'succeeded'::text, 'failed'::text])))),
     CONSTRAINT generations_unconfirmed_has_no_receipt CHECK (((state <> ALL (ARRAY['intent'::text, 'unknown'::text, 'refused'::text])) OR (mureka_task_id IS NULL)))
 );
 
@@ -2447,7 +2470,7 @@ COMMENT ON COLUMN public.music_spend_daily.utc_day IS 'The day, UTC.';
 
 COMMENT ON COLUMN public.music_spend_daily.model IS 'The model asked for.';
 
-COMMENT ON COLUMN public.music_spend_daily.paid_calls IS 'Calls that count as paid, those of unknown fate among them.';
+COMMENT ON COLUMN public.music_spend_daily.paid_calls IS 'Calls that count as paid, those that were never confirmed among them.';
 
 COMMENT ON COLUMN public.music_spend_daily.refused IS 'Calls that Mureka certainly did not accept; they cost nothing.';
 
@@ -2855,6 +2878,12 @@ GRANT ALL ON FUNCTION music.defer_over_budget() TO service_role;
 
 REVOKE ALL ON FUNCTION music.due_track_ids(p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.due_track_ids(p_limit integer) TO service_role;
+
+REVOKE ALL ON FUNCTION music.end_in_error(p_track_id uuid, p_error_code text, p_error_message text) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.end_in_error(p_track_id uuid, p_error_code text, p_error_message text) TO service_role;
+
+REVOKE ALL ON FUNCTION music.end_unknown_submission(p_track_id uuid, p_error_message text) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.end_unknown_submission(p_track_id uuid, p_error_message text) TO service_role;
 
 REVOKE ALL ON FUNCTION music.expected_seconds() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.expected_seconds() TO service_role;
