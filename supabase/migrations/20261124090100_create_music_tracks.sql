@@ -22,7 +22,6 @@ $$;
 alter table public.music_tracks
   add column if not exists user_id uuid default auth.uid()
     references auth.users (id) on delete cascade,
-  add column if not exists journey_id uuid,
   add column if not exists prompt text,
   add column if not exists lyrics text,
   add column if not exists genre text,
@@ -122,7 +121,6 @@ alter table public.music_tracks add constraint music_tracks_error_code_known
 
 create index if not exists music_tracks_user_id_created_at_idx
   on public.music_tracks (user_id, created_at desc);
-create index if not exists music_tracks_journey_id_idx on public.music_tracks (journey_id);
 create index if not exists music_tracks_pending_by_user_idx
   on public.music_tracks (user_id, priority desc, created_at, id) where status = 'pending';
 create index if not exists music_tracks_pending_due_idx
@@ -138,7 +136,6 @@ comment on column public.music_tracks.id is
   'Identity of the track; a client may choose it, so that repeating an insert is harmless.';
 comment on column public.music_tracks.user_id is
   'The owner; null for a track made by a backend, which no app user sees.';
-comment on column public.music_tracks.journey_id is 'The reading journey it belongs to, if any.';
 comment on column public.music_tracks.prompt is
   'What the music should be, 1 to 1024 characters, not white space alone.';
 comment on column public.music_tracks.lyrics is

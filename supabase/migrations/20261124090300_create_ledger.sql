@@ -4,13 +4,13 @@
 --   music.generations  one row per paid call: the ledger. Its state says how far the call got:
 --
 --       intent ──► accepted ──► succeeded
---         │  │        ├───────► failed
---         │  │        └───────► abandoned   what was asked for was changed
---         │  └─► refused
---         └────► unknown ─────► abandoned   a person asked again
+--         │           ├───────► failed
+--         │           └───────► abandoned   what was asked for was changed
+--         ├──► refused
+--         └──► unknown ───────► abandoned   the track is asked for again
 --
---       Open are intent, accepted and unknown. A late receipt turns unknown or abandoned into
---       accepted, where its music is still of use.
+--       Open are intent, accepted and unknown; of a track at most one is. A late receipt makes
+--       refused, unknown or abandoned accepted where the music is still of use, else abandoned.
 --   music.events       append-only history
 --
 -- Locks: nothing that exists.
@@ -76,7 +76,9 @@ create table music.generations (
   constraint generations_success_has_no_reason check (
     state <> 'succeeded' or failed_reason is null),
   constraint generations_overdue_was_accepted check (
-    overdue_at is null or mureka_task_id is not null)
+    overdue_at is null or mureka_task_id is not null),
+  constraint generations_superseded_is_not_used check (
+    superseded_at is null or state not in ('accepted', 'succeeded', 'failed'))
 );
 
 create unique index generations_one_open_per_track on music.generations (track_id)

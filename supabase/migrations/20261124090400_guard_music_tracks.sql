@@ -215,8 +215,8 @@ begin
 end
 $$;
 comment on function music.follow_wishes() is
-  'After an operator''s change of what the music should be: the next attempt orders that, instead '
-  'of resuming the old order.';
+  'After an operator''s change of what the music should be: the next attempt submits that, instead '
+  'of resuming what was submitted before.';
 
 create function music.note_new_track() returns trigger
 language plpgsql security definer set search_path = ''

@@ -291,8 +291,8 @@ begin
       join public.music_tracks t on t.id = g.track_id
       where g.state = 'accepted' and t.status = 'pending' and t.run_after <= now()
     ), waiting as (
-      -- turn: the how manieth generation at once of its owner it would be. Ordered by it, the
-      -- first of everybody comes before the second of anybody; it is also the user's limit.
+      -- turn: how many generations at once its owner would have with it. Sorted by that, the
+      -- first of everybody comes before the second of anybody; the user's limit is one of turns.
       select mine.id, mine.priority, mine.created_at, mine.resumes, e.user_id, e.served_at,
              coalesce(r.tracks, 0) + row_number() over (
                partition by e.user_id

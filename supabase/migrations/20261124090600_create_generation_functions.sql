@@ -191,6 +191,11 @@ begin
   update music.generations
   set state = 'succeeded', finished_at = now(), provider_status = 'succeeded'
   where track_id = v_track_id and state = 'accepted';
+  -- A track that has its music waits for no other call, whatever became of it.
+  update music.generations
+  set state = 'abandoned', finished_at = now(),
+      failed_reason = 'Never confirmed; the track has its music.'
+  where track_id = v_track_id and state in ('intent', 'unknown');
   delete from music.claims where id = p_claim_id;
   insert into music.events (track_id, kind, detail)
   values (v_track_id, 'completed',
@@ -263,6 +268,51 @@ comment on function music.slow_down(uuid) is
   'Mureka refused a call for its rate: what it is working on is what it allows, and the fleet '
   'keeps to that for a while. The track''s history says that it was this one.';
 
+create function music.end_in_error(p_track_id uuid, p_error_code text, p_error_message text)
+returns void
+language plpgsql set search_path = ''
+as $$
+begin
+  update public.music_tracks
+  set status = 'error', error_code = p_error_code, error_message = p_error_message
+  where id = p_track_id;
+  delete from music.claims where track_id = p_track_id;
+  insert into music.events (track_id, kind, detail)
+  values (p_track_id, 'failed',
+    jsonb_build_object('error_code', p_error_code, 'error_message', p_error_message));
+end
+$$;
+comment on function music.end_in_error(uuid, text, text) is
+  'End a claimed track in error: row, claim and history together.';
+
+create function music.end_unknown_submission(p_track_id uuid, p_error_message text) returns void
+language plpgsql set search_path = ''
+as $$
+begin
+  -- Each is a counted attempt, or a provider that never answers would be paid without end.
+  if not exists (
+      select from music.settings s, public.music_tracks t
+      where t.id = p_track_id and s.on_unknown_submission = 'resubmit'
+        and t.attempts + 1 < s.max_attempts) then
+    perform music.end_in_error(p_track_id, 'submission_unknown', p_error_message);
+    return;
+  end if;
+  update music.generations
+  set state = 'abandoned', finished_at = now(),
+      failed_reason = 'Never confirmed; sent again because on_unknown_submission = resubmit.'
+  where track_id = p_track_id and state = 'unknown';
+  update public.music_tracks
+  set status = 'pending', run_after = now(), attempts = attempts + 1
+  where id = p_track_id;
+  delete from music.claims where track_id = p_track_id;
+  insert into music.events (track_id, kind, detail)
+  values (p_track_id, 'deferred', '{"error_code": "submission_unknown"}');
+end
+$$;
+comment on function music.end_unknown_submission(uuid, text) is
+  'A worker does not know whether its paid call was accepted: leave the track to a person, or '
+  'have it submitted again, as music.settings says.';
+
 create function public.fail_music_track(
   p_claim_id uuid, p_outcome text, p_error_code text, p_error_message text)
 returns setof uuid
@@ -270,43 +320,16 @@ language plpgsql set search_path = ''
 as $$
 declare
   v_track_id uuid := music.lock_claim(p_claim_id);
-  v_is_unknown boolean;
-  v_code text := p_error_code;
 begin
   perform music.act_as_worker();
   if v_track_id is null then
     return;
   end if;
-  v_is_unknown :=
-    music.close_generation(v_track_id, p_outcome, p_error_message) is not distinct from 'unknown';
-  -- Each is a counted attempt, or a provider that never answers would be paid without end.
-  if v_is_unknown and exists (
-      select from music.settings s, public.music_tracks t
-      where t.id = v_track_id and s.on_unknown_submission = 'resubmit'
-        and t.attempts + 1 < s.max_attempts) then
-    update music.generations
-    set state = 'abandoned', finished_at = now(),
-        failed_reason = 'Never confirmed; sent again because on_unknown_submission = resubmit.'
-    where track_id = v_track_id and state = 'unknown';
-    update public.music_tracks
-    set status = 'pending', run_after = now(), attempts = attempts + 1
-    where id = v_track_id;
-    delete from music.claims where id = p_claim_id;
-    insert into music.events (track_id, kind, detail)
-    values (v_track_id, 'deferred', '{"error_code": "submission_unknown"}');
-    return next v_track_id;
-    return;
+  if music.close_generation(v_track_id, p_outcome, p_error_message) = 'unknown' then
+    perform music.end_unknown_submission(v_track_id, p_error_message);
+  else
+    perform music.end_in_error(v_track_id, p_error_code, p_error_message);
   end if;
-  if v_is_unknown then
-    v_code := 'submission_unknown';
-  end if;
-  update public.music_tracks
-  set status = 'error', error_code = v_code, error_message = p_error_message
-  where id = v_track_id;
-  delete from music.claims where id = p_claim_id;
-  insert into music.events (track_id, kind, detail)
-  values (v_track_id, 'failed',
-    jsonb_build_object('error_code', v_code, 'error_message', p_error_message));
   return next v_track_id;
 end
 $$;
@@ -331,14 +354,13 @@ begin
   end if;
   v_state := music.close_generation(v_track_id, p_outcome, p_error_message);
   if v_state = 'unknown' then
-    perform public.fail_music_track(
-      p_claim_id, 'unknown', 'submission_unknown', music.submission_unknown_message());
+    perform music.end_unknown_submission(v_track_id, music.submission_unknown_message());
     return query select t.status from public.music_tracks t where t.id = v_track_id;
     return;
   end if;
   if v_state = 'failed' then
     -- Going on would submit it once more: that is for a person to ask.
-    perform public.fail_music_track(p_claim_id, p_outcome, p_error_code, p_error_message);
+    perform music.end_in_error(v_track_id, p_error_code, p_error_message);
     return next 'error';
     return;
   end if;
@@ -346,7 +368,7 @@ begin
   from public.music_tracks t where t.id = v_track_id;
   if p_counts_as_attempt and v_attempts >= (select s.max_attempts from music.settings s) then
     update public.music_tracks set attempts = v_attempts where id = v_track_id;
-    perform public.fail_music_track(p_claim_id, p_outcome, 'attempts_exhausted', format(
+    perform music.end_in_error(v_track_id, 'attempts_exhausted', format(
       'Given up after %s attempts. The last reason: %s', v_attempts, p_error_message));
     return next 'error';
     return;

@@ -52,19 +52,11 @@ comment on column public.journeys.created_at is 'When the reader set out.';
 comment on column public.journeys.finished_at is
   'When the reader finished the book; null while reading.';
 
--- Not part of the table's own migration: the service works without journeys. Rows of an older app
--- are not checked.
-do $$
-begin
-  if exists (select from pg_catalog.pg_constraint
-             where conrelid = 'public.music_tracks'::regclass and contype = 'f'
-               and confrelid = 'public.journeys'::regclass) then
-    return;
-  end if;
-  alter table public.music_tracks add constraint music_tracks_journey_id_fkey
-    foreign key (journey_id) references public.journeys (id) on delete cascade not valid;
-end
-$$;
+-- An app that has this column keeps what it means by it, which may be no journey of ours.
+alter table public.music_tracks
+  add column if not exists journey_id uuid references public.journeys (id) on delete cascade;
+create index if not exists music_tracks_journey_id_idx on public.music_tracks (journey_id);
+comment on column public.music_tracks.journey_id is 'The reading journey it belongs to, if any.';
 
 create table if not exists public.reading_logs (
   id uuid primary key default gen_random_uuid()

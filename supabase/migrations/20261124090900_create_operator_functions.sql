@@ -176,4 +176,4 @@ end
 $$;
 comment on function public.cancel_music_tracks(uuid[]) is
   'For operators: cancel those of the tracks that wait or run; answers which and what they were. '
-  'Music that was ordered is paid for all the same.';
+  'Music that was submitted is paid for all the same.';

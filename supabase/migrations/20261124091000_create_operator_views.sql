@@ -210,7 +210,7 @@ comment on view public.music_spend_daily is
 comment on column public.music_spend_daily.utc_day is 'The day, UTC.';
 comment on column public.music_spend_daily.model is 'The model asked for.';
 comment on column public.music_spend_daily.paid_calls is
-  'Calls that count as paid, those of unknown fate among them.';
+  'Calls that count as paid, those that were never confirmed among them.';
 comment on column public.music_spend_daily.refused is
   'Calls that Mureka certainly did not accept; they cost nothing.';
 comment on column public.music_spend_daily.failed is 'Paid calls that yielded no music.';

@@ -18,7 +18,7 @@ grant execute on all functions in schema music to service_role;
 
 -- The journey functions run with the reader's rights, so the reader may execute what they call.
 -- Nothing in schema music is reachable through the API by itself, and none of these runs with
--- anyone else's rights. The service does not read on a user's behalf.
+-- anyone else's rights.
 grant execute on function
   music.fold(text), music.check_text(text, text, int), music.check_emotions(text[]),
   music.shorten(text, int), music.compose_journey_prompt(uuid, text, text, text, text[]),

@@ -243,7 +243,7 @@ GENERATION_ID = "select id::text from music.generations where track_id = %s"
 
 
 async def prepare(database: Connection, state: str, user_id: str | None = None) -> str:
-    """A track in a state: a status, `deferred`, `exhausted`, `over_budget` or `unknown`."""
+    """A track in a state: a status, `deferred`, `exhausted`, `no_money` or `unknown`."""
     await database.execute(
         "update public.music_tracks set status = 'error' where status in ('pending', 'generating')"
     )
@@ -267,7 +267,7 @@ async def prepare(database: Connection, state: str, user_id: str | None = None) 
         "error": [INTENT, RECEIPT, fail("storage_failed")],
         "exhausted": [fail("attempts_exhausted")],
         "deferred": [defer("provider_unavailable")],
-        "over_budget": [defer("over_budget")],
+        "no_money": [defer("quota_exhausted")],
         "unknown": [INTENT, fail("submission_unknown", "unknown")],
     }
     for step in steps[state]:

@@ -47,9 +47,9 @@ async def test_workers_are_told_of_more_than_fifty_tracks_without_their_ids(
         ("status = 'error'", "status = 'pending'"),
         ("run_after = now() + interval '1 hour'", "run_after = now()"),
     ],
-    ids=["put back", "let go"],
+    ids=["put back", "due at once"],
 )
-async def test_workers_are_told_of_what_is_put_back_or_let_go(
+async def test_workers_are_told_of_what_is_put_back_or_due_at_once(
     project: Project, before: str, change: str
 ) -> None:
     await project.sql(ASK, 2)

@@ -256,7 +256,7 @@ async def test_the_fleet_slows_down_when_refused_for_its_rate_and_recovers(
     accepted, refused = (await project.claim(limit=3))[:2], await project.claim(limit=1)
     for claim in accepted:
         await project.submitted(claim)
-    await project.begin(refused[0])
+    await project.write_intent(refused[0])
     await project.as_service(
         "select * from public.defer_music_track(%s, 0, 'refused', 'rate_limited', 'Busy.', false)",
         refused[0]["claim_id"],

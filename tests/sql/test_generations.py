@@ -50,7 +50,7 @@ async def test_an_intent_repeated_after_a_lost_answer_is_the_same_intent(
 ) -> None:
     await project.new_track()
     [claim] = await project.claim()
-    generation_id = await project.begin(claim)
+    generation_id = await project.write_intent(claim)
     assert len(await project.as_service(BEGIN, claim["claim_id"], generation_id)) == 1
     assert await project.value("select count(*) from music.generations") == 1
 
@@ -58,7 +58,7 @@ async def test_an_intent_repeated_after_a_lost_answer_is_the_same_intent(
 async def test_no_second_intent_is_written_while_a_generation_is_open(project: Project) -> None:
     await project.new_track()
     [claim] = await project.claim()
-    await project.begin(claim)
+    await project.write_intent(claim)
     assert await project.as_service(BEGIN, claim["claim_id"], str(uuid.uuid4())) == []
 
 
@@ -90,7 +90,7 @@ async def test_two_intents_at_once_cannot_pass_the_budget_together(project: Proj
 async def test_a_receipt_is_stored_without_a_claim_and_may_be_repeated(project: Project) -> None:
     track_id = await project.new_track()
     [claim] = await project.claim()
-    generation_id = await project.begin(claim)
+    generation_id = await project.write_intent(claim)
     await project.as_service(
         "select public.release_music_claims('worker-1', %s)", [claim["claim_id"]]
     )
@@ -114,7 +114,7 @@ async def test_a_call_whose_worker_died_before_the_receipt_is_never_sent_again(
 ) -> None:
     track_id = await project.new_track()
     [claim] = await project.claim("dead")
-    await project.begin(claim)
+    await project.write_intent(claim)
     await project.lose_lease(claim)
     assert await project.claim("heir") == []
     track = await project.track(track_id)
@@ -126,7 +126,7 @@ async def test_a_call_whose_worker_died_before_the_receipt_is_never_sent_again(
 async def test_a_late_receipt_puts_an_unknown_submission_back_to_work(project: Project) -> None:
     track_id = await project.new_track()
     [claim] = await project.claim("dead")
-    generation_id = await project.begin(claim)
+    generation_id = await project.write_intent(claim)
     await project.lose_lease(claim)
     await project.claim("heir")
     await project.as_service(RECEIPT, generation_id, "late")
@@ -139,18 +139,18 @@ async def test_the_policy_resubmit_sends_an_unknown_submission_again(project: Pr
     await project.sql("update music.settings set on_unknown_submission = 'resubmit'")
     await project.new_track()
     [claim] = await project.claim("dead")
-    await project.begin(claim)
+    await project.write_intent(claim)
     await project.lose_lease(claim)
     [again] = await project.claim("heir")
     assert again["generation_id"] is None
     assert await project.value("select state from music.generations") == "abandoned"
-    await project.begin(again)
+    await project.write_intent(again)
 
 
 async def test_a_person_may_submit_an_unknown_submission_again(project: Project) -> None:
     track_id = await project.new_track()
     [claim] = await project.claim("dead")
-    await project.begin(claim)
+    await project.write_intent(claim)
     await project.lose_lease(claim)
     await project.claim("heir")
     await project.sql("update public.music_tracks set status = 'pending' where id = %s", track_id)
@@ -175,7 +175,7 @@ async def test_deferring_before_the_receipt_is_free_only_when_the_call_was_surel
 ) -> None:
     track_id, code = await project.new_track(), "provider_unavailable"
     [claim] = await project.claim()
-    await project.begin(claim)
+    await project.write_intent(claim)
     [answer] = await project.as_service(DEFER, claim["claim_id"], 0, outcome, code, True)
     track = await project.track(track_id)
     [generation] = await project.sql("select * from music.generations")
@@ -271,13 +271,28 @@ async def test_the_first_retry_of_what_is_overdue_polls_again_and_the_second_pay
     track_id = await project.new_track()
     [claim] = await project.claim()
     await project.submitted(claim, "task-1")
-    for retries, task in enumerate(["task-1", None]):
+    for retries, (state, task) in enumerate([("accepted", "task-1"), ("failed", None)]):
         await project.as_service(FAIL, claim["claim_id"], "overdue", "generation_timeout")
+        [generation] = await project.sql("select state, overdue_at from music.generations")
+        assert generation["state"] == state
+        assert generation["overdue_at"] is not None
         await project.sql(
             "update public.music_tracks set status = 'pending' where id = %s", track_id
         )
         [claim] = await project.claim()
         assert claim["mureka_task_id"] == task, f"after retry {retries + 1}"
+
+
+async def test_the_last_attempt_that_is_overdue_is_overdue_once(project: Project) -> None:
+    await project.sql("update music.settings set max_attempts = 1")
+    track_id = await project.new_track()
+    [claim] = await project.claim()
+    await project.submitted(claim, "task-1")
+    await project.as_service(DEFER, claim["claim_id"], 0, "overdue", "generation_timeout", True)
+    assert (await project.track(track_id))["error_code"] == "attempts_exhausted"
+    await project.sql("update public.music_tracks set status = 'pending' where id = %s", track_id)
+    [again] = await project.claim()
+    assert again["mureka_task_id"] == "task-1"
 
 
 async def test_music_that_came_after_all_succeeds_in_spite_of_the_time_out(
@@ -308,91 +323,3 @@ async def test_a_word_that_is_no_outcome_is_refused_and_changes_nothing(
         assert refusal.value.sqlstate == "MU002"
     assert (await project.track(track_id))["status"] == "generating"
     assert await project.value("select state from music.generations") == "accepted"
-
-
-NO_RECEIPT: dict[str, str | None] = {"mureka_task_id": None, "accepted_at": None}
-RECEIVED: dict[str, str | None] = {"mureka_task_id": "task", "accepted_at": "2026-11-26"}
-OPEN: dict[str, str | None] = {"finished_at": None, "failed_reason": None}
-ENDED: dict[str, str | None] = {"finished_at": "2026-11-26", "failed_reason": None}
-GAVE_NOTHING = ENDED | {"failed_reason": "A reason."}
-POSSIBLE: dict[str, list[dict[str, str | None]]] = {
-    "intent": [NO_RECEIPT | OPEN],
-    "accepted": [RECEIVED | OPEN],
-    "succeeded": [RECEIVED | ENDED],
-    "failed": [RECEIVED | GAVE_NOTHING],
-    "refused": [NO_RECEIPT | GAVE_NOTHING],
-    "unknown": [NO_RECEIPT | OPEN],
-    "abandoned": [RECEIVED | GAVE_NOTHING, NO_RECEIPT | GAVE_NOTHING],
-    "lost": [],
-}
-
-
-@pytest.mark.parametrize("state", POSSIBLE)
-async def test_the_ledger_holds_no_state_that_its_receipt_and_times_do_not_bear_out(
-    project: Project, state: str
-) -> None:
-    insert = (
-        "insert into music.generations (id, state, request, model, expected_cost_cents,"
-        " mureka_task_id, accepted_at, finished_at, failed_reason)"
-        " values (gen_random_uuid(), %s, '{}', 'mureka-9', 4.5, %s, %s, %s, %s)"
-    )
-    half: dict[str, str | None] = {"mureka_task_id": "task", "accepted_at": None}
-    for receipt in (NO_RECEIPT, RECEIVED, half):
-        for end in (OPEN, ENDED, GAVE_NOTHING, OPEN | {"failed_reason": "A reason."}):
-            row = receipt | end
-            if row in POSSIBLE[state]:
-                await project.sql(insert, state, *row.values())
-                await project.sql("delete from music.generations")
-            else:
-                with pytest.raises(psycopg.errors.CheckViolation):
-                    await project.sql(insert, state, *row.values())
-
-
-@pytest.mark.parametrize("gone", ["deleted", "completed"])
-async def test_a_late_receipt_of_a_call_that_nobody_waits_for_is_kept_as_abandoned(
-    project: Project, gone: str
-) -> None:
-    track_id = await project.new_track()
-    [claim] = await project.claim()
-    generation_id = await project.begin(claim)
-    if gone == "deleted":
-        await project.sql("delete from public.music_tracks where id = %s", track_id)
-    else:
-        await project.as_service(COMPLETE, claim["claim_id"])
-    await project.as_service(RECEIPT, generation_id, "late")
-    [generation] = await project.sql("select * from music.generations")
-    assert (generation["state"], generation["mureka_task_id"]) == ("abandoned", "late")
-
-
-@pytest.mark.parametrize(
-    "how",
-    [
-        "update public.music_tracks set status = 'error' where id = %s",
-        "update public.music_tracks set status = 'pending' where id = %s",
-        "select public.fail_music_track(c.id, 'open', 'internal', 'No.')"
-        " from music.claims c where c.track_id = %s",
-        "select public.defer_music_track(c.id, 60, 'open', 'internal', 'No.', false)"
-        " from music.claims c where c.track_id = %s",
-        "select public.complete_music_track(c.id, 'path', 'https://file', 1000)"
-        " from music.claims c where c.track_id = %s",
-        "select public.release_music_claims(c.worker_id, array[c.id])"
-        " from music.claims c where c.track_id = %s",
-    ],
-    ids=["cancel", "requeue", "fail", "defer", "complete", "release"],
-)
-async def test_a_track_that_is_not_generating_has_no_stage_stream_or_expected_time(
-    project: Project, how: str
-) -> None:
-    track_id = await project.new_track()
-    [claim] = await project.claim()
-    await project.submitted(claim)
-    await project.as_service(
-        "select public.report_music_stage(%s, 'streaming', 'https://s')", claim["claim_id"]
-    )
-    shown = ("stage", "stream_url", "expected_ready_at")
-    track = await project.track(track_id)
-    assert all(track[name] for name in shown)
-    await project.sql(how, track_id)
-    track = await project.track(track_id)
-    assert track["status"] != "generating"
-    assert [track[name] for name in shown] == [None, None, None]

@@ -410,7 +410,7 @@ async def test_deleting_a_journey_takes_logs_tracks_and_claims_along(project: Pr
     user = await project.new_user()
     journey_id = (await begin(project, user))["journey"]["id"]
     [claim] = await project.claim()
-    generation_id = await project.begin(claim)
+    generation_id = await project.write_intent(claim)
     await project.as_user(user, "delete from public.journeys where id = %s", journey_id)
     for table in ("public.reading_logs", "public.music_tracks", "music.claims", "music.events"):
         assert await project.value(f"select count(*) from {table}") == 0, table
@@ -428,7 +428,7 @@ async def test_deleting_an_account_leaves_nothing_but_the_ledger(project: Projec
     await add(project, user, journey_id)
     await project.new_track(user)
     claims = await project.claim()
-    generation_ids = [await project.begin(claim) for claim in claims]
+    generation_ids = [await project.write_intent(claim) for claim in claims]
     await project.sql("delete from auth.users where id = %s", user)
     for table in ("public.journeys", "public.reading_logs", "public.music_tracks", "music.claims"):
         assert await project.value(f"select count(*) from {table}") == 0, table

@@ -207,7 +207,7 @@ async def test_a_budget_is_an_amount(project: Project, budget: str, amount: Deci
 
 
 @pytest.mark.parametrize("budget", ["daily_budget_cents", "daily_budget_cents_per_user"])
-async def test_an_order_waits_for_one_that_is_being_announced_before_it_looks_at_the_budget(
+async def test_an_intent_waits_for_one_that_is_being_written_before_it_reads_the_budget(
     project: Project, budget: str
 ) -> None:
     await limit(project, **{budget: 5})
@@ -249,6 +249,25 @@ async def test_tracks_that_no_worker_gets_to_see_say_why_they_wait_and_until_whe
     assert (
         await project.value("select count(*) from music.events where kind = 'over_budget'") == 450
     )
+
+
+async def test_a_client_is_told_that_its_track_waits_for_tomorrows_budget(
+    project: Project,
+) -> None:
+    await spend(project)
+    await limit(project, daily_budget_cents=5)
+    user = await project.new_user()
+    await project.new_track(user)
+    await project.claim()
+    told = await project.sql(
+        "select payload ->> 'status' as status, payload ->> 'error_code' as code"
+        " from realtime.messages where topic = %s order by inserted_at",
+        f"music:{user}",
+    )
+    assert [(row["status"], row["code"]) for row in told] == [
+        ("pending", None),
+        ("pending", "over_budget"),
+    ]
 
 
 async def test_a_user_over_budget_waits_while_others_go_on(project: Project) -> None:
@@ -367,7 +386,7 @@ async def test_raising_a_budget_lets_the_waiting_go_at_once_and_tells_the_worker
     assert await project.value(told) == before + 1, "nothing was let go"
 
 
-async def test_a_budget_raised_too_little_puts_off_anew(project: Project) -> None:
+async def test_a_budget_raised_too_little_puts_off_again(project: Project) -> None:
     await spend(project)
     await limit(project, daily_budget_cents=5)
     await many_tracks(project, None, 3)
@@ -377,7 +396,7 @@ async def test_a_budget_raised_too_little_puts_off_anew(project: Project) -> Non
     assert await waiting(project) == {("over_budget", "tomorrow"): 3}
 
 
-async def test_what_the_provider_refuses_for_money_is_not_let_go_by_a_budget(
+async def test_what_the_provider_refuses_for_money_is_not_released_by_a_budget(
     project: Project,
 ) -> None:
     await project.new_track()

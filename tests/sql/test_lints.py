@@ -5,6 +5,7 @@ The numbers are those of the advisor. Each query is also shown something bad, wh
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,9 +166,16 @@ async def test_the_page_with_the_whole_database_is_what_the_migrations_make(
     assert page == schema.PAGE.read_text(), "renew it with scripts/schema"
 
 
-@pytest.mark.parametrize(
-    "path", sorted((SUPABASE / "migrations").glob("*.sql")), ids=lambda p: p.name
-)
+def test_the_page_is_read_by_people_alone() -> None:
+    """The Supabase CLI applies migrations, the seeds it is told of, and schemas it is told of."""
+    database = tomllib.loads((SUPABASE / "config.toml").read_text())["db"]
+    assert "schema_paths" not in database["migrations"]
+    assert database["seed"]["sql_paths"] == ["./seed.sql"]
+    assert schema.PAGE.parent == SUPABASE, "and whatever is in the folder schemas"
+    assert not (SUPABASE / "schemas").exists()
+
+
+@pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: path.name)
 def test_a_migration_can_be_read_without_scrolling_and_says_what_it_locks(path: Path) -> None:
     lines = path.read_text().splitlines()
     assert [n for n, line in enumerate(lines, 1) if len(line) > 100] == []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import uuid
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from local_supabase import migrations
@@ -41,6 +43,28 @@ async def test_an_older_table_moves_over_without_losing_a_row(platform: Project)
     failed = next(row["id"] for row in after if row["prompt"] == "bad")
     await platform.sql("update public.music_tracks set status = 'pending' where id = %s", failed)
     assert [claim["prompt"] for claim in await platform.claim()] == ["bad"]
+
+
+async def test_an_older_table_that_means_something_else_by_journey_id_may_go_on_doing_so(
+    platform: Project,
+) -> None:
+    await platform.operator.execute(OLDER_TABLE.encode())
+    await migrations.apply(platform.postgres.conninfo("postgres", platform.name), SUPABASE)
+    elsewhere = "insert into public.music_tracks (prompt, journey_id) values ('x', %s)"
+    await platform.sql(elsewhere, str(uuid.uuid4()))
+
+
+async def test_a_track_of_a_new_table_belongs_to_a_journey_and_goes_with_it(
+    project: Project,
+) -> None:
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        await project.new_track(journey_id=str(uuid.uuid4()))
+    journey = await project.value(
+        "insert into public.journeys (book_title) values ('Emma') returning id"
+    )
+    await project.new_track(journey_id=journey)
+    await project.sql("delete from public.journeys")
+    assert await project.value("select count(*) from public.music_tracks") == 0
 
 
 @pytest.mark.parametrize(

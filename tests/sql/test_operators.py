@@ -295,11 +295,11 @@ async def test_spending_is_shown_by_day_and_model(project: Project) -> None:
     await failed(project, "storage_failed", paid=True)
     await project.new_track()
     [claim] = await project.claim()
-    await project.begin(claim)
+    await project.write_intent(claim)
     await project.as_service(DEFER, claim["claim_id"], "rate_limited")
     await project.new_track()
     [claim] = await project.claim()
-    await project.begin(claim)
+    await project.write_intent(claim)
     [today] = await project.as_service("select * from public.music_spend_daily")
     assert dict(today) == {
         "utc_day": datetime.now(UTC).date(),
@@ -382,7 +382,7 @@ async def test_review_says_that_no_worker_is_there(project: Project) -> None:
     assert (row["what"], row["tracks"]) == ("no_worker", 1)
 
 
-async def test_the_history_of_a_track_is_a_story(project: Project) -> None:
+async def test_the_history_of_a_track_is_told_in_sentences(project: Project) -> None:
     user = await project.new_user()
     track_id = await project.new_track(user)
     [claim] = await project.claim("worker-1")

@@ -34,7 +34,7 @@ async def test_resubmitting_what_is_never_answered_comes_to_an_end(project: Proj
     track_id = await project.new_track()
     for _ in range(3):
         [claim] = await project.claim()
-        await project.begin(claim)
+        await project.write_intent(claim)
         await project.as_service(FAIL, claim["claim_id"])
     assert await project.claim() == []
     track = await project.track(track_id)
@@ -47,7 +47,7 @@ async def test_a_late_receipt_for_what_is_not_wished_any_more_is_kept_but_not_re
 ) -> None:
     track_id = await project.new_track(prompt="old")
     [claim] = await project.claim()
-    generation_id = await project.begin(claim)
+    generation_id = await project.write_intent(claim)
     await project.as_service(FAIL, claim["claim_id"])
     await project.sql("update public.music_tracks set prompt = 'new' where id = %s", track_id)
     await project.as_service(RECEIPT, generation_id)
@@ -80,7 +80,7 @@ async def test_a_receipt_that_comes_after_the_track_was_completed_reopens_nothin
 ) -> None:
     track_id = await project.new_track()
     [claim] = await project.claim()
-    lost = await project.begin(claim)
+    lost = await project.write_intent(claim)
     await project.as_service(FAIL, claim["claim_id"])
     await project.sql(RETRY, track_id)
     await project.sql("update public.music_tracks set run_after = now() where id = %s", track_id)

@@ -237,7 +237,7 @@ async def test_what_was_asked_for_cannot_be_changed_while_it_is_made(project: Pr
     assert refusal.value.sqlstate == "MU001"
 
 
-async def test_a_failed_track_whose_wish_was_changed_is_ordered_anew(project: Project) -> None:
+async def test_a_failed_track_whose_wish_was_changed_is_submitted_again(project: Project) -> None:
     track_id = await project.new_track()
     [claim] = await project.claim()
     await project.submitted(claim, "task-1")

@@ -1,6 +1,6 @@
-"""Two workers, people and time do anything in any order; what the design promises holds each step.
+"""Two workers, people and time do anything in any order; what the design says holds each step.
 
-The test plays the workers and Mureka: an order is paid for when `begin_music_generation` answered a
+The test plays the workers and Mureka: a call is paid for when `begin_music_generation` answered a
 row for it, unless the worker that held the track said that Mureka surely refused it.
 """
 
@@ -23,7 +23,7 @@ from music_service.errors import ErrorCode
 from tests.support.database import Project
 from tests.support.project import IS_FULL
 from tests.support.sessions import APP_USERS, Database
-from tests.support.state_machine import DEFAULTS, Held, Order, Promises
+from tests.support.state_machine import DEFAULTS, Held, Invariants, PaidCall
 
 CODES = [code.value for code in ErrorCode]
 OUTCOMES = ["refused", "unknown", "open", "overdue", "failed"]
@@ -37,7 +37,7 @@ which = st.integers(0, 5)
 mostly = st.sampled_from([True, True, True, False])
 
 
-class Machine(Promises):
+class Machine(Invariants):
     """Everything that anybody may do."""
 
     @rule(worker=st.sampled_from(WORKERS), limit=st.sampled_from([0, 1, 2, 5]))
@@ -54,11 +54,11 @@ class Machine(Promises):
         budget = self.settings["daily_budget_cents"]
         for row in found:
             assert row["track_id"] not in before.busy, "taken from a worker that holds it"
-            assert not self.is_unconfirmed(row["track_id"]), "handed out with its fate unknown"
+            assert not self.is_unconfirmed(row["track_id"]), "handed out with its call unconfirmed"
             if row["mureka_task_id"]:
-                order = self.orders[row["generation_id"]]
-                assert order.receipt == row["mureka_task_id"]
-                assert order.prompt == row["prompt"], "resumes what is not asked for any more"
+                call = self.calls[row["generation_id"]]
+                assert call.receipt == row["mureka_task_id"]
+                assert call.prompt == row["prompt"], "resumes what is not asked for any more"
             elif row in fresh:
                 assert budget is None or spent < budget
         if fresh:
@@ -75,68 +75,68 @@ class Machine(Promises):
         assert each is None or all(making[u] <= each for u in users if u is not None)
 
     @rule(worker=st.sampled_from(WORKERS), confirmed=st.booleans())
-    def order(self, worker: str, confirmed: bool) -> None:
+    def submit(self, worker: str, confirmed: bool) -> None:
         """The usual way, so that what comes after it is met often."""
         for row in self.take(worker, 1):
             key = uuid.uuid4()
             held = Held(worker, row["claim_id"], row["track_id"])
-            if row["mureka_task_id"] is None and self.announce(held, key) and confirmed:
+            if row["mureka_task_id"] is None and self.intend(held, key) and confirmed:
                 self.confirm(key)
                 self.step({held.track})
 
     @rule(living=mostly, n=which)
-    def begin(self, living: bool, n: int) -> None:
+    def write_intent(self, living: bool, n: int) -> None:
         if held := self.pick(living, n):
-            self.announce(held, uuid.uuid4())
+            self.intend(held, uuid.uuid4())
 
     @rule(n=which)
-    def begin_again(self, n: int) -> None:
-        if self.orders:
-            key = list(self.orders)[-1 - n % len(self.orders)]
-            order = self.orders[key]
-            self.announce(Held("", order.claim, order.track), key)
+    def repeat_intent(self, n: int) -> None:
+        if self.calls:
+            key = list(self.calls)[-1 - n % len(self.calls)]
+            call = self.calls[key]
+            self.intend(Held("", call.claim, call.track), key)
 
-    def announce(self, held: Held, key: uuid.UUID) -> bool:
+    def intend(self, held: Held, key: uuid.UUID) -> bool:
         known = self.seen.open_generation(held.track)
         prompt = self.seen.tracks[held.track].row["prompt"] if self.is_good(held) else ""
         repeats = known is not None and known["id"] == key
-        if key in self.orders and self.is_good(held) and not repeats and known is None:
+        if key in self.calls and self.is_good(held) and not repeats and known is None:
             return False  # a worker uses an identity once
         answer = self.write(held, "begin_music_generation", key, "{}", "mureka-9", COST)
         if answer and not repeats:
-            assert known is None, "ordered while another order was open"
-            assert key not in self.orders
-            self.orders[key] = Order(held.track, held.claim, prompt)
+            assert known is None, "submitted while another call was open"
+            assert key not in self.calls
+            self.calls[key] = PaidCall(held.track, held.claim, prompt)
         elif answer:
-            assert self.orders[key].receipt is None, "announced again after the receipt"
+            assert self.calls[key].receipt is None, "submitted again after the receipt"
         self.step({held.track})
         return bool(answer)
 
     @rule(n=which, other=st.sampled_from([False, False, False, True]))
     def receipt(self, n: int, other: bool) -> None:
         """On time, late, without a claim, repeated, or contradicting an earlier one."""
-        sent = [key for key, order in self.orders.items() if not order.refused]
+        sent = [key for key, call in self.calls.items() if not call.refused]
         if not sent:
             return
         key = sent[-1 - n % len(sent)]
-        order = self.orders[key]
-        if other and order.receipt:
+        call = self.calls[key]
+        if other and call.receipt:
             with pytest.raises(psycopg.Error, match="another receipt"):
                 self.database.call("record_music_task", key, "another", None)
         else:
             self.confirm(key)
-        self.step({order.track})
+        self.step({call.track})
 
     @rule(n=which)
     def late_receipt(self, n: int) -> None:
-        late = [key for key, o in self.orders.items() if not (o.receipt or o.refused)]
+        late = [key for key, call in self.calls.items() if not (call.receipt or call.refused)]
         if late:
             key = late[-1 - n % len(late)]
             self.confirm(key)
-            self.step({self.orders[key].track})
+            self.step({self.calls[key].track})
 
     def confirm(self, key: uuid.UUID) -> None:
-        self.orders[key].receipt = f"task of {key}"
+        self.calls[key].receipt = f"task of {key}"
         self.database.call("record_music_task", key, f"task of {key}", None)
 
     @rule(living=mostly, n=which, stage=st.sampled_from(["queued", "streaming"]))
@@ -148,7 +148,7 @@ class Machine(Promises):
     @rule(living=mostly, n=which)
     def complete(self, living: bool, n: int) -> None:
         held = self.pick(living, n)
-        if held and not (self.is_good(held) and self.is_unconfirmed(held.track)):
+        if held:
             self.write(held, "complete_music_track", "path", "https://file", 1000)
             self.step({held.track})
 
@@ -176,8 +176,11 @@ class Machine(Promises):
             answer = self.write(held, name, *args)
             is_refused = outcome == "refused"
             if answer and generation and not generation["mureka_task_id"] and is_refused:
-                self.orders[generation["id"]].refused = True
+                self.calls[generation["id"]].refused = True
             self.step({held.track})
+            if answer and generation:
+                state = self.seen.generations[generation["id"]]["state"]
+                assert state in self.states_after(generation, outcome)
 
     @rule(worker=st.sampled_from(WORKERS))
     def renew(self, worker: str) -> None:
@@ -196,7 +199,7 @@ class Machine(Promises):
         self.step({h.track for h in mine})
 
     @initialize()
-    def begin_with_three_tracks(self) -> None:
+    def start_with_three_tracks(self) -> None:
         for owner in [APP_USERS[0], APP_USERS[0], None]:
             self.ask(owner)
 
@@ -301,14 +304,14 @@ class Machine(Promises):
         held = Held("good worker", row["claim_id"], row["track_id"])
         if row["mureka_task_id"] is None:
             key = uuid.uuid4()
-            assert self.announce(held, key)
+            assert self.intend(held, key)
             self.confirm(key)
         assert self.write(held, "complete_music_track", "path", "https://file", 1000)
         self.step({held.track})
 
 
 @pytest.mark.timeout(3600 if IS_FULL else 600)  # it takes 10 s; a failure is made small for minutes
-async def test_whatever_workers_and_people_do_the_promises_hold_after_every_step(
+async def test_whatever_workers_and_people_do_the_invariants_hold_after_every_step(
     project: Project,
 ) -> None:
     number = int(os.environ.get("MUSIC_TEST_SEED", random.randrange(10**9)))

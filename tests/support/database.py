@@ -107,7 +107,7 @@ class Project:
             "select * from public.claim_music_tracks(%s, %s, %s)", worker, limit, lease
         )
 
-    async def begin(self, claim: Claim, cost: float = 4.5) -> str:
+    async def write_intent(self, claim: Claim, cost: float = 4.5) -> str:
         generation_id = str(uuid.uuid4())
         found = await self.as_service(
             "select * from public.begin_music_generation(%s, %s, '{}', 'mureka-9', %s::numeric)",
@@ -119,7 +119,7 @@ class Project:
         return generation_id
 
     async def submitted(self, claim: Claim, task: str | None = None) -> str:
-        generation_id = await self.begin(claim)
+        generation_id = await self.write_intent(claim)
         await self.as_service(
             "select public.record_music_task(%s, %s, null)", generation_id, task or uuid.uuid4().hex
         )

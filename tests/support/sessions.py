@@ -13,6 +13,7 @@ from psycopg.rows import DictRow, dict_row
 
 APP_USERS = ["00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"]
 REFUSED_EDITS = {"MU001", "MU003"}
+OPEN_STATES = {"intent", "accepted", "unknown"}
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,7 @@ class State:
             (
                 generation
                 for generation in self.generations.values()
-                if generation["track_id"] == track_id
-                and generation["state"] in ("intent", "accepted", "unknown")
+                if generation["track_id"] == track_id and generation["state"] in OPEN_STATES
             ),
             None,
         )
@@ -96,7 +96,8 @@ class Database:
         """Begin again: no track, two users, these settings."""
         self._superuser.execute(
             b"delete from music.events; delete from music.claims; delete from music.generations;"
-            b" delete from public.music_tracks; delete from auth.users"
+            b" delete from public.music_tracks; delete from auth.users;"
+            b" update music.account set slowed_down_to = null, slowed_down_at = null where id"
         )
         for user in APP_USERS:
             self._new_user(user)
@@ -175,6 +176,7 @@ class Database:
             ("public.music_tracks", "run_after"),
             ("music.generations", "intent_at"),
             ("music.events", "at"),
+            ("music.account", "slowed_down_at"),
         ]:
             self._superuser.execute(
                 f"update {table} set {column} = {column} - make_interval(secs => %s)".encode(),

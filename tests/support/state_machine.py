@@ -1,4 +1,4 @@
-"""What the state machine test knows, and what the design promises of each step."""
+"""What the state machine test knows, and what must hold after each step."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hypothesis.stateful import RuleBasedStateMachine
+from psycopg.rows import DictRow
 
-from tests.support.sessions import Database, State, Track
+from tests.support.sessions import OPEN_STATES, Database, State, Track
 
 DEFAULTS = {
     "paused": False,
@@ -22,7 +23,7 @@ DEFAULTS = {
 
 
 @dataclass
-class Order:
+class PaidCall:
     """One paid call as Mureka saw it."""
 
     track: uuid.UUID
@@ -41,8 +42,8 @@ class Held:
     track: uuid.UUID
 
 
-class Promises(RuleBasedStateMachine):
-    """What the test knows of its orders, and what must hold whatever happened."""
+class Invariants(RuleBasedStateMachine):
+    """What the test knows of its paid calls, and what must hold whatever happened."""
 
     database: ClassVar[Database]
 
@@ -51,12 +52,12 @@ class Promises(RuleBasedStateMachine):
         self.database.empty(DEFAULTS)
         self.settings: dict[str, Any] = dict(DEFAULTS)
         self.held: list[Held] = []
-        self.orders: dict[uuid.UUID, Order] = {}
+        self.calls: dict[uuid.UUID, PaidCall] = {}
         self.allowed: Counter[uuid.UUID] = Counter()
         self.seen = self.database.look()
 
     def paid(self, track: uuid.UUID) -> int:
-        return sum(o.track == track and not o.refused for o in self.orders.values())
+        return sum(c.track == track and not c.refused for c in self.calls.values())
 
     def allow_another(self, track: uuid.UUID) -> None:
         self.allowed[track] = self.paid(track) + 1
@@ -77,6 +78,15 @@ class Promises(RuleBasedStateMachine):
         generation = self.seen.open_generation(track)
         return generation is not None and generation["mureka_task_id"] is None
 
+    def states_after(self, generation: DictRow, outcome: str) -> set[str]:
+        """The states that an open generation may have once a worker told what it knows of it."""
+        if generation["state"] != "accepted":
+            is_resubmitted = self.settings["on_unknown_submission"] == "resubmit"
+            perhaps = {"unknown", "abandoned"} if is_resubmitted else {"unknown"}
+            return {"refused"} if outcome == "refused" else perhaps
+        is_late_again = outcome == "overdue" and generation["overdue_at"] is not None
+        return {"failed"} if outcome == "failed" or is_late_again else {"accepted"}
+
     def step(self, may_change: set[uuid.UUID] | None, by_worker: bool = True) -> None:
         """Look at everything; None = any track may have changed."""
         before, self.seen = self.seen, self.database.look()
@@ -87,22 +97,24 @@ class Promises(RuleBasedStateMachine):
 
     def check_ledger(self, before: State, by_worker: bool) -> None:
         now = self.seen
-        assert now.generations.keys() == self.orders.keys(), "the ledger lost or invented a row"
-        for key, order in self.orders.items():
+        assert now.generations.keys() == self.calls.keys(), "the ledger lost or invented a row"
+        for key, call in self.calls.items():
             row = now.generations[key]
-            assert row["mureka_task_id"] == order.receipt, "a receipt was lost or changed"
-            assert (row["state"] == "refused") == order.refused
+            assert row["mureka_task_id"] == call.receipt, "a receipt was lost or changed"
+            assert (row["state"] == "refused") == call.refused
             was = before.generations.get(key)
             closed = was and was["finished_at"] is None and row["finished_at"] is not None
-            if closed and by_worker and order.receipt is None and not order.refused:
+            track = now.tracks.get(call.track)
+            has_music = track is not None and track.status == "completed"
+            if closed and by_worker and not (call.receipt or call.refused or has_music):
                 assert self.settings["on_unknown_submission"] == "resubmit"
-                self.allow_another(order.track)
-        for track in now.tracks:
-            assert self.paid(track) <= self.allowed[track], "paid more often than asked"
+                self.allow_another(call.track)
+        for track_id in now.tracks:
+            assert self.paid(track_id) <= self.allowed[track_id], "paid more often than asked"
         open_on = Counter(
-            g["track_id"] for g in now.generations.values() if g["finished_at"] is None
+            g["track_id"] for g in now.generations.values() if g["state"] in OPEN_STATES
         )
-        assert all(n == 1 for track, n in open_on.items() if track is not None)
+        assert all(n == 1 for track_id, n in open_on.items() if track_id is not None)
 
     def check_rows(self) -> None:
         owners = [claim["track_id"] for claim in self.seen.claims.values()]
