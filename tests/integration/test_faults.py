@@ -256,7 +256,7 @@ async def test_a_download_that_trickles_is_given_up_and_tried_again(
             await asyncio.sleep(0.05)
 
     stack.simulator_request_faults.answer("/audio/", StreamingResponse(trickle()))
-    async with start_worker(transfer=0.5):
+    async with start_worker(transfer_seconds=0.5):
         made = await make(stack, user, database)
     assert made.ended == ("completed", None)
 
@@ -264,7 +264,7 @@ async def test_a_download_that_trickles_is_given_up_and_tried_again(
 async def test_a_task_that_never_ends_times_out_and_a_retry_looks_at_the_old_one(
     stack: Stack, user: SignedIn, database: Connection, start_worker: StartWorker
 ) -> None:
-    async with start_worker(deadline=0.5):
+    async with start_worker(deadline_seconds=0.5):
         made = await make(stack, user, database, {"on": "task", "outcome": "stuck"})
         assert made.ended == ("error", "generation_timeout")
         assert is_a_sentence(made.row["error_message"])

@@ -129,7 +129,7 @@ async def test_raising_the_budget_lets_a_waiting_track_go_at_once(
 ) -> None:
     await database.execute("update music.settings set daily_budget_cents = 0")
     try:
-        async with start_worker(sweep=60):
+        async with start_worker(sweep_seconds=60):
             track_id = await ask(user)
 
             async def waits() -> bool:
@@ -153,7 +153,7 @@ async def test_a_paused_queue_goes_on_at_once_when_it_is_resumed(
 ) -> None:
     await database.execute("select public.pause_music_queue('A test.')")
     try:
-        async with start_worker(sweep=60):
+        async with start_worker(sweep_seconds=60):
             track_id = await ask(user)
             await database.execute("select public.resume_music_queue()")
             row = await wait_for_track(user.client, track_id)
