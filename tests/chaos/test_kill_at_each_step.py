@@ -34,8 +34,8 @@ UNKNOWN = ("error", "submission_unknown")
 STEPS = [
     Step("after the claim", "supabase", f"{RPC}/begin_music_generation", "before"),
     Step("after the intent", "supabase", f"{RPC}/begin_music_generation", "after", UNKNOWN, 0),
-    Step("in the order, not accepted yet", "mureka", "/generate", "before", UNKNOWN, 0),
-    Step("in the order, accepted", "mureka", "/generate", "after", UNKNOWN, 1),
+    Step("in the paid call, not accepted yet", "mureka", "/generate", "before", UNKNOWN, 0),
+    Step("in the paid call, accepted", "mureka", "/generate", "after", UNKNOWN, 1),
     Step("before the receipt", "supabase", f"{RPC}/record_music_task", "before", UNKNOWN, 1),
     Step("after the receipt", "supabase", f"{RPC}/record_music_task", "after"),
     Step("while polling", "mureka", "/query/", "before"),
@@ -87,7 +87,7 @@ async def test_a_receipt_that_arrives_after_its_worker_died_puts_the_track_back_
     assert await tracks.paid(track_id) == 1
 
 
-async def test_an_unknown_order_is_sent_again_only_where_the_operator_prefers_that(
+async def test_an_unknown_submission_is_sent_again_only_where_the_operator_prefers_that(
     stack: Stack, tracks: Tracks, fleet: Fleet
 ) -> None:
     await tracks.sql("update music.settings set on_unknown_submission = 'resubmit'")
@@ -103,7 +103,7 @@ async def test_an_unknown_order_is_sent_again_only_where_the_operator_prefers_th
     assert await tracks.paid(track_id) == 2
 
 
-async def test_an_unknown_order_is_sent_again_when_a_person_retries(
+async def test_an_unknown_submission_is_sent_again_when_a_person_retries(
     stack: Stack, tracks: Tracks, fleet: Fleet
 ) -> None:
     doomed = await fleet.start("doomed")

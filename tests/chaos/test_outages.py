@@ -35,8 +35,8 @@ async def test_postgres_restarted_under_load_costs_time_only(
     await stack.postgres.start()
     back_at = time.monotonic()
     await tracks.reconnect()
-    # Behind a lost lease an order may count as unknown until its receipt, kept by the worker that
-    # sent it, is stored. One whose announcement was never answered was not sent and stays so.
+    # Behind a lost lease a paid call may count as unknown until its receipt, kept by the worker
+    # that sent it, is stored. One whose intent was never answered was not sent and stays so.
     await until(lambda: all_made_or_never_sent(tracks, ids), "all tracks have ended")
     print(f"all ended {time.monotonic() - back_at:.1f} s after Postgres was back")
     if lease > 2:
@@ -144,7 +144,7 @@ async def test_mureka_out_of_reach_costs_time_only(
     worker = await fleet.start("worker")
     ids = [await tracks.ask() for _ in range(3)]
     await worker.says("submitted")
-    looks = stack.faults.mureka.cut("/query/", times=20)
+    polls = stack.faults.mureka.cut("/query/", times=20)
     downloads = stack.faults.mureka.cut("/audio/", times=4)
     await all_complete(tracks, ids)
-    assert (looks.met, downloads.met) == (20, 4)
+    assert (polls.met, downloads.met) == (20, 4)

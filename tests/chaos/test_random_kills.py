@@ -35,7 +35,7 @@ class Storm:
 
 FULL = {"tracks": 60, "kills": 12, "between_kills": (1.5, 4.0)}
 SHORT = {"tracks": 24, "kills": 5, "between_kills": (0.8, 2.0)}
-SUBMITS = {"quick orders": (0.02, 0.12), "slow orders": (1.0, 4.0)}
+SUBMITS = {"quick submits": (0.02, 0.12), "slow submits": (1.0, 4.0)}
 
 
 @pytest.mark.timeout(300)
@@ -118,7 +118,7 @@ async def was_in_flight(
         " where g.track_id = %s and g.mureka_task_id is null",
         track_id,
     )
-    slack = 2.0  # two calls to the database stand around the order
+    slack = 2.0  # two calls to the database stand around the paid call
     return any(
         0 <= killed.get(row["worker_id"], float("-inf")) - row["intent_at"] < longest_submit + slack
         for row in found

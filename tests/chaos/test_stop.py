@@ -11,7 +11,7 @@ from local_supabase.stack import Stack
 from tests.support.fleet import Fleet, until
 from tests.support.tracks import Tracks
 
-DRAIN_SECONDS = 30  # what the product waits for an order in the air
+DRAIN_SECONDS = 30  # what the product waits for a paid call in the air
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

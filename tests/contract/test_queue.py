@@ -10,9 +10,10 @@ import pytest
 
 from local_supabase.stack import Stack
 from music_service.errors import ContractError, ErrorCode, LostClaimError
+from music_service.store.client import connect
 from music_service.tracks import Claim, GenerationRequest, Outcome, Status
 from music_service.worker.ports import Queue
-from tests.support.project import Connection, MakeClient
+from tests.support.project import Connection
 from tests.support.queues import DatabaseAtHand, FakeAtHand, QueueAtHand
 
 LEASE_SECONDS = 60
@@ -26,13 +27,12 @@ def fake() -> FakeAtHand:
 
 
 @pytest.fixture
-async def real(
-    stack: Stack, make_client: MakeClient, database: Connection
-) -> AsyncIterator[DatabaseAtHand]:
-    hand = DatabaseAtHand(await make_client(stack.keys.secret), database)
-    await hand.clear()
-    yield hand
-    await hand.clear()
+async def real(stack: Stack, database: Connection) -> AsyncIterator[DatabaseAtHand]:
+    async with connect(stack.url, stack.keys.secret) as client:
+        hand = DatabaseAtHand(client, database)
+        await hand.clear()
+        yield hand
+        await hand.clear()
 
 
 @pytest.fixture(params=["fake", "real"])

@@ -91,7 +91,7 @@ class Fleet:
         self._started: list[WorkerProcess] = []
 
     async def start(self, name: str, **changes: str) -> WorkerProcess:
-        """A worker that has had its first look for tracks."""
+        """A worker that has made its first claim."""
         worker_id = f"{name}-{len(self._started) + 1}"
         own = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
         process = await asyncio.create_subprocess_exec(

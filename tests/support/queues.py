@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 import psycopg
 from psycopg.rows import DictRow
-from supabase import AsyncClient
 
+from music_service.store.client import ProjectClient
 from music_service.store.queue import Queue
 from music_service.tracks import Claim, Track
 from music_service.worker import ports
@@ -60,7 +60,7 @@ class FakeAtHand:
 class DatabaseAtHand:
     """The functions of the database, asked through the API as a worker asks."""
 
-    def __init__(self, client: AsyncClient, connection: psycopg.AsyncConnection[DictRow]) -> None:
+    def __init__(self, client: ProjectClient, connection: psycopg.AsyncConnection[DictRow]) -> None:
         self.queue = Queue(client, f"worker-{uuid4()}")
         self._connection = connection
 
@@ -68,9 +68,9 @@ class DatabaseAtHand:
         """Take away the tracks and limits of other tests."""
         await self._sql("delete from public.music_tracks")
         await self._sql(
-            "update music.settings set paused = false, max_concurrent = null,"
-            " max_concurrent_per_user = null, daily_budget_cents = null,"
-            " on_unknown_submission = 'error'"
+            "update music.settings set paused = false, max_concurrent = default,"
+            " max_concurrent_per_user = default, daily_budget_cents = default,"
+            " on_unknown_submission = default"
         )
 
     async def ask(self, **wish: Any) -> UUID:

@@ -158,14 +158,14 @@ class Attempt:
         self._log.warning("attempt_failed", code=error.code, reason=str(error))
         if isinstance(error, ProviderBlockedError):
             self._on_blocked(error)
-        decision = decide(
-            error,
-            paid_seconds_ago=None if self._paid_at is None else _now() - self._paid_at,
-            attempts=self.claim.track.attempts,
-            options=self._options,
-            jitter=random.uniform(1, 1.5),  # noqa: S311
-        )
         try:
+            decision = decide(
+                error,
+                paid_seconds_ago=None if self._paid_at is None else _now() - self._paid_at,
+                attempts=self.claim.track.attempts,
+                options=self._options,
+                jitter=random.uniform(1, 1.5),  # noqa: S311
+            )
             await persist(
                 lambda: self._write(decision),
                 on_failure=lambda e: self._log.error("outcome_not_written_yet", reason=str(e)),

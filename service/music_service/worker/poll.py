@@ -67,7 +67,7 @@ class Poller:
                 await self._show(task)
             if asyncio.get_running_loop().time() > deadline:
                 raise OverdueError(
-                    "The music was not ready in time; retry to look again at no cost.",
+                    "The music was not ready in time; retry to ask for it again at no cost.",
                     code=ErrorCode.GENERATION_TIMEOUT,
                 )
             await asyncio.sleep(self._options.poll_seconds * random.uniform(0.8, 1.2))  # noqa: S311

@@ -1,0 +1,161 @@
+"""A paid task: polled until its music is ready, its stages shown, its deadline kept."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from music_service.errors import (
+    ContractError,
+    MusicServiceError,
+    PermanentError,
+    RateLimitedError,
+    TransientError,
+)
+from music_service.worker.poll import UNKNOWN_TASK_POLLS
+from tests.support.attempts import RUNNING, Making
+from tests.support.builders import a_claim, options
+from tests.support.fakes import DONE, FakeTask
+
+AWAY = TransientError("away")
+
+
+def resuming(age_seconds: float = 30, **changes: Any) -> Making:
+    return Making(a_claim(receipt="task-7", age_seconds=age_seconds), options(**changes))
+
+
+async def test_the_stage_is_written_only_when_something_changed() -> None:
+    making = Making()
+    making.fakes.provider.answers = [
+        FakeTask("queued"),
+        FakeTask("queued"),
+        FakeTask("running"),
+        FakeTask("streaming", "https://stream.example/1"),
+        FakeTask("streaming", "https://stream.example/1"),
+        FakeTask("streaming", "https://stream.example/2"),
+        FakeTask("a status of tomorrow"),
+        DONE,
+    ]
+    await making.make()
+    assert [(call.stage, call.stream_url) for call in making.journal.of("stage")] == [
+        ("queued", None),
+        ("running", None),
+        ("streaming", "https://stream.example/1"),
+        ("streaming", "https://stream.example/2"),
+        ("a status of tomorrow", None),
+    ]
+    assert making.end().step == "complete"
+
+
+async def test_a_stage_that_could_not_be_written_is_written_at_the_next_poll() -> None:
+    making = Making()
+    making.fakes.provider.answers = [RUNNING, RUNNING, RUNNING, DONE]
+    making.journal.fail("stage", AWAY)
+    await making.make()
+    assert len(making.journal.of("stage")) == 2
+    assert making.end().step == "complete"
+
+
+async def test_between_two_polls_passes_the_time_that_the_options_say() -> None:
+    making = Making(options=options(poll_seconds=4))
+    making.fakes.provider.answers = [*[RUNNING] * 20, DONE]
+    await making.make()
+    times = [call.at for call in making.journal.of("poll")]
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    assert all(3.2 <= pause <= 4.8 for pause in pauses)
+    assert len(set(pauses)) > 1
+
+
+@pytest.mark.parametrize(
+    ("expected_seconds", "stream", "first_poll"),
+    [
+        (None, True, 4),
+        (90, True, 4),
+        (2, True, 1),
+        (None, False, 4),
+        (90, False, 45),
+        (2, False, 4),
+    ],
+)
+async def test_the_first_poll_comes_when_there_may_be_something_to_see(
+    expected_seconds: float | None, stream: bool, first_poll: float
+) -> None:
+    making = Making(
+        a_claim(expected_seconds=expected_seconds), options(stream=stream, poll_seconds=4)
+    )
+    await making.make()
+    assert making.journal.of("poll")[0].at == pytest.approx(first_poll)
+
+
+async def test_a_resumed_task_is_polled_without_delay() -> None:
+    assert await resuming().make() == 0
+
+
+@pytest.mark.parametrize("error", [AWAY, RateLimitedError("busy"), ContractError("odd")])
+async def test_polls_that_fail_cost_nothing_before_the_deadline(error: MusicServiceError) -> None:
+    making = Making(options=options(deadline_seconds=600))
+    making.fakes.provider.answers = [*[error] * 100, DONE]
+    await making.make()
+    assert making.end().step == "complete"
+    assert making.journal.steps("submit") == ["submit"]
+
+
+@pytest.mark.parametrize("answer", [RUNNING, AWAY])
+async def test_at_the_deadline_the_track_ends_and_says_that_asking_again_is_free(
+    answer: FakeTask | Exception,
+) -> None:
+    making = Making(options=options(deadline_seconds=600))
+    making.fakes.provider.answers = [answer]
+    assert 600 <= await making.make() <= 606
+    end = making.end()
+    assert (end.step, end.code) == ("fail", "generation_timeout")
+    assert "no cost" in end.message
+
+
+async def test_the_deadline_counts_from_the_paid_call_and_not_from_the_claim() -> None:
+    making = resuming(age_seconds=500, deadline_seconds=600)
+    making.fakes.provider.answers = [RUNNING]
+    assert 100 <= await making.make() <= 106
+
+
+async def test_what_was_finished_after_its_deadline_is_still_delivered() -> None:
+    making = resuming(age_seconds=5000, deadline_seconds=600)
+    await making.make()
+    assert making.end().step == "complete"
+
+
+@pytest.mark.parametrize(
+    ("task", "reason"),
+    [
+        (FakeTask("failed", failed_reason="unsafe words"), "unsafe words"),
+        (FakeTask("failed"), "failed"),
+        (FakeTask("timeouted"), "timeouted"),
+        (FakeTask("cancelled"), "cancelled"),
+        (FakeTask("succeeded", audio=None), "without any music"),
+    ],
+)
+async def test_a_task_without_music_ends_the_track(task: FakeTask, reason: str) -> None:
+    making = Making()
+    making.fakes.provider.answers = [RUNNING, task]
+    await making.make()
+    end = making.end()
+    assert (end.step, end.code) == ("fail", "generation_failed")
+    assert reason in end.message
+    assert making.journal.steps("download") == []
+
+
+async def test_a_task_that_is_not_known_is_asked_for_a_few_times() -> None:
+    making = Making()
+    making.fakes.provider.answers = [PermanentError("unknown")]
+    await making.make()
+    assert len(making.journal.of("poll")) == UNKNOWN_TASK_POLLS == 3
+    assert making.end().step == "fail"
+
+
+async def test_a_task_that_becomes_known_is_waited_for() -> None:
+    making = Making()
+    making.fakes.provider.answers = [*[PermanentError("unknown")] * 2, RUNNING, DONE]
+    await making.make()
+    assert making.end().step == "complete"
