@@ -1,9 +1,9 @@
 -- How a worker takes tracks, keeps them and hands them back. Liveness is the lease: by the
 -- database's clock, renewed in one call per worker, taken over by anybody once it has run out.
--- Lock order everywhere: track, then claim, then generation; of several tracks that are waited for,
--- by id. Renewing locks many claims and no track, so it waits for none: one that somebody is just
--- writing is renewed the next time. Claiming is one at a time (an advisory lock of milliseconds),
--- which is what makes limits and fairness hold for any number of workers.
+-- Lock order everywhere: track, then claim, then generation, then account; of several tracks that
+-- are waited for, by id. Renewing locks many claims and no track, so it waits for none: one that
+-- somebody is just writing is renewed the next time. Claiming is one at a time (an advisory lock of
+-- milliseconds), which is what makes limits and fairness hold for any number of workers.
 -- Locks: nothing that exists.
 
 create function music.expected_seconds() returns double precision

@@ -33,6 +33,9 @@ async def _clear(database: Connection) -> None:
     await database.execute("delete from public.music_tracks")
     await database.execute("delete from music.generations")
     await database.execute("delete from music.workers")
+    await database.execute(
+        "update music.account set slowed_down_to = null, slowed_down_at = null where id"
+    )
     await database.execute("update music.settings set paused = false, daily_budget_cents = null")
 
 
