@@ -44,7 +44,7 @@ async def test_a_frozen_worker_s_receipt_is_kept_and_puts_the_track_back_to_work
     assert await tracks.paid(track_id) == 1
 
 
-async def test_a_frozen_worker_that_had_announced_nothing_orders_nothing(
+async def test_a_frozen_worker_without_an_intent_submits_nothing(
     stack: Stack, tracks: Tracks, fleet: Fleet
 ) -> None:
     frozen = await fleet.start("frozen")

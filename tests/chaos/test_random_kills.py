@@ -1,7 +1,7 @@
 """Workers killed at random while they make many tracks: nothing is paid twice, nothing is lost.
 
 The verdict is reckoned from the simulator's ledger and the database alone. A track may end as
-`submission_unknown` only if a worker that held it really was killed between announcing the paid
+`submission_unknown` only if a worker that held it really was killed between the intent of the paid
 call and storing its receipt.
 """
 
@@ -88,8 +88,8 @@ async def all_ended(tracks: Tracks) -> bool:
 
 async def judge(storm: Storm, stack: Stack, tracks: Tracks, killed: dict[str, float]) -> None:
     rows = await tracks.sql("select id, prompt, status, error_code from public.music_tracks")
-    orders = Counter(order["prompt"] for order in stack.simulator.ledger)
-    paid = {row["id"]: orders[row["prompt"]] for row in rows}
+    tasks = Counter(task["prompt"] for task in stack.simulator.ledger)
+    paid = {row["id"]: tasks[row["prompt"]] for row in rows}
     ends = Counter(row["error_code"] or row["status"] for row in rows)
     print(
         f"tracks {len(rows)} · paid {sum(paid.values())} · completed {ends['completed']}"
@@ -108,7 +108,7 @@ async def judge(storm: Storm, stack: Stack, tracks: Tracks, killed: dict[str, fl
 async def was_in_flight(
     tracks: Tracks, track_id: str, killed: dict[str, float], longest_submit: float
 ) -> bool:
-    """Whether the holder of the track died soon after it had announced a call without receipt."""
+    """Whether the holder of the track died soon after the intent of a call without receipt."""
     found = await tracks.sql(
         "select extract(epoch from g.intent_at)::float as intent_at, c.worker_id"
         " from music.generations g"

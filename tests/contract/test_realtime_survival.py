@@ -37,7 +37,7 @@ async def test_a_filter_whose_column_goes_or_changes_its_type_silences_only_itse
     assert frame.data["record"] == {"id": 1, "turned": 5, "stays": "x"}
 
 
-async def test_a_dropped_table_and_one_made_anew_under_its_name(
+async def test_a_dropped_table_and_one_made_again_under_its_name(
     wire_to: Connect, make_table: MakeTable, owner: Sql
 ) -> None:
     table, other, wire = await make_table(), await make_table(), await wire_to()

@@ -46,7 +46,7 @@ async def test_the_same_token_again_is_not_answered(
     await wire.heartbeat()
 
 
-async def test_another_token_subscribes_anew_and_its_claims_decide_from_then_on(
+async def test_another_token_subscribes_again_and_its_claims_decide_from_then_on(
     wire_to: Connect, make_table: MakeTable, owner: Sql, project: Project
 ) -> None:
     table = await make_table("id int primary key, owner uuid", rls=True)

@@ -47,7 +47,7 @@ async def failed(
     paid: bool = False,
     age: str = "1 minute",
 ) -> str:
-    """A failed track that was ordered once; `paid` where its music may still be had."""
+    """A failed track that was submitted once; `paid` where its music may still be had."""
     track_id = str(uuid.uuid4())
     await database.execute(
         "insert into public.music_tracks (id, prompt, status, error_code, error_message)"

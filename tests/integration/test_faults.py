@@ -23,11 +23,11 @@ class Made:
     """A track that has come to an end, with what the ledger and the history say of it."""
 
     def __init__(
-        self, row: dict[str, Any], events: list[dict[str, Any]], orders: list[dict[str, Any]]
+        self, row: dict[str, Any], events: list[dict[str, Any]], tasks: list[dict[str, Any]]
     ) -> None:
         self.row = row
         self.reasons = [e["detail"]["error_code"] for e in events if e["kind"] == "deferred"]
-        self.paid = len(orders)
+        self.paid = len(tasks)
 
     @property
     def ended(self) -> tuple[str, str | None]:
@@ -64,7 +64,7 @@ async def make(stack: Stack, user: SignedIn, database: Connection, *faults: dict
     ],
 )
 @pytest.mark.usefixtures("worker")
-async def test_an_order_that_must_not_be_repeated_ends_in_error(
+async def test_a_call_that_must_not_be_repeated_ends_in_error(
     stack: Stack, user: SignedIn, database: Connection, fault: dict[str, Any], code: str, paid: int
 ) -> None:
     made = await make(stack, user, database, {"on": "submit"} | fault)
@@ -85,7 +85,7 @@ async def test_an_order_that_must_not_be_repeated_ends_in_error(
     ],
 )
 @pytest.mark.usefixtures("worker")
-async def test_a_refused_order_waits_with_its_reason_and_is_made_later(
+async def test_a_refused_call_waits_with_its_reason_and_is_made_later(
     stack: Stack,
     user: SignedIn,
     database: Connection,
@@ -116,7 +116,7 @@ async def test_a_refused_order_waits_with_its_reason_and_is_made_later(
     ],
 )
 @pytest.mark.usefixtures("worker")
-async def test_trouble_after_the_order_costs_time_and_nothing_else(
+async def test_trouble_after_the_receipt_costs_time_and_nothing_else(
     stack: Stack, user: SignedIn, database: Connection, fault: dict[str, Any]
 ) -> None:
     made = await make(stack, user, database, fault)
@@ -126,7 +126,7 @@ async def test_trouble_after_the_order_costs_time_and_nothing_else(
 
 
 @pytest.mark.usefixtures("worker")
-async def test_a_long_outage_of_the_audio_server_never_orders_again(
+async def test_a_long_outage_of_the_audio_server_never_submits_again(
     stack: Stack, user: SignedIn, database: Connection
 ) -> None:
     made = await make(stack, user, database, {"on": "audio", "status": 503, "times": 10})

@@ -2,7 +2,7 @@
 
 The interpreter says when to send the signal: it names each module once it has imported it.
 What comes before the first lines of `music_service.cli.app` is Python's own start, and not ours to
-mend: a signal there kills the process, or Python shows where it was.
+change: a signal there kills the process, or Python shows where it was.
 """
 
 from __future__ import annotations

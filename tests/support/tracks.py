@@ -68,7 +68,7 @@ class Tracks:
         await until(has_left, f"track {track_id} is back at work")
 
     async def paid(self, track_id: uuid.UUID) -> int:
-        """How many orders Mureka accepted for it."""
+        """How many paid calls Mureka accepted for it."""
         return len(self._stack.simulator.tasks_for((await self.row(track_id))["prompt"]))
 
     async def events(self, track_id: uuid.UUID, kind: str) -> list[DictRow]:
