@@ -118,9 +118,13 @@ async def was_in_flight(
         " where g.track_id = %s and g.mureka_task_id is null",
         track_id,
     )
-    slack = 2.0  # two calls to the database stand around the paid call
+    # Two calls to the database stand around the paid call. The first may have been on its way when
+    # the worker died, and is written all the same.
+    slack = 2.0
     return any(
-        0 <= killed.get(row["worker_id"], float("-inf")) - row["intent_at"] < longest_submit + slack
+        -slack
+        < killed.get(row["worker_id"], float("-inf")) - row["intent_at"]
+        < longest_submit + slack
         for row in found
     )
 

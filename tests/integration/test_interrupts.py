@@ -80,6 +80,11 @@ class Starting:
         return self.process.returncode, out.decode() + "\n".join(said)
 
 
+def _heed_ctrl_c() -> None:
+    """Whoever runs the tests in the background has told them to ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @asynccontextmanager
 async def starting(
     *arguments: str, url: str, directory: Path, launcher: Sequence[str] = ()
@@ -96,6 +101,7 @@ async def starting(
         ),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=_heed_ctrl_c,
     )
     try:
         yield Starting(process)

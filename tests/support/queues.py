@@ -65,8 +65,13 @@ class DatabaseAtHand:
         self._connection = connection
 
     async def clear(self) -> None:
-        """Take away the tracks and limits of other tests."""
+        """Take away the tracks, paid calls and limits of other tests.
+
+        A call that is still accepted would take a place of the fleet for ten minutes.
+        """
         await self._sql("delete from public.music_tracks")
+        await self._sql("delete from music.generations")
+        await self._sql("update music.account set slowed_down_to = null, slowed_down_at = null")
         await self._sql(
             "update music.settings set paused = false, max_concurrent = default,"
             " max_concurrent_per_user = default, daily_budget_cents = default,"
