@@ -7,12 +7,9 @@
 --
 -- SQLSTATEs of the service, each with a sentence: MU001 a change of status that does not exist,
 -- MU002 an argument that makes no sense, MU003 not for app users, MU004 no such journey of yours,
--- MU005 the journey is finished, MU006 a text is missing or too long.
+-- MU005 the journey is finished, MU006 a text is missing or too long, MU007 the migrations cannot
+-- work with what is there.
 -- Locks: nothing that exists.
-
-create schema if not exists music;
-comment on schema music is
-  'The music service''s own tables and functions; not exposed through the API.';
 
 create function music.caller() returns text
 language sql stable set search_path = ''

@@ -136,7 +136,7 @@ CASES = [
         "insert into public.music_tracks (prompt, journey_id) values ('x', :journey) returning id",
         denied("music_tracks"),
         DONE,
-        ROW_SECURITY,
+        Refusal("42501", "There is no such journey of yours."),
     ),
     *[
         Case(
@@ -399,7 +399,16 @@ CASES = [
     *[all_denied(f"select {view}", f"select count(*) from public.{view}", view) for view in VIEWS],
     *[
         case
-        for table in ("settings", "account", "claims", "generations", "events", "workers")
+        for table in (
+            "settings",
+            "account",
+            "claims",
+            "generations",
+            "events",
+            "workers",
+            "rejected_tracks",
+            "table_changes",
+        )
         for case in private_table(table)
     ],
     *[

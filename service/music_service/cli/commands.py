@@ -31,6 +31,7 @@ COMMANDS = {
     "resume": "Take up tracks again, at once.",
     "review": "Show what waits for a person, and what to do about it.",
     "history": "Show what happened to a track.",
+    "uninstall": "Print the SQL that removes all of the service from a database; run nothing.",
 }
 
 _app = typer.Typer(

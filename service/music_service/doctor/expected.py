@@ -90,7 +90,7 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
 
 # The columns of `music_tracks` that workers and commands read or write.
 TRACK_COLUMNS = (
-    "id,user_id,journey_id,prompt,lyrics,genre,mood,tempo,duration,status,stage,expected_ready_at,"
+    "id,user_id,prompt,lyrics,genre,mood,tempo,duration,status,stage,expected_ready_at,"
     "stream_url,file_url,storage_path,duration_ms,error_code,error_message,priority,run_after,"
     "attempts,created_at,updated_at,started_at,completed_at"
 )
