@@ -20,7 +20,7 @@ end
 $$;
 
 alter table public.music_tracks
-  add column if not exists user_id uuid default auth.uid()
+  add column if not exists user_id uuid default music.user_id()
     references auth.users (id) on delete cascade,
   add column if not exists prompt text,
   add column if not exists lyrics text,
@@ -47,7 +47,7 @@ alter table public.music_tracks
 
 alter table public.music_tracks
   alter column id set default gen_random_uuid(),
-  alter column user_id set default auth.uid(),
+  alter column user_id set default music.user_id(),
   alter column created_at set default now();
 
 -- A row that nobody marked was waiting to be made.

@@ -54,7 +54,7 @@ begin
       using errcode = 'MU003', hint = 'Leave status out of the insert.';
   end if;
   if music.is_app_user() then
-    if new.user_id is distinct from auth.uid() then
+    if new.user_id is distinct from music.require_user_id() then
       raise exception 'A track can only be made for yourself.'
         using errcode = 'MU003', hint = 'Leave user_id out of the insert.';
     end if;

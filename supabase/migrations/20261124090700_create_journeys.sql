@@ -16,7 +16,7 @@ create table if not exists public.journeys (
 );
 
 alter table public.journeys
-  add column if not exists user_id uuid default auth.uid()
+  add column if not exists user_id uuid default music.user_id()
     references auth.users (id) on delete cascade,
   add column if not exists book_title text,
   add column if not exists book_author text,
@@ -25,7 +25,7 @@ alter table public.journeys
 
 alter table public.journeys
   alter column id set default gen_random_uuid(),
-  alter column user_id set default auth.uid();
+  alter column user_id set default music.user_id();
 
 -- White space is named character by character, since what [[:space:]] means depends on the locale.
 alter table public.journeys drop constraint if exists journeys_book_title_length;
@@ -135,7 +135,7 @@ begin
     return new;
   end if;
   if lower(tg_op) = 'insert' then
-    if new.user_id is distinct from auth.uid() then
+    if new.user_id is distinct from music.require_user_id() then
       raise exception 'A journey can only be begun for yourself.'
         using errcode = 'MU003', hint = 'Leave user_id out of the insert.';
     end if;
@@ -205,7 +205,8 @@ begin
   end loop;
   if lower(tg_op) = 'insert' and (new.version is null or music.is_app_user()) then
     if music.is_app_user() and not exists (
-        select from public.journeys j where j.id = new.journey_id and j.user_id = auth.uid()) then
+        select from public.journeys j
+        where j.id = new.journey_id and j.user_id = music.user_id()) then
       raise exception 'There is no such journey of yours.'
         using errcode = 'MU004', hint = 'Look at the id; perhaps the journey was deleted.';
     end if;
@@ -369,10 +370,7 @@ declare
   v_journey_id uuid;
   v_again jsonb;
 begin
-  if auth.uid() is null then
-    raise exception 'Nobody is signed in, so the journey would belong to nobody.'
-      using errcode = 'MU003', hint = 'Sign in first; a guest session will do.';
-  end if;
+  perform music.require_user_id();
   if p_track_id is not null then
     perform music.lock_repeated_call(p_track_id);
     v_again := music.station_of_track(p_track_id);

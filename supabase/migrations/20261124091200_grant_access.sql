@@ -23,8 +23,11 @@ grant execute on function
   music.fold(text), music.check_text(text, text, int), music.check_emotions(text[]),
   music.shorten(text, int), music.compose_journey_prompt(uuid, text, text, text, text[]),
   music.read_station(uuid), music.add_station(uuid, text, text, text, text[], uuid),
-  music.lock_journey(uuid), music.station_of_track(uuid), music.lock_repeated_call(uuid)
+  music.lock_journey(uuid), music.station_of_track(uuid), music.lock_repeated_call(uuid),
+  music.require_user_id()
   to authenticated;
+-- Policies and defaults ask it on behalf of whoever comes; it tells only what is in the own token.
+grant execute on function music.user_id() to public;
 
 -- The tables that apps see.
 revoke all on public.music_tracks, public.journeys, public.reading_logs from anon;
@@ -101,48 +104,52 @@ create policy "The service reads workers" on music.workers
   for select to service_role using (true);
 
 create policy "Readers see their journeys" on public.journeys
-  for select to authenticated using (user_id = (select auth.uid()));
+  for select to authenticated using (user_id = (select music.user_id()));
 create policy "Readers begin journeys" on public.journeys
-  for insert to authenticated with check (user_id = (select auth.uid()));
+  for insert to authenticated with check (user_id = (select music.user_id()));
 create policy "Readers change their journeys" on public.journeys
   for update to authenticated
-  using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));
+  using (user_id = (select music.user_id())) with check (user_id = (select music.user_id()));
 create policy "Readers delete their journeys" on public.journeys
-  for delete to authenticated using (user_id = (select auth.uid()));
+  for delete to authenticated using (user_id = (select music.user_id()));
 
 create policy "Users see their tracks" on public.music_tracks
-  for select to authenticated using (user_id = (select auth.uid()));
+  for select to authenticated using (user_id = (select music.user_id()));
 create policy "Users ask for tracks" on public.music_tracks
   for insert to authenticated with check (
-    user_id = (select auth.uid())
+    user_id = (select music.user_id())
     and (journey_id is null or exists (
-      select from public.journeys j where j.id = journey_id and j.user_id = (select auth.uid()))));
+      select from public.journeys j
+      where j.id = journey_id and j.user_id = (select music.user_id()))));
 create policy "Users retry and cancel their tracks" on public.music_tracks
   for update to authenticated
-  using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));
+  using (user_id = (select music.user_id())) with check (user_id = (select music.user_id()));
 
 create policy "Readers see their logs" on public.reading_logs
   for select to authenticated using (exists (
-    select from public.journeys j where j.id = journey_id and j.user_id = (select auth.uid())));
+    select from public.journeys j
+    where j.id = journey_id and j.user_id = (select music.user_id())));
 create policy "Readers write logs" on public.reading_logs
   for insert to authenticated with check (
     exists (
       select from public.journeys j
-      where j.id = journey_id and j.user_id = (select auth.uid()))
+      where j.id = journey_id and j.user_id = (select music.user_id()))
     and (track_id is null or exists (
       select from public.music_tracks t
-      where t.id = track_id and t.user_id = (select auth.uid()))));
+      where t.id = track_id and t.user_id = (select music.user_id()))));
 create policy "Readers change their logs" on public.reading_logs
   for update to authenticated
   using (exists (
-    select from public.journeys j where j.id = journey_id and j.user_id = (select auth.uid())))
+    select from public.journeys j
+    where j.id = journey_id and j.user_id = (select music.user_id())))
   with check (
     exists (
       select from public.journeys j
-      where j.id = journey_id and j.user_id = (select auth.uid()))
+      where j.id = journey_id and j.user_id = (select music.user_id()))
     and (track_id is null or exists (
       select from public.music_tracks t
-      where t.id = track_id and t.user_id = (select auth.uid()))));
+      where t.id = track_id and t.user_id = (select music.user_id()))));
 create policy "Readers delete their logs" on public.reading_logs
   for delete to authenticated using (exists (
-    select from public.journeys j where j.id = journey_id and j.user_id = (select auth.uid())));
+    select from public.journeys j
+    where j.id = journey_id and j.user_id = (select music.user_id())));
