@@ -107,7 +107,7 @@ CREATE FUNCTION music.caller() RETURNS text
     SET search_path TO ''
     AS $$
   select coalesce(
-    auth.uid()::text, nullif(current_setting('role', true), 'none'), session_user::text)
+    auth.jwt() ->> 'sub', nullif(current_setting('role', true), 'none'), session_user::text)
 $$;
 
 COMMENT ON FUNCTION music.caller() IS 'Who is at work, for history: the signed-in user, else the role.';
@@ -160,7 +160,7 @@ begin
     return new;
   end if;
   if lower(tg_op) = 'insert' then
-    if new.user_id is distinct from auth.uid() then
+    if new.user_id is distinct from music.require_user_id() then
       raise exception 'A journey can only be begun for yourself.'
         using errcode = 'MU003', hint = 'Leave user_id out of the insert.';
     end if;
@@ -204,9 +204,9 @@ begin
     raise exception 'A new track starts as "pending"; it was given "%".', new.status
       using errcode = 'MU003', hint = 'Leave status out of the insert.';
   end if;
-  if auth.uid() is null or new.user_id is distinct from auth.uid() then
+  if new.user_id is distinct from music.require_user_id() then
     raise exception 'A track can only be made for yourself.'
-      using errcode = 'MU003', hint = 'Sign in, and leave user_id out of the insert.';
+      using errcode = 'MU003', hint = 'Leave user_id out of the insert.';
   end if;
   if (new.stage, new.expected_ready_at, new.stream_url, new.file_url, new.storage_path,
       new.duration_ms, new.error_code, new.error_message, new.started_at, new.completed_at)
@@ -249,7 +249,7 @@ begin
   end loop;
   if lower(tg_op) = 'insert' and (new.version is null or music.is_app_user()) then
     if music.is_app_user() and not exists (
-        select from public.journeys j where j.id = new.journey_id and j.user_id = auth.uid()) then
+        select from public.journeys j where j.id = new.journey_id and j.user_id = music.user_id()) then
       raise exception 'There is no such journey of yours.'
         using errcode = 'MU004', hint = 'Look at the id; perhaps the journey was deleted.';
     end if;
@@ -373,7 +373,7 @@ begin
             hint = 'Send status alone; insert a new track to ask for different music.';
   end if;
   if not exists (
-      select from public.journeys j where j.id = new.journey_id and j.user_id = auth.uid()) then
+      select from public.journeys j where j.id = new.journey_id and j.user_id = music.user_id()) then
     raise exception 'There is no such journey of yours.'
       using errcode = '42501', hint = 'Look at the id; perhaps the journey was deleted.';
   end if;
@@ -383,9 +383,22 @@ $$;
 
 COMMENT ON FUNCTION music.check_track_journey() IS 'Before a track is put into a journey: an app user''s belongs to a journey of the user''s own, and stays there.';
 
+CREATE FUNCTION music.user_id() RETURNS uuid
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $_$
+  select case when token.sub ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+              then token.sub::uuid end
+  from (select coalesce(
+    nullif(current_setting('request.jwt.claim.sub', true), ''),
+    nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub') as sub) token
+$_$;
+
+COMMENT ON FUNCTION music.user_id() IS 'The user of the current request; null where nobody is signed in or the id is no uuid. Never raises, so that policies may ask it.';
+
 CREATE TABLE public.music_tracks (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    user_id uuid DEFAULT auth.uid(),
+    user_id uuid DEFAULT music.user_id(),
     prompt text,
     lyrics text,
     genre text,
@@ -501,7 +514,7 @@ begin
   if p_new.status = p_old.status then
     return;
   end if;
-  if auth.uid() is null or p_old.user_id is distinct from auth.uid() then
+  if p_old.user_id is distinct from music.require_user_id() then
     raise exception 'Only the owner of a track can retry or cancel it.' using errcode = 'MU003';
   end if;
   if p_old.status || ' to ' || p_new.status
@@ -1189,7 +1202,7 @@ COMMENT ON FUNCTION music.lock_claim(p_claim_id uuid) IS 'Lock the track and the
 
 CREATE TABLE public.journeys (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    user_id uuid DEFAULT auth.uid(),
+    user_id uuid DEFAULT music.user_id(),
     book_title text,
     book_author text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -1398,6 +1411,28 @@ end
 $$;
 
 COMMENT ON FUNCTION music.release_within_budget() IS 'After a budget was raised or lifted: the tracks that wait for tomorrow are due at once. Those that are still over it are deferred again by the next claim.';
+
+CREATE FUNCTION music.require_user_id() RETURNS uuid
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_user_id uuid := music.user_id();
+begin
+  if v_user_id is not null then
+    return v_user_id;
+  end if;
+  if nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub' is null then
+    raise exception 'Nobody is signed in, so it would belong to nobody.'
+      using errcode = 'MU003', hint = 'Sign in first; a guest session will do.';
+  end if;
+  raise exception 'The id of your user is no uuid, so nothing can belong to you here.'
+    using errcode = 'MU003',
+          hint = 'Ids of a sign-in elsewhere may be so: let your backend ask for the music.';
+end
+$$;
+
+COMMENT ON FUNCTION music.require_user_id() IS 'The same for whoever is to own something: refuses with a sentence where there is no such user.';
 
 CREATE FUNCTION music.shorten(p_text text, p_most integer) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -1736,10 +1771,7 @@ declare
   v_journey_id uuid;
   v_again jsonb;
 begin
-  if auth.uid() is null then
-    raise exception 'Nobody is signed in, so the journey would belong to nobody.'
-      using errcode = 'MU003', hint = 'Sign in first; a guest session will do.';
-  end if;
+  perform music.require_user_id();
   if p_track_id is not null then
     perform music.lock_repeated_call(p_track_id);
     v_again := music.station_of_track(p_track_id);
@@ -3047,41 +3079,41 @@ ALTER TABLE music.table_changes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE music.workers ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY "Readers begin journeys" ON public.journeys FOR INSERT TO authenticated WITH CHECK ((user_id = ( SELECT auth.uid() AS uid)));
+CREATE POLICY "Readers begin journeys" ON public.journeys FOR INSERT TO authenticated WITH CHECK ((user_id = ( SELECT music.user_id() AS user_id)));
 
-CREATE POLICY "Readers change their journeys" ON public.journeys FOR UPDATE TO authenticated USING ((user_id = ( SELECT auth.uid() AS uid))) WITH CHECK ((user_id = ( SELECT auth.uid() AS uid)));
+CREATE POLICY "Readers change their journeys" ON public.journeys FOR UPDATE TO authenticated USING ((user_id = ( SELECT music.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT music.user_id() AS user_id)));
 
 CREATE POLICY "Readers change their logs" ON public.reading_logs FOR UPDATE TO authenticated USING ((EXISTS ( SELECT
    FROM public.journeys j
-  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT auth.uid() AS uid)))))) WITH CHECK (((EXISTS ( SELECT
+  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT music.user_id() AS user_id)))))) WITH CHECK (((EXISTS ( SELECT
    FROM public.journeys j
-  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT auth.uid() AS uid))))) AND ((track_id IS NULL) OR (EXISTS ( SELECT
+  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT music.user_id() AS user_id))))) AND ((track_id IS NULL) OR (EXISTS ( SELECT
    FROM public.music_tracks t
-  WHERE ((t.id = reading_logs.track_id) AND (t.user_id = ( SELECT auth.uid() AS uid))))))));
+  WHERE ((t.id = reading_logs.track_id) AND (t.user_id = ( SELECT music.user_id() AS user_id))))))));
 
-CREATE POLICY "Readers delete their journeys" ON public.journeys FOR DELETE TO authenticated USING ((user_id = ( SELECT auth.uid() AS uid)));
+CREATE POLICY "Readers delete their journeys" ON public.journeys FOR DELETE TO authenticated USING ((user_id = ( SELECT music.user_id() AS user_id)));
 
 CREATE POLICY "Readers delete their logs" ON public.reading_logs FOR DELETE TO authenticated USING ((EXISTS ( SELECT
    FROM public.journeys j
-  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT auth.uid() AS uid))))));
+  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT music.user_id() AS user_id))))));
 
-CREATE POLICY "Readers see their journeys" ON public.journeys FOR SELECT TO authenticated USING ((user_id = ( SELECT auth.uid() AS uid)));
+CREATE POLICY "Readers see their journeys" ON public.journeys FOR SELECT TO authenticated USING ((user_id = ( SELECT music.user_id() AS user_id)));
 
 CREATE POLICY "Readers see their logs" ON public.reading_logs FOR SELECT TO authenticated USING ((EXISTS ( SELECT
    FROM public.journeys j
-  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT auth.uid() AS uid))))));
+  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT music.user_id() AS user_id))))));
 
 CREATE POLICY "Readers write logs" ON public.reading_logs FOR INSERT TO authenticated WITH CHECK (((EXISTS ( SELECT
    FROM public.journeys j
-  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT auth.uid() AS uid))))) AND ((track_id IS NULL) OR (EXISTS ( SELECT
+  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT music.user_id() AS user_id))))) AND ((track_id IS NULL) OR (EXISTS ( SELECT
    FROM public.music_tracks t
-  WHERE ((t.id = reading_logs.track_id) AND (t.user_id = ( SELECT auth.uid() AS uid))))))));
+  WHERE ((t.id = reading_logs.track_id) AND (t.user_id = ( SELECT music.user_id() AS user_id))))))));
 
-CREATE POLICY "Users ask for tracks" ON public.music_tracks FOR INSERT TO authenticated WITH CHECK ((user_id = ( SELECT auth.uid() AS uid)));
+CREATE POLICY "Users ask for tracks" ON public.music_tracks FOR INSERT TO authenticated WITH CHECK ((user_id = ( SELECT music.user_id() AS user_id)));
 
-CREATE POLICY "Users retry and cancel their tracks" ON public.music_tracks FOR UPDATE TO authenticated USING ((user_id = ( SELECT auth.uid() AS uid))) WITH CHECK ((user_id = ( SELECT auth.uid() AS uid)));
+CREATE POLICY "Users retry and cancel their tracks" ON public.music_tracks FOR UPDATE TO authenticated USING ((user_id = ( SELECT music.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT music.user_id() AS user_id)));
 
-CREATE POLICY "Users see their tracks" ON public.music_tracks FOR SELECT TO authenticated USING ((user_id = ( SELECT auth.uid() AS uid)));
+CREATE POLICY "Users see their tracks" ON public.music_tracks FOR SELECT TO authenticated USING ((user_id = ( SELECT music.user_id() AS user_id)));
 
 ALTER TABLE public.journeys ENABLE ROW LEVEL SECURITY;
 
@@ -3139,6 +3171,8 @@ GRANT ALL ON FUNCTION music.check_track_change() TO service_role;
 
 REVOKE ALL ON FUNCTION music.check_track_journey() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_track_journey() TO service_role;
+
+GRANT ALL ON FUNCTION music.user_id() TO service_role;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.music_tracks TO authenticated;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.music_tracks TO service_role;
@@ -3265,6 +3299,10 @@ GRANT ALL ON FUNCTION music.read_station(p_log_id uuid) TO authenticated;
 
 REVOKE ALL ON FUNCTION music.release_within_budget() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.release_within_budget() TO service_role;
+
+REVOKE ALL ON FUNCTION music.require_user_id() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.require_user_id() TO service_role;
+GRANT ALL ON FUNCTION music.require_user_id() TO authenticated;
 
 REVOKE ALL ON FUNCTION music.shorten(p_text text, p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.shorten(p_text text, p_most integer) TO service_role;

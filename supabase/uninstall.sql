@@ -57,6 +57,12 @@ begin
         stage = null, stream_url = null
     where status = 'generating';
   end if;
+  if v_keep_tracks and not v_is_yours then
+    alter table public.music_tracks alter column user_id set default auth.uid();
+    revoke insert, update on public.music_tracks from authenticated;
+    create policy "Users see their tracks" on public.music_tracks
+      for select to authenticated using (user_id = (select auth.uid()));
+  end if;
   if v_is_yours then
     alter table public.music_tracks drop constraint music_tracks_status_check;
     drop index if exists public.music_tracks_generating_idx,

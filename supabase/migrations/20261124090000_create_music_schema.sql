@@ -15,7 +15,7 @@ create function music.caller() returns text
 language sql stable set search_path = ''
 as $$
   select coalesce(
-    auth.uid()::text, nullif(current_setting('role', true), 'none'), session_user::text)
+    auth.jwt() ->> 'sub', nullif(current_setting('role', true), 'none'), session_user::text)
 $$;
 comment on function music.caller() is
   'Who is at work, for history: the signed-in user, else the role.';

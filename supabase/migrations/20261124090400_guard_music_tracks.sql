@@ -108,9 +108,9 @@ begin
     raise exception 'A new track starts as "pending"; it was given "%".', new.status
       using errcode = 'MU003', hint = 'Leave status out of the insert.';
   end if;
-  if auth.uid() is null or new.user_id is distinct from auth.uid() then
+  if new.user_id is distinct from music.require_user_id() then
     raise exception 'A track can only be made for yourself.'
-      using errcode = 'MU003', hint = 'Sign in, and leave user_id out of the insert.';
+      using errcode = 'MU003', hint = 'Leave user_id out of the insert.';
   end if;
   if (new.stage, new.expected_ready_at, new.stream_url, new.file_url, new.storage_path,
       new.duration_ms, new.error_code, new.error_message, new.started_at, new.completed_at)
@@ -154,7 +154,7 @@ begin
   if p_new.status = p_old.status then
     return;
   end if;
-  if auth.uid() is null or p_old.user_id is distinct from auth.uid() then
+  if p_old.user_id is distinct from music.require_user_id() then
     raise exception 'Only the owner of a track can retry or cancel it.' using errcode = 'MU003';
   end if;
   if p_old.status || ' to ' || p_new.status

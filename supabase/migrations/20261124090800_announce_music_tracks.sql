@@ -128,6 +128,6 @@ begin
     for select to authenticated
     using (
       extension = 'broadcast'
-      and (select realtime.topic()) = 'music:' || (select auth.uid())::text);
+      and (select realtime.topic()) = 'music:' || (select music.user_id())::text);
 end
 $$;

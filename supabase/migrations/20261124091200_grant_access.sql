@@ -20,6 +20,9 @@ grant select, insert, update, delete on all tables in schema music to service_ro
 grant usage on all sequences in schema music to service_role;
 grant execute on all functions in schema music to service_role;
 
+-- Policies and defaults ask it on behalf of whoever comes; it tells only what is in the own token.
+grant execute on function music.user_id() to public;
+
 -- The table that apps see, where the migrations made it.
 do $$
 begin
@@ -151,9 +154,9 @@ create policy "The service reads table changes" on music.table_changes
   for select to service_role using (true);
 
 create policy "Users see their tracks" on public.music_tracks
-  for select to authenticated using (user_id = (select auth.uid()));
+  for select to authenticated using (user_id = (select music.user_id()));
 create policy "Users ask for tracks" on public.music_tracks
-  for insert to authenticated with check (user_id = (select auth.uid()));
+  for insert to authenticated with check (user_id = (select music.user_id()));
 create policy "Users retry and cancel their tracks" on public.music_tracks
   for update to authenticated
-  using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));
+  using (user_id = (select music.user_id())) with check (user_id = (select music.user_id()));

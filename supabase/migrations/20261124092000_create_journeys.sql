@@ -44,7 +44,7 @@ begin
 
 create table public.journeys (
   id uuid primary key default gen_random_uuid(),
-  user_id uuid default auth.uid() references auth.users (id) on delete cascade,
+  user_id uuid default music.user_id() references auth.users (id) on delete cascade,
   book_title text,
   book_author text,
   created_at timestamptz not null default now(),
@@ -144,7 +144,7 @@ begin
     return new;
   end if;
   if lower(tg_op) = 'insert' then
-    if new.user_id is distinct from auth.uid() then
+    if new.user_id is distinct from music.require_user_id() then
       raise exception 'A journey can only be begun for yourself.'
         using errcode = 'MU003', hint = 'Leave user_id out of the insert.';
     end if;
@@ -214,7 +214,8 @@ begin
   end loop;
   if lower(tg_op) = 'insert' and (new.version is null or music.is_app_user()) then
     if music.is_app_user() and not exists (
-        select from public.journeys j where j.id = new.journey_id and j.user_id = auth.uid()) then
+        select from public.journeys j
+        where j.id = new.journey_id and j.user_id = music.user_id()) then
       raise exception 'There is no such journey of yours.'
         using errcode = 'MU004', hint = 'Look at the id; perhaps the journey was deleted.';
     end if;
@@ -242,7 +243,8 @@ begin
             hint = 'Send status alone; insert a new track to ask for different music.';
   end if;
   if not exists (
-      select from public.journeys j where j.id = new.journey_id and j.user_id = auth.uid()) then
+      select from public.journeys j
+      where j.id = new.journey_id and j.user_id = music.user_id()) then
     raise exception 'There is no such journey of yours.'
       using errcode = '42501', hint = 'Look at the id; perhaps the journey was deleted.';
   end if;
@@ -421,10 +423,7 @@ declare
   v_journey_id uuid;
   v_again jsonb;
 begin
-  if auth.uid() is null then
-    raise exception 'Nobody is signed in, so the journey would belong to nobody.'
-      using errcode = 'MU003', hint = 'Sign in first; a guest session will do.';
-  end if;
+  perform music.require_user_id();
   if p_track_id is not null then
     perform music.lock_repeated_call(p_track_id);
     v_again := music.station_of_track(p_track_id);
@@ -523,7 +522,8 @@ grant execute on function
   music.fold(text), music.check_text(text, text, int), music.check_emotions(text[]),
   music.shorten(text, int), music.compose_journey_prompt(uuid, text, text, text, text[]),
   music.read_station(uuid), music.add_station(uuid, text, text, text, text[], uuid),
-  music.lock_journey(uuid), music.station_of_track(uuid), music.lock_repeated_call(uuid)
+  music.lock_journey(uuid), music.station_of_track(uuid), music.lock_repeated_call(uuid),
+  music.require_user_id()
   to authenticated;
 
 revoke all on public.journeys, public.reading_logs from anon;
@@ -537,40 +537,43 @@ grant insert (id, journey_id, quote, memo, emotions, track_id), update (quote, m
   on public.reading_logs to authenticated;
 
 create policy "Readers see their journeys" on public.journeys
-  for select to authenticated using (user_id = (select auth.uid()));
+  for select to authenticated using (user_id = (select music.user_id()));
 create policy "Readers begin journeys" on public.journeys
-  for insert to authenticated with check (user_id = (select auth.uid()));
+  for insert to authenticated with check (user_id = (select music.user_id()));
 create policy "Readers change their journeys" on public.journeys
   for update to authenticated
-  using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));
+  using (user_id = (select music.user_id())) with check (user_id = (select music.user_id()));
 create policy "Readers delete their journeys" on public.journeys
-  for delete to authenticated using (user_id = (select auth.uid()));
+  for delete to authenticated using (user_id = (select music.user_id()));
 
 create policy "Readers see their logs" on public.reading_logs
   for select to authenticated using (exists (
-    select from public.journeys j where j.id = journey_id and j.user_id = (select auth.uid())));
+    select from public.journeys j
+    where j.id = journey_id and j.user_id = (select music.user_id())));
 create policy "Readers write logs" on public.reading_logs
   for insert to authenticated with check (
     exists (
       select from public.journeys j
-      where j.id = journey_id and j.user_id = (select auth.uid()))
+      where j.id = journey_id and j.user_id = (select music.user_id()))
     and (track_id is null or exists (
       select from public.music_tracks t
-      where t.id = track_id and t.user_id = (select auth.uid()))));
+      where t.id = track_id and t.user_id = (select music.user_id()))));
 create policy "Readers change their logs" on public.reading_logs
   for update to authenticated
   using (exists (
-    select from public.journeys j where j.id = journey_id and j.user_id = (select auth.uid())))
+    select from public.journeys j
+    where j.id = journey_id and j.user_id = (select music.user_id())))
   with check (
     exists (
       select from public.journeys j
-      where j.id = journey_id and j.user_id = (select auth.uid()))
+      where j.id = journey_id and j.user_id = (select music.user_id()))
     and (track_id is null or exists (
       select from public.music_tracks t
-      where t.id = track_id and t.user_id = (select auth.uid()))));
+      where t.id = track_id and t.user_id = (select music.user_id()))));
 create policy "Readers delete their logs" on public.reading_logs
   for delete to authenticated using (exists (
-    select from public.journeys j where j.id = journey_id and j.user_id = (select auth.uid())));
+    select from public.journeys j
+    where j.id = journey_id and j.user_id = (select music.user_id())));
 
   $journeys$;
 end

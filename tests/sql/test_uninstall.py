@@ -69,6 +69,7 @@ async def test_tracks_are_kept_on_request(project: Project) -> None:
     assert (row["status"], row["error_code"]) == ("error", "cancelled")
     assert await project.value("select to_regnamespace('music') is null")
     assert await project.value("select to_regclass('public.journeys') is not null")
+    assert len(await project.as_user(user, "select * from public.music_tracks")) == 1
 
 
 async def test_rows_that_came_since_do_not_keep_it_from_going(platform: Project) -> None:
