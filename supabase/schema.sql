@@ -249,7 +249,8 @@ begin
   end loop;
   if lower(tg_op) = 'insert' and (new.version is null or music.is_app_user()) then
     if music.is_app_user() and not exists (
-        select from public.journeys j where j.id = new.journey_id and j.user_id = music.user_id()) then
+        select from public.journeys j
+        where j.id = new.journey_id and j.user_id = music.user_id()) then
       raise exception 'There is no such journey of yours.'
         using errcode = 'MU004', hint = 'Look at the id; perhaps the journey was deleted.';
     end if;
@@ -373,7 +374,8 @@ begin
             hint = 'Send status alone; insert a new track to ask for different music.';
   end if;
   if not exists (
-      select from public.journeys j where j.id = new.journey_id and j.user_id = music.user_id()) then
+      select from public.journeys j
+      where j.id = new.journey_id and j.user_id = music.user_id()) then
     raise exception 'There is no such journey of yours.'
       using errcode = '42501', hint = 'Look at the id; perhaps the journey was deleted.';
   end if;
