@@ -2451,7 +2451,7 @@ CREATE TABLE music.workers (
     note text,
     started_at timestamp with time zone DEFAULT now() NOT NULL,
     last_seen_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT workers_state_known CHECK ((state = ANY (ARRAY['running'::text, 'blocked'::text, 'draining'::text, 'stopped'::text])))
+    CONSTRAINT workers_state_known CHECK ((state = ANY (ARRAY['running'::text, 'blocked'::text, 'failing'::text, 'draining'::text, 'stopped'::text])))
 );
 
 COMMENT ON TABLE music.workers IS 'The worker processes. One that was not seen for a minute is gone; its tracks have been taken over.';
@@ -2464,7 +2464,7 @@ COMMENT ON COLUMN music.workers.version IS 'Its version of the service.';
 
 COMMENT ON COLUMN music.workers.capacity IS 'How many generations it runs at once.';
 
-COMMENT ON COLUMN music.workers.state IS 'running; blocked: Mureka refuses it (see note); draining: stopping; stopped.';
+COMMENT ON COLUMN music.workers.state IS 'running; blocked: Mureka refuses it (see note); failing: its claims fail (see note); draining: stopping; stopped.';
 
 COMMENT ON COLUMN music.workers.note IS 'What an operator should know, such as why it is blocked.';
 
@@ -2785,7 +2785,7 @@ UNION ALL
 UNION ALL
  SELECT
         CASE
-            WHEN s.is_alive THEN 'worker_blocked'::text
+            WHEN s.is_alive THEN ('worker_'::text || s.state)
             ELSE 'worker_lost'::text
         END AS what,
     NULL::uuid AS track_id,
@@ -2796,21 +2796,22 @@ UNION ALL
     NULL::boolean AS is_free,
     s.note AS reason,
         CASE
+            WHEN (s.is_alive AND (s.state = 'failing'::text)) THEN 'Fix what its note says about the database; it claims again by itself. music-service doctor names the cause.'::text
             WHEN s.is_alive THEN 'Fix what its note says about the Mureka account; it checks again each minute.'::text
             ELSE (('Look at the machine '::text || COALESCE(s.host, '(unknown)'::text)) || '; its tracks are taken over by other workers. Delete its row from music.workers when that is done.'::text)
         END AS what_to_do
    FROM seen s
-  WHERE ((s.state = 'blocked'::text) OR (NOT s.is_alive));
+  WHERE ((s.state = ANY (ARRAY['blocked'::text, 'failing'::text])) OR (NOT s.is_alive));
 
-COMMENT ON VIEW public.music_review IS 'What waits for a person, and what to do about it. Failed tracks of the last 30 days, what keeps many tracks waiting, and workers that are blocked or were lost. Empty: all is well.';
+COMMENT ON VIEW public.music_review IS 'What waits for a person, and what to do about it. Failed tracks of the last 30 days, what keeps many tracks waiting, and workers that are blocked, failing or lost. Empty: all is well.';
 
-COMMENT ON COLUMN public.music_review.what IS 'An error code of tracks, or over_budget, queue_paused, no_worker, worker_blocked, worker_lost.';
+COMMENT ON COLUMN public.music_review.what IS 'An error code of tracks, or over_budget, queue_paused, no_worker, worker_blocked, worker_failing, worker_lost.';
 
 COMMENT ON COLUMN public.music_review.track_id IS 'The failed track; null for what concerns many.';
 
 COMMENT ON COLUMN public.music_review.user_id IS 'Its owner.';
 
-COMMENT ON COLUMN public.music_review.worker_id IS 'The worker that is blocked or was lost.';
+COMMENT ON COLUMN public.music_review.worker_id IS 'The worker that is blocked, failing or lost.';
 
 COMMENT ON COLUMN public.music_review.since IS 'Since when.';
 
