@@ -7,6 +7,28 @@ CREATE SCHEMA music;
 
 COMMENT ON SCHEMA music IS 'The music service''s own tables and functions; not exposed through the API.';
 
+CREATE TYPE music.trial_failure AS (
+	step text,
+	sqlstate text,
+	message text,
+	"column" text,
+	"constraint" text,
+	context text
+);
+
+COMMENT ON TYPE music.trial_failure IS 'What a trial failed at, and what the database says of it.';
+
+CREATE FUNCTION music.act_as(p_role text, p_user_id uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select set_config('request.jwt.claims', jsonb_strip_nulls(
+           jsonb_build_object('role', p_role, 'sub', p_user_id))::text, true),
+         set_config('role', p_role, true)
+$$;
+
+COMMENT ON FUNCTION music.act_as(p_role text, p_user_id uuid) IS 'What follows is done with the rights of a user of the app, until it is taken back; only for a caller who may set that role.';
+
 CREATE FUNCTION music.act_as_worker() RETURNS void
     LANGUAGE sql
     SET search_path TO ''
@@ -111,6 +133,66 @@ CREATE FUNCTION music.caller() RETURNS text
 $$;
 
 COMMENT ON FUNCTION music.caller() IS 'Who is at work, for history: the signed-in user, else the role.';
+
+CREATE FUNCTION music.catalogue() RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  with tables as (
+    select c.oid, c.oid::regclass::text as name, c.relrowsecurity as is_guarded
+    from pg_catalog.pg_class c
+    where c.relkind in ('r', 'p') and (
+      c.relnamespace = 'music'::regnamespace
+      or c.oid = 'public.music_tracks'::regclass
+      or exists (
+        select from pg_catalog.pg_trigger t
+        join pg_catalog.pg_proc p on p.oid = t.tgfoid
+        where t.tgrelid = c.oid and p.pronamespace = 'music'::regnamespace))
+  ), closed as (
+    select t.oid, t.name from tables t where t.name like 'music.%'
+    union all
+    select c.oid, c.oid::regclass::text from pg_catalog.pg_class c
+    where c.relkind = 'v' and c.relnamespace = 'public'::regnamespace
+      and c.relname like 'music\_%'
+  ), roles as (
+    select r.role from (values ('anon'), ('authenticated')) as r (role)
+  )
+  select jsonb_build_object(
+    'unguarded', (select coalesce(jsonb_agg(t.name), '[]') from tables t where not t.is_guarded),
+    'policies', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'table', p.schemaname || '.' || p.tablename, 'name', p.policyname,
+        'permissive', p.permissive = 'PERMISSIVE', 'command', lower(p.cmd), 'roles', p.roles,
+        'using', p.qual, 'check', p.with_check)), '[]')
+      from pg_catalog.pg_policies p
+      where p.schemaname || '.' || p.tablename in (
+        select t.name from tables t
+        union all values ('realtime.messages'), ('storage.objects'))),
+    'is_published', exists (
+      select from pg_catalog.pg_publication_tables p
+      where p.pubname = 'supabase_realtime' and p.schemaname = 'public'
+        and p.tablename = 'music_tracks'),
+    'triggers', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'name', t.tgname, 'function', t.tgfoid::regproc::text,
+        'enabled', t.tgenabled <> 'D')), '[]')
+      from pg_catalog.pg_trigger t
+      where t.tgrelid = 'public.music_tracks'::regclass and not t.tgisinternal),
+    'grants', (
+      select coalesce(jsonb_agg(jsonb_build_object('table', g.name, 'role', g.role)), '[]')
+      from (
+        select c.name, r.role from closed c, roles r
+        where has_table_privilege(r.role, c.oid, 'delete, truncate')
+           or has_any_column_privilege(r.role, c.oid, 'select, insert, update')) g),
+    'executable', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'name', p.proname, 'signature', p.oid::regprocedure::text, 'role', r.role)), '[]')
+      from pg_catalog.pg_proc p, roles r
+      where p.pronamespace = 'public'::regnamespace and p.proname like '%music%'
+        and has_function_privilege(r.role, p.oid, 'execute')))
+$$;
+
+COMMENT ON FUNCTION music.catalogue() IS 'Who may do what with the service''s tables and functions, and the triggers of music_tracks, as one JSON object.';
 
 CREATE FUNCTION music.change_table(p_what text, p_change text, p_undo text) RETURNS void
     LANGUAGE plpgsql
@@ -1380,6 +1462,79 @@ $$;
 
 COMMENT ON FUNCTION music.over_budget_message(p_of_user boolean) IS 'What a track says that waits for tomorrow''s budget, of all or of its user.';
 
+CREATE FUNCTION music.reach(p_role text, p_what text, p_track_id uuid, p_bucket text) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_user_id uuid := case when p_role = 'authenticated' then gen_random_uuid() end;
+  v_row jsonb := music.trial_row(null);
+  v_insert text := music.trial_insert(v_row);
+  v_topic text :=
+    'music:' || case when p_what = 'overhear' then p_track_id::text else 'pending' end;
+  v_rows int;
+begin
+  perform set_config('realtime.topic', v_topic, true);
+  perform music.act_as(p_role, v_user_id);
+  case p_what
+    when 'insert' then execute v_insert using v_row;
+    when 'select' then perform from public.music_tracks where id = p_track_id;
+    when 'update' then update public.music_tracks set status = status where id = p_track_id;
+    when 'delete' then delete from public.music_tracks where id = p_track_id;
+    when 'settings' then update music.settings set paused = paused where id;
+    when 'hear', 'overhear' then
+      perform from realtime.messages where topic = v_topic and extension = 'broadcast' limit 1;
+    when 'broadcast' then
+      insert into realtime.messages (topic, extension, event, payload, private)
+      values (v_topic, 'broadcast', 'pending', '{}', true);
+    when 'upload' then
+      insert into storage.objects (bucket_id, name)
+      values (p_bucket, format('%s/%s/trial.mp3', p_track_id, p_track_id));
+  end case;
+  get diagnostics v_rows = row_count;
+  raise exception 'A trial ends here.' using errcode = 'MU000';
+exception
+  when sqlstate 'MU000' then return v_rows;
+  when others then return null;
+end
+$$;
+
+COMMENT ON FUNCTION music.reach(p_role text, p_what text, p_track_id uuid, p_bucket text) IS 'How many rows a stranger reaches who has the app''s public key (anon) or an account of their own (authenticated), taken back at once; null where it is refused.';
+
+CREATE FUNCTION music.reached_by_strangers(p_bucket text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_row jsonb := music.trial_row(null) || jsonb_build_object(
+    'status', 'error', 'error_code', 'cancelled', 'error_message', 'Only a trial.');
+  v_track_id uuid := (v_row ->> 'id')::uuid;
+  v_reached jsonb;
+begin
+  begin
+    execute music.trial_insert(v_row) using v_row;
+  exception when others then
+    v_track_id := (select t.id from public.music_tracks t limit 1);
+  end;
+  begin
+    insert into realtime.messages (topic, extension, event, payload, private)
+    select 'music:' || t.topic, 'broadcast', 'pending', '{}', true
+    from (values ('pending'), (v_track_id::text)) as t (topic);
+  exception when others then null;  -- there is no Realtime, or no room for messages yet
+  end;
+  select jsonb_agg(jsonb_build_object('role', r.role, 'what', w.what)) into v_reached
+  from (values ('anon'), ('authenticated')) as r (role)
+  cross join (values ('insert'), ('select'), ('update'), ('delete'), ('settings'), ('hear'),
+                     ('overhear'), ('broadcast'), ('upload')) as w (what)
+  where music.reach(r.role, w.what, v_track_id, p_bucket) > 0;
+  raise exception 'A trial ends here.' using errcode = 'MU000';
+exception
+  when sqlstate 'MU000' then return coalesce(v_reached, '[]');
+end
+$$;
+
+COMMENT ON FUNCTION music.reached_by_strangers(p_bucket text) IS 'What anybody can do with what is not theirs, each tried and taken back: [{role, what}].';
+
 CREATE FUNCTION music.read_station(p_log_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1562,6 +1717,191 @@ CREATE FUNCTION music.tracks_not_to_try() RETURNS SETOF uuid
 
 COMMENT ON FUNCTION music.tracks_not_to_try() IS 'Tracks that a rule of the app''s rejected, and whose next try is not due.';
 
+CREATE FUNCTION music.trial_insert(p_row jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $_$
+  select format(
+    'insert into public.music_tracks (%1$s) '
+    'select %1$s from jsonb_populate_record(null::public.music_tracks, $1)',
+    string_agg(quote_ident(k.name), ', '))
+  from jsonb_object_keys(p_row) as k (name)
+$_$;
+
+COMMENT ON FUNCTION music.trial_insert(p_row jsonb) IS 'The statement that inserts such a row, $1, and leaves all other columns to their defaults.';
+
+CREATE FUNCTION music.trial_row(p_user_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  with old_row as (
+    select to_jsonb(t) as was from public.music_tracks t limit 1
+  ), demanded as (
+    -- What the app added and demands: as in a row that there is, else something of its type.
+    select a.attname as name, exists (
+             select from pg_catalog.pg_index i
+             where i.indrelid = a.attrelid and i.indisunique and a.attnum = any (i.indkey)
+           ) as is_unique,
+           case y.typcategory
+             when 'N' then to_jsonb(1)
+             when 'B' then to_jsonb(false)
+             when 'D' then to_jsonb(now())
+             when 'A' then '[]'::jsonb
+             when 'E' then (
+               select to_jsonb(e.enumlabel) from pg_catalog.pg_enum e
+               where e.enumtypid = y.oid order by e.enumsortorder limit 1)
+             when 'U' then case
+               when y.typname = 'uuid' then to_jsonb(gen_random_uuid()) else '{}'::jsonb end
+             else to_jsonb('trial ' || gen_random_uuid()) end as sample
+    from pg_catalog.pg_attribute a
+    join pg_catalog.pg_type y on y.oid = a.atttypid
+    where a.attrelid = 'public.music_tracks'::regclass and a.attnum > 0 and not a.attisdropped
+      and a.attnotnull and not a.atthasdef and a.attidentity = ''
+      and a.attname not in ('id', 'prompt', 'user_id')
+  )
+  select jsonb_build_object(
+           'id', gen_random_uuid(),
+           'prompt', 'A trial of music-service doctor; it may be deleted.')
+         || case when p_user_id is null then '{}' else jsonb_build_object('user_id', p_user_id) end
+         || coalesce(
+              (select jsonb_object_agg(
+                 d.name,
+                 case when d.is_unique then d.sample
+                   else coalesce((select o.was -> d.name from old_row o), d.sample) end)
+               from demanded d),
+              '{}')
+$$;
+
+COMMENT ON FUNCTION music.trial_row(p_user_id uuid) IS 'A new track as an app would insert it, as JSON: what is needed, and what the app''s own columns demand.';
+
+CREATE FUNCTION music.try_asking(p_user_id uuid) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_row jsonb := music.trial_row(null);
+  v_insert text := music.trial_insert(v_row);
+  v_id uuid := (v_row ->> 'id')::uuid;
+  v_step text := 'insert';
+  v_failure music.trial_failure;
+begin
+  perform music.act_as('authenticated', coalesce(p_user_id, gen_random_uuid()));
+  execute v_insert using v_row;
+  v_step := 'read';
+  perform from public.music_tracks where id = v_id;
+  if not found then
+    raise exception 'Users do not see their own tracks.' using errcode = 'no_data_found';
+  end if;
+  v_step := 'cancel';
+  update public.music_tracks set status = 'error' where id = v_id;
+  if not found then
+    raise exception 'Users cannot cancel their own tracks.' using errcode = 'no_data_found';
+  end if;
+  raise exception 'A trial ends here.' using errcode = 'MU000';
+exception
+  when sqlstate 'MU000' then return null;
+  when others then
+    get stacked diagnostics
+      v_failure.sqlstate = returned_sqlstate, v_failure.message = message_text,
+      v_failure.column = column_name, v_failure.constraint = constraint_name,
+      v_failure.context = pg_exception_context;
+    -- Without any user of the project the trial can go no further than to the last of all rules.
+    if p_user_id is null and v_step = 'insert' and v_failure.sqlstate = '23503' then
+      return null;
+    end if;
+    v_failure.step := v_step;
+    return to_jsonb(v_failure);
+end
+$$;
+
+COMMENT ON FUNCTION music.try_asking(p_user_id uuid) IS 'A user of the app asks for a track, looks at it and cancels it, and all of it is taken back; null where that works, else the step that failed, and why.';
+
+CREATE FUNCTION music.try_making(p_user_id uuid) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_row jsonb := music.trial_row(p_user_id) || '{"priority": 32767}';
+  v_id uuid := (v_row ->> 'id')::uuid;
+  v_worker_id text := 'doctor-' || v_id;
+  v_generation_id uuid := gen_random_uuid();
+  v_claim_id uuid;
+  v_ahead int;
+  v_step text := 'settings';
+  v_failure music.trial_failure;
+begin
+  -- Pause, limits and budgets are findings of their own, and would keep the trial from its turn.
+  update music.settings
+  set paused = false, max_concurrent = null, max_concurrent_per_user = null,
+      daily_budget_cents = null, daily_budget_cents_per_user = null
+  where id;
+  update music.account
+  set concurrent_request_limit = null, slowed_down_to = null, slowed_down_at = null where id;
+  v_step := 'insert';
+  execute music.trial_insert(v_row) using v_row;
+  v_step := 'claim';
+  -- What is in Mureka's hands goes before any priority.
+  v_ahead := (
+      select count(*) from public.music_tracks t
+      left join music.claims c on c.track_id = t.id
+      where t.status = 'generating' and (c.track_id is null or c.lease_expires_at <= now()))
+    + (
+      select count(*) from music.generations g
+      join public.music_tracks t on t.id = g.track_id
+      where g.state = 'accepted' and t.status = 'pending' and t.run_after <= now());
+  perform public.claim_music_tracks(v_worker_id, least(v_ahead + 1, 1000), 30);
+  v_claim_id := (select c.id from music.claims c where c.track_id = v_id);
+  if v_claim_id is null then
+    -- Whatever keeps it from being claimed says so when the same is written by itself.
+    perform music.act_as_worker();
+    update public.music_tracks set status = 'generating', started_at = now() where id = v_id;
+    raise exception 'It was not among the tracks that were claimed.'
+      using errcode = 'no_data_found';
+  end if;
+  v_step := 'intent';
+  perform public.begin_music_generation(
+    v_claim_id, v_generation_id, '{"kind": "instrumental", "body": {}}', 'trial', 0);
+  v_step := 'receipt';
+  perform public.record_music_task(v_generation_id, 'trial-' || v_id, null);
+  v_step := 'stage';
+  perform public.report_music_stage(v_claim_id, 'running', null);
+  v_step := 'defer';
+  begin
+    perform public.defer_music_track(v_claim_id, 60, 'open', 'rate_limited', 'A trial.', false);
+    raise exception 'A trial ends here.' using errcode = 'MU000';
+  exception when sqlstate 'MU000' then null;
+  end;
+  v_step := 'fail';
+  begin
+    perform public.fail_music_track(v_claim_id, 'failed', 'generation_failed', 'A trial.');
+    raise exception 'A trial ends here.' using errcode = 'MU000';
+  exception when sqlstate 'MU000' then null;
+  end;
+  v_step := 'complete';
+  perform public.complete_music_track(
+    v_claim_id, format('service/%s/%s.mp3', v_id, v_generation_id), 'https://trial.invalid/', 1);
+  perform from public.music_tracks t
+  where t.id = v_id and t.status = 'completed' and t.file_url is not null;
+  if not found then
+    raise exception 'The track does not keep what the service writes.'
+      using errcode = 'no_data_found';
+  end if;
+  set constraints all immediate;
+  raise exception 'A trial ends here.' using errcode = 'MU000';
+exception
+  when sqlstate 'MU000' then return null;
+  when others then
+    get stacked diagnostics
+      v_failure.sqlstate = returned_sqlstate, v_failure.message = message_text,
+      v_failure.column = column_name, v_failure.constraint = constraint_name,
+      v_failure.context = pg_exception_context;
+    v_failure.step := v_step;
+    return to_jsonb(v_failure);
+end
+$$;
+
+COMMENT ON FUNCTION music.try_making(p_user_id uuid) IS 'A track is inserted and goes a worker''s whole way through the worker functions, and all of it is taken back; null where that works, else the step that failed, and why.';
+
 CREATE FUNCTION music.users_over_budget() RETURNS SETOF uuid
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1703,6 +2043,18 @@ end
 $$;
 
 COMMENT ON FUNCTION public.cancel_music_tracks(p_track_ids uuid[]) IS 'For operators: cancel those of the tracks that wait or run; answers which and what they were. Music that was submitted is paid for all the same.';
+
+CREATE FUNCTION public.check_music_project(p_bucket text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  return music.catalogue() || jsonb_build_object(
+    'reached', music.reached_by_strangers(p_bucket), 'trial_row', music.trial_row(null));
+end
+$$;
+
+COMMENT ON FUNCTION public.check_music_project(p_bucket text) IS 'For music-service doctor: policies, grants and triggers that matter, and what a stranger can reach; leaves nothing behind.';
 
 CREATE FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) RETURNS TABLE(claim_id uuid, attempt integer, lease_expires_at timestamp with time zone, track_id uuid, user_id uuid, prompt text, lyrics text, genre text, mood text, tempo text, duration integer, attempts integer, generation_id uuid, generation_request jsonb, generation_intent_at timestamp with time zone, mureka_task_id text, generation_age_seconds double precision, expected_seconds double precision, waited_seconds double precision)
     LANGUAGE plpgsql
@@ -1885,6 +2237,13 @@ end
 $$;
 
 COMMENT ON FUNCTION public.finish_journey(p_journey_id uuid) IS 'Finish a journey: answers {"journey", "log", "track"} with log vFinal and its pending track. A finished journey answers what it has.';
+
+CREATE FUNCTION public.list_music_numbers(p_count integer) RETURNS SETOF integer
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$ select generate_series(1, least(p_count, 1000)) $$;
+
+COMMENT ON FUNCTION public.list_music_numbers(p_count integer) IS 'For music-service doctor: so many rows, up to 1000, to see how many of them the API hands out.';
 
 CREATE FUNCTION public.pause_music_queue(p_reason text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql
@@ -2148,6 +2507,19 @@ $$;
 
 COMMENT ON FUNCTION public.retry_music_tracks(p_track_ids uuid[], p_error_code text, p_since timestamp with time zone, p_dry_run boolean) IS 'For operators: retry all failed tracks that meet every condition given (at least one); cancelled ones only by id or code. Unless p_dry_run is false it only says which these are, what is free and what the others will probably cost in US cents.';
 
+CREATE FUNCTION public.try_music_track(p_user_id uuid DEFAULT NULL::uuid) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET lock_timeout TO '3s'
+    AS $$
+begin
+  return jsonb_build_object(
+    'asking', music.try_asking(p_user_id), 'making', music.try_making(p_user_id));
+end
+$$;
+
+COMMENT ON FUNCTION public.try_music_track(p_user_id uuid) IS 'For music-service doctor: whether a track that is inserted now would be made, tried for a user (null: none) and taken back, so that nobody sees it and nothing is spent.';
+
 CREATE TABLE music.account (
     id boolean DEFAULT true NOT NULL,
     concurrent_request_limit integer,
@@ -2403,7 +2775,7 @@ CREATE TABLE music.workers (
     note text,
     started_at timestamp with time zone DEFAULT now() NOT NULL,
     last_seen_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT workers_state_known CHECK ((state = ANY (ARRAY['running'::text, 'blocked'::text, 'draining'::text, 'stopped'::text])))
+    CONSTRAINT workers_state_known CHECK ((state = ANY (ARRAY['running'::text, 'blocked'::text, 'failing'::text, 'draining'::text, 'stopped'::text])))
 );
 
 COMMENT ON TABLE music.workers IS 'The worker processes. One that was not seen for a minute is gone; its tracks have been taken over.';
@@ -2416,7 +2788,7 @@ COMMENT ON COLUMN music.workers.version IS 'Its version of the service.';
 
 COMMENT ON COLUMN music.workers.capacity IS 'How many generations it runs at once.';
 
-COMMENT ON COLUMN music.workers.state IS 'running; blocked: Mureka refuses it (see note); draining: stopping; stopped.';
+COMMENT ON COLUMN music.workers.state IS 'running; blocked: Mureka refuses it (see note); failing: its claims fail (see note); draining: stopping; stopped.';
 
 COMMENT ON COLUMN music.workers.note IS 'What an operator should know, such as why it is blocked.';
 
@@ -2737,7 +3109,7 @@ UNION ALL
 UNION ALL
  SELECT
         CASE
-            WHEN s.is_alive THEN 'worker_blocked'::text
+            WHEN s.is_alive THEN ('worker_'::text || s.state)
             ELSE 'worker_lost'::text
         END AS what,
     NULL::uuid AS track_id,
@@ -2748,11 +3120,12 @@ UNION ALL
     NULL::boolean AS is_free,
     s.note AS reason,
         CASE
+            WHEN (s.is_alive AND (s.state = 'failing'::text)) THEN 'Fix what its note says about the database; it claims again by itself. music-service doctor names the cause.'::text
             WHEN s.is_alive THEN 'Fix what its note says about the Mureka account; it checks again each minute.'::text
             ELSE (('Look at the machine '::text || COALESCE(s.host, '(unknown)'::text)) || '; its tracks are taken over by other workers. Delete its row from music.workers when that is done.'::text)
         END AS what_to_do
    FROM seen s
-  WHERE ((s.state = 'blocked'::text) OR (NOT s.is_alive))
+  WHERE ((s.state = ANY (ARRAY['blocked'::text, 'failing'::text])) OR (NOT s.is_alive))
 UNION ALL
  SELECT 'rejected'::text AS what,
     r.track_id,
@@ -2770,15 +3143,15 @@ UNION ALL
            FROM public.music_tracks t
           WHERE (t.id = r.track_id)) = ANY (ARRAY['pending'::text, 'generating'::text]));
 
-COMMENT ON VIEW public.music_review IS 'What waits for a person, and what to do about it. Failed tracks of the last 30 days, tracks that a rule of the app rejects, what keeps many tracks waiting, and workers that are blocked or were lost. Empty: all is well.';
+COMMENT ON VIEW public.music_review IS 'What waits for a person, and what to do about it. Failed tracks of the last 30 days, tracks that a rule of the app rejects, what keeps many tracks waiting, and workers that are blocked, failing or lost. Empty: all is well.';
 
-COMMENT ON COLUMN public.music_review.what IS 'An error code of tracks, or rejected, over_budget, queue_paused, no_worker, worker_blocked, worker_lost.';
+COMMENT ON COLUMN public.music_review.what IS 'An error code of tracks, or rejected, over_budget, queue_paused, no_worker, worker_blocked, worker_failing, worker_lost.';
 
 COMMENT ON COLUMN public.music_review.track_id IS 'The failed or rejected track; null for what concerns many.';
 
 COMMENT ON COLUMN public.music_review.user_id IS 'Its owner.';
 
-COMMENT ON COLUMN public.music_review.worker_id IS 'The worker that is blocked or was lost.';
+COMMENT ON COLUMN public.music_review.worker_id IS 'The worker that is blocked, failing or lost.';
 
 COMMENT ON COLUMN public.music_review.since IS 'Since when.';
 
@@ -3126,6 +3499,9 @@ ALTER TABLE public.reading_logs ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA music TO service_role;
 GRANT USAGE ON SCHEMA music TO authenticated;
 
+REVOKE ALL ON FUNCTION music.act_as(p_role text, p_user_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.act_as(p_role text, p_user_id uuid) TO service_role;
+
 REVOKE ALL ON FUNCTION music.act_as_worker() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.act_as_worker() TO service_role;
 
@@ -3144,6 +3520,9 @@ GRANT ALL ON FUNCTION music.broadcast(p_topic text, p_event text, p_payload json
 
 REVOKE ALL ON FUNCTION music.caller() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.caller() TO service_role;
+
+REVOKE ALL ON FUNCTION music.catalogue() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.catalogue() TO service_role;
 
 REVOKE ALL ON FUNCTION music.change_table(p_what text, p_change text, p_undo text) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.change_table(p_what text, p_change text, p_undo text) TO service_role;
@@ -3295,6 +3674,12 @@ GRANT ALL ON FUNCTION music.note_rejected_tracks() TO service_role;
 REVOKE ALL ON FUNCTION music.over_budget_message(p_of_user boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.over_budget_message(p_of_user boolean) TO service_role;
 
+REVOKE ALL ON FUNCTION music.reach(p_role text, p_what text, p_track_id uuid, p_bucket text) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.reach(p_role text, p_what text, p_track_id uuid, p_bucket text) TO service_role;
+
+REVOKE ALL ON FUNCTION music.reached_by_strangers(p_bucket text) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.reached_by_strangers(p_bucket text) TO service_role;
+
 REVOKE ALL ON FUNCTION music.read_station(p_log_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.read_station(p_log_id uuid) TO service_role;
 GRANT ALL ON FUNCTION music.read_station(p_log_id uuid) TO authenticated;
@@ -3338,6 +3723,18 @@ GRANT ALL ON FUNCTION music.tell_owner() TO service_role;
 REVOKE ALL ON FUNCTION music.tracks_not_to_try() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.tracks_not_to_try() TO service_role;
 
+REVOKE ALL ON FUNCTION music.trial_insert(p_row jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.trial_insert(p_row jsonb) TO service_role;
+
+REVOKE ALL ON FUNCTION music.trial_row(p_user_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.trial_row(p_user_id uuid) TO service_role;
+
+REVOKE ALL ON FUNCTION music.try_asking(p_user_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.try_asking(p_user_id uuid) TO service_role;
+
+REVOKE ALL ON FUNCTION music.try_making(p_user_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.try_making(p_user_id uuid) TO service_role;
+
 REVOKE ALL ON FUNCTION music.users_over_budget() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.users_over_budget() TO service_role;
 
@@ -3356,6 +3753,9 @@ GRANT ALL ON FUNCTION public.begin_music_generation(p_claim_id uuid, p_generatio
 REVOKE ALL ON FUNCTION public.cancel_music_tracks(p_track_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cancel_music_tracks(p_track_ids uuid[]) TO service_role;
 
+REVOKE ALL ON FUNCTION public.check_music_project(p_bucket text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.check_music_project(p_bucket text) TO service_role;
+
 REVOKE ALL ON FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) TO service_role;
 
@@ -3373,6 +3773,9 @@ GRANT ALL ON FUNCTION public.fail_music_track(p_claim_id uuid, p_outcome text, p
 
 REVOKE ALL ON FUNCTION public.finish_journey(p_journey_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.finish_journey(p_journey_id uuid) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.list_music_numbers(p_count integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_music_numbers(p_count integer) TO service_role;
 
 REVOKE ALL ON FUNCTION public.pause_music_queue(p_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.pause_music_queue(p_reason text) TO service_role;
@@ -3403,6 +3806,9 @@ GRANT ALL ON FUNCTION public.resume_music_queue() TO service_role;
 
 REVOKE ALL ON FUNCTION public.retry_music_tracks(p_track_ids uuid[], p_error_code text, p_since timestamp with time zone, p_dry_run boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.retry_music_tracks(p_track_ids uuid[], p_error_code text, p_since timestamp with time zone, p_dry_run boolean) TO service_role;
+
+REVOKE ALL ON FUNCTION public.try_music_track(p_user_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.try_music_track(p_user_id uuid) TO service_role;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.account TO service_role;
 

@@ -208,7 +208,8 @@ create table music.workers (
   note text,
   started_at timestamptz not null default now(),
   last_seen_at timestamptz not null default now(),
-  constraint workers_state_known check (state in ('running', 'blocked', 'draining', 'stopped'))
+  constraint workers_state_known
+    check (state in ('running', 'blocked', 'failing', 'draining', 'stopped'))
 );
 
 comment on table music.workers is
@@ -219,7 +220,8 @@ comment on column music.workers.host is 'The machine it runs on.';
 comment on column music.workers.version is 'Its version of the service.';
 comment on column music.workers.capacity is 'How many generations it runs at once.';
 comment on column music.workers.state is
-  'running; blocked: Mureka refuses it (see note); draining: stopping; stopped.';
+  'running; blocked: Mureka refuses it (see note); failing: its claims fail (see note); '
+  'draining: stopping; stopped.';
 comment on column music.workers.note is 'What an operator should know, such as why it is blocked.';
 comment on column music.workers.started_at is 'When the process started.';
 comment on column music.workers.last_seen_at is 'When it last spoke to the database.';
