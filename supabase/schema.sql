@@ -1028,6 +1028,13 @@ $$;
 
 COMMENT ON FUNCTION music.release_within_budget() IS 'After a budget was raised or lifted: the tracks that wait for tomorrow are due at once. Those that are still over it are deferred again by the next claim.';
 
+CREATE FUNCTION music.schema_version() RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$ select 1 $$;
+
+COMMENT ON FUNCTION music.schema_version() IS 'The version of what music-service made in this database: 1, 2, … It rises with each release that has new migrations.';
+
 CREATE FUNCTION music.shorten(p_text text, p_most integer) RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
@@ -1613,6 +1620,13 @@ end
 $$;
 
 COMMENT ON FUNCTION public.finish_journey(p_journey_id uuid) IS 'Finish a journey: answers {"journey", "log", "track"} with log vFinal and its pending track. A finished journey answers what it has.';
+
+CREATE FUNCTION public.music_schema_version() RETURNS TABLE(version integer, oldest_worker integer)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$ select music.schema_version(), 1 $$;
+
+COMMENT ON FUNCTION public.music_schema_version() IS 'For workers: the version of the schema, and the version that a worker must have been made for, or a later one, to work with it.';
 
 CREATE FUNCTION public.pause_music_queue(p_reason text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql
@@ -2959,6 +2973,9 @@ GRANT ALL ON FUNCTION music.read_station(p_log_id uuid) TO authenticated;
 REVOKE ALL ON FUNCTION music.release_within_budget() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.release_within_budget() TO service_role;
 
+REVOKE ALL ON FUNCTION music.schema_version() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.schema_version() TO service_role;
+
 REVOKE ALL ON FUNCTION music.shorten(p_text text, p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.shorten(p_text text, p_most integer) TO service_role;
 GRANT ALL ON FUNCTION music.shorten(p_text text, p_most integer) TO authenticated;
@@ -3026,6 +3043,9 @@ GRANT ALL ON FUNCTION public.fail_music_track(p_claim_id uuid, p_outcome text, p
 
 REVOKE ALL ON FUNCTION public.finish_journey(p_journey_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.finish_journey(p_journey_id uuid) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.music_schema_version() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.music_schema_version() TO service_role;
 
 REVOKE ALL ON FUNCTION public.pause_music_queue(p_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.pause_music_queue(p_reason text) TO service_role;

@@ -16,6 +16,7 @@ from music_service.doctor.probe import Probe, probing
 from music_service.doctor.realtime import check_realtime
 from music_service.doctor.schema import check_schema
 from music_service.doctor.storage import check_storage
+from music_service.doctor.version import check_version
 from music_service.errors import ConfigurationError
 from music_service.mureka.prices import is_free
 
@@ -91,6 +92,7 @@ async def _check_project(
     if accepted.verdict is Verdict.OK:
         for finding in await check_schema(probe, description):
             yield finding
+        yield await check_version(probe)
         await health.read(probe)
         for finding in await check_realtime(
             probe, given.url, key, patience_seconds=patience_seconds

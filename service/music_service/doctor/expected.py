@@ -86,6 +86,7 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "cancel_music_tracks": {"p_track_ids": "uuid[]"},
     "ping_music_realtime": {"p_nonce": "text"},
+    "music_schema_version": {},
 }
 
 # The columns of `music_tracks` that workers and commands read or write.
