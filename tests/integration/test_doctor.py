@@ -19,6 +19,7 @@ from music_service.doctor.checkup import Given, checkup
 from music_service.doctor.expected import FUNCTIONS, RELATIONS, TABLE, TRACK_COLUMNS
 from music_service.doctor.findings import Finding, Verdict, is_well
 from music_service.doctor.mureka import Mureka
+from music_service.store.schema_version import MADE_FOR, OLDEST_SCHEMA
 from tests.support.programs import environment, run_program
 from tests.support.project import ROOT
 from tests.support.times import QUICK
@@ -111,7 +112,8 @@ async def test_a_sound_project_is_all_green(healthy: Stack) -> None:
     findings = await findings_of(given(healthy))
     assert [finding for finding in findings if finding.verdict is not Verdict.OK] == []
     assert [finding.check for finding in findings] == [
-        *("settings", "address", "key", "migrations", "grants", "access", "triggers", "queue"),
+        *("settings", "address", "key", "migrations", "grants", "version", "access"),
+        *("triggers", "queue"),
         *("trial", "rows", "broadcast", "publication", "changes", "workers", "review", "budget"),
         *("clock", "bucket", "upload"),
         *("mureka", "balance", "concurrency", "model"),
@@ -139,6 +141,17 @@ def _bucket(change: str) -> str:
 def _function(name: str, signature: str) -> Statement:
     right = f"execute on function public.{name}({signature})"
     return f"revoke {right} from service_role", f"grant {right} to service_role"
+
+
+def _version(version: int, oldest_worker: int) -> Statement:
+    def states(version: int, oldest: int) -> str:
+        return (
+            "create or replace function public.music_schema_version()"
+            " returns table (version int, oldest_worker int) language sql stable"
+            f" set search_path = '' as $$ select {version}, {oldest} $$"
+        )
+
+    return states(version, oldest_worker), states(MADE_FOR, MADE_FOR)
 
 
 def _table(right: str, table: str) -> Statement:
@@ -187,6 +200,18 @@ FAULTS = {
         "migrations",
         "view music_review",
         "supabase db push",
+    ),
+    "the schema is older than the service needs": (
+        _version(OLDEST_SCHEMA - 1, 1),
+        "version",
+        f"this worker needs {OLDEST_SCHEMA} or newer",
+        "Run music-service init",
+    ),
+    "the service is older than the schema needs": (
+        _version(MADE_FOR + 2, MADE_FOR + 1),
+        "version",
+        f"(made for {MADE_FOR}) is too old for",
+        "Install the version of music-service",
     ),
     "a function may not be called": (
         _function("claim_music_tracks", "text, int, double precision"),
@@ -450,7 +475,8 @@ async def test_what_the_doctor_expects_is_what_the_migrations_make(healthy: Stac
         "select attname from pg_attribute where attrelid = 'public.music_tracks'::regclass"
         " and attnum > 0 and not attisdropped",
     )
-    assert {name for (name,) in columns} == set(TRACK_COLUMNS.split(","))
+    # journey_id comes with the second set, which the service does without.
+    assert {name for (name,) in columns} - {"journey_id"} == set(TRACK_COLUMNS.split(","))
 
 
 async def doctor(stack: Stack, directory: Path, *arguments: str, **changes: str) -> Any:
@@ -463,7 +489,7 @@ async def test_the_command_exits_0_with_a_line_for_each_check(
     said = await doctor(healthy, tmp_path)
     assert said.code == 0
     lines = said.out.splitlines()
-    assert len(lines) == 23
+    assert len(lines) == 24
     assert all(line.startswith("OK ") for line in lines)
     assert said.sentence == "All is well."
     in_json = await doctor(healthy, tmp_path, "--json", "--skip-mureka", MUREKA_API_KEY="")
