@@ -8,9 +8,16 @@ import json
 import os
 import secrets
 import socket
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from music_service.errors import ConfigurationError
@@ -23,6 +30,10 @@ _CONFIG = SettingsConfigDict(
 )
 
 
+# Stands for the key where SUPABASE_SECRET_KEYS has none, so that the key is complained about.
+_NO_DEFAULT = "{}"
+
+
 def _unique_worker_id() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
@@ -32,6 +43,12 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 class _FromEnvironment(BaseSettings):
     model_config = _CONFIG
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_of_the_platform_win(cls, given: dict[str, Any]) -> dict[str, Any]:
+        keys = given.get("supabase_secret_keys")
+        return given | {"SUPABASE_SECRET_KEY": _default_of(keys)} if keys else given
 
     @classmethod
     def load(cls) -> Self:
@@ -68,9 +85,15 @@ class ProjectSettings(_FromEnvironment):
     """How to reach the Supabase project as its backend."""
 
     supabase_url: str = Field(description="The project's URL.")
+    supabase_secret_keys: SecretStr | None = Field(
+        None, description="The secret keys as the platform hands them out; `default` is used."
+    )
     supabase_secret_key: SecretStr = Field(
         validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"),
         description="The project's secret key, or the legacy service_role key.",
+    )
+    supabase_public_url: str | None = Field(
+        None, description="The project's URL as apps reach it; unset: the same."
     )
     music_bucket: str = Field("music-tracks", description="The Storage bucket for the audio.")
     music_bucket_public: bool = Field(
@@ -88,9 +111,11 @@ class ProjectSettings(_FromEnvironment):
     def _in_any_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("supabase_url")
+    @field_validator("supabase_url", "supabase_public_url")
     @classmethod
-    def _is_a_url(cls, value: str) -> str:
+    def _is_a_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         if not value.startswith(("http://", "https://")) or len(value.split("://", 1)[1]) < 3:
             raise ValueError("must start with https:// (the Project URL in the dashboard)")
         return _root(value)
@@ -99,6 +124,11 @@ class ProjectSettings(_FromEnvironment):
     @classmethod
     def _is_secret(cls, value: SecretStr) -> SecretStr:
         key = value.get_secret_value().strip()
+        if key == _NO_DEFAULT:
+            raise ValueError(
+                "is not to be had from SUPABASE_SECRET_KEYS, which wins where it is set; it must "
+                'look like {"default":"sb_secret_…"}'
+            )
         if not (key.isascii() and key.isprintable()):
             raise ValueError("holds characters that no key has")
         if key.startswith("sb_publishable_") or _role(key) in ("anon", "authenticated"):
@@ -179,6 +209,7 @@ class GivenSettings(_FromEnvironment):
     """What is given, right or wrong: `music-service doctor` checks each on its own."""
 
     supabase_url: str
+    supabase_secret_keys: SecretStr | None = None
     supabase_secret_key: SecretStr = Field(
         validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY")
     )
@@ -196,6 +227,16 @@ class GivenSettings(_FromEnvironment):
 
 def _root(url: str) -> str:
     return url.strip().rstrip("/").removesuffix("/rest/v1")
+
+
+def _default_of(keys: object) -> str:
+    """The key named `default` in a JSON object; `_NO_DEFAULT` where there is none."""
+    try:
+        found = json.loads(str(keys))
+    except ValueError:
+        return _NO_DEFAULT
+    key = found.get("default") if isinstance(found, dict) else None
+    return key if isinstance(key, str) and key.strip() else _NO_DEFAULT
 
 
 def _role(key: str) -> str | None:
