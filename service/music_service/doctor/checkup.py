@@ -158,7 +158,10 @@ async def _check_mureka(given: Given, health: QueueHealth) -> list[Finding]:
     for name in ("MUREKA_API_KEY", "MUREKA_API_URL"):
         if name in given.problems:
             return [wrong("mureka", given.problems[name], _ENVIRONMENT)]
+    address = check_encryption("MUREKA_API_URL", given.mureka.url)
+    if not is_well(address):
+        return address
     return [
-        *check_encryption("MUREKA_API_URL", given.mureka.url),
+        *address,
         *await check_account(given.mureka, health.max_concurrent, known=health.is_known),
     ]
