@@ -15,7 +15,14 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from local_supabase.ports import Ports
 from local_supabase.stack import Stack
 from music_service.doctor.checkup import Given, checkup
-from music_service.doctor.expected import FUNCTIONS, RELATIONS, TABLE, TRACK_COLUMNS
+from music_service.doctor.expected import (
+    CONSTRAINTS,
+    FUNCTIONS,
+    RELATIONS,
+    TABLE,
+    TRACK_COLUMNS,
+    TRIGGERS,
+)
 from music_service.doctor.findings import Finding, Verdict, is_well
 from tests.support.doctor import (
     ALIVE,
@@ -409,6 +416,18 @@ async def test_what_the_doctor_expects_is_what_the_migrations_make(healthy: Stac
         " and attnum > 0 and not attisdropped",
     )
     assert {name for (name,) in columns} == set(TRACK_COLUMNS.split(","))
+    triggers = await rows(
+        healthy,
+        "select tgname from pg_trigger"
+        " where tgrelid = 'public.music_tracks'::regclass and not tgisinternal",
+    )
+    assert {name for (name,) in triggers} == set(TRIGGERS)
+    constraints = await rows(
+        healthy,
+        "select conname from pg_constraint"
+        " where conrelid = 'public.music_tracks'::regclass and contype = 'c'",
+    )
+    assert {name for (name,) in constraints} == set(CONSTRAINTS)
 
 
 async def doctor(stack: Stack, directory: Path, *arguments: str, **changes: str) -> Any:
