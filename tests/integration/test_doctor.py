@@ -15,7 +15,14 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from local_supabase.ports import Ports
 from local_supabase.stack import Stack
 from music_service.doctor.checkup import Given, checkup
-from music_service.doctor.expected import FUNCTIONS, RELATIONS, TABLE, TRACK_COLUMNS
+from music_service.doctor.expected import (
+    CONSTRAINTS,
+    FUNCTIONS,
+    RELATIONS,
+    TABLE,
+    TRACK_COLUMNS,
+    TRIGGERS,
+)
 from music_service.doctor.findings import Finding, Verdict, is_well
 from music_service.store.schema_version import MADE_FOR, OLDEST_SCHEMA
 from tests.support.doctor import (
@@ -339,7 +346,7 @@ async def test_money_without_limit_is_a_warning_that_its_sql_fixes(
     said = await doctor(healthy, tmp_path, "--skip-mureka", MUREKA_API_KEY="")
     assert (said.code, said.sentence) == (
         0,
-        "No problem, 1 warning, 1 check skipped; 18 of 20 checks are well.",
+        "No problem, 1 warning, 1 check skipped; 19 of 21 checks are well.",
     )
     [finding] = await only(given(healthy, mureka=None), Verdict.WARNING)
     assert finding.check == "budget"
@@ -435,6 +442,19 @@ async def test_what_the_doctor_expects_is_what_the_migrations_make(healthy: Stac
     )
     # journey_id comes with the second set, which the service does without.
     assert {name for (name,) in columns} - {"journey_id"} == set(TRACK_COLUMNS.split(","))
+    triggers = await rows(
+        healthy,
+        "select tgname from pg_trigger"
+        " where tgrelid = 'public.music_tracks'::regclass and not tgisinternal",
+    )
+    of_journeys = {"music_tracks_check_journey", "music_tracks_keep_journey"}
+    assert {name for (name,) in triggers} - of_journeys == set(TRIGGERS)
+    constraints = await rows(
+        healthy,
+        "select conname from pg_constraint"
+        " where conrelid = 'public.music_tracks'::regclass and contype = 'c'",
+    )
+    assert {name for (name,) in constraints} == set(CONSTRAINTS)
 
 
 async def doctor(stack: Stack, directory: Path, *arguments: str, **changes: str) -> Any:
@@ -449,7 +469,7 @@ async def test_the_command_exits_0_with_a_line_for_each_check(
     lines = said.out.splitlines()
     assert len(lines) == 24
     assert all(line.startswith("OK ") for line in lines)
-    assert said.sentence == "All is well: 23 checks."
+    assert said.sentence == "All is well: 24 checks."
     in_json = await doctor(healthy, tmp_path, "--json", "--skip-mureka", MUREKA_API_KEY="")
     found = [json.loads(line) for line in in_json.out.splitlines()]
     assert (in_json.code, in_json.err) == (0, "")

@@ -240,6 +240,17 @@ FAULTS = {
         "a worker cannot show its stage: the app wants no stages (P0001)",
         f'alter table {TRACKS} disable trigger "app_rule";',
     ),
+    "a trigger of the app spoils what the service writes": Fault(
+        "create function public.app_rule() returns trigger language plpgsql as"
+        " $$ begin new.completed_at := null; return new; end $$;"
+        f" create trigger zz_app_rule before update on {TRACKS} for each row"
+        " execute function public.app_rule()",
+        f"drop trigger zz_app_rule on {TRACKS}; drop function public.app_rule()",
+        "trial",
+        'a worker cannot complete it: new row for relation "music_tracks" violates check constraint'
+        ' "music_tracks_completed_has_time" (23514)',
+        "This rule is the service's own",
+    ),
     "a right is missing deep inside": Fault(
         "revoke insert on music.generations from service_role",
         "grant insert on music.generations to service_role",

@@ -12,7 +12,7 @@ from music_service.cli.arguments import checked_code, checked_time
 from music_service.cli.doctor import described, summary
 from music_service.cli.queue_health import health_line
 from music_service.cli.retry import cost_in_words, price_of
-from music_service.doctor.address import check_key
+from music_service.doctor.address import check_encryption, check_key
 from music_service.doctor.findings import (
     Finding,
     Verdict,
@@ -204,6 +204,37 @@ def test_a_description_that_is_none_names_nothing_that_could_be_relied_on(body: 
 )
 def test_a_key_is_judged_by_the_answer_to_it(answer: Answer, words: str) -> None:
     assert words in check_key(answer).found
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "https://ref.supabase.co",
+            "http://localhost:54321",
+            "http://127.0.0.9",
+            "http://[::1]:1",
+        ),
+        *("http://host.docker.internal:54321", "http://project.localhost"),
+    ],
+)
+def test_a_key_that_stays_secret_on_its_way_is_no_finding(url: str) -> None:
+    assert check_encryption("SUPABASE_URL", url) == []
+
+
+@pytest.mark.parametrize("host", ["kong:8000", "192.168.1.7", "supabase.example.com", "[fe80::1]"])
+def test_plain_http_to_another_machine_is_a_warning_without_what_is_secret(host: str) -> None:
+    [finding] = check_encryption("SUPABASE_URL", f"http://me:hidden@{host}/?apikey=hidden")
+    assert finding.verdict is Verdict.WARNING
+    assert "SUPABASE_URL is plain http to another machine" in finding.found
+    assert "hidden" not in f"{finding.found} {finding.fix}"
+
+
+@pytest.mark.parametrize("url", ["http://me:hid/den@host", "http://[hidden"])
+def test_an_address_that_cannot_be_read_is_wrong_and_not_repeated(url: str) -> None:
+    [finding] = check_encryption("MUREKA_API_URL", url)
+    assert finding.verdict is Verdict.WRONG
+    assert "hid" not in f"{finding.found} {finding.fix}"
 
 
 def test_every_problem_of_the_settings_is_named_and_no_value_of_a_secret(

@@ -119,12 +119,13 @@ async def _check_database(
     schema = await check_schema(probe, description)
     await health.read(probe)
     catalogue = await read_catalogue(probe, given.bucket)
-    is_sound = is_well(schema) and health.is_known
+    triggers = check_triggers(catalogue)
+    is_sound = is_well([*schema, *triggers]) and health.is_known
     for finding in (
         *schema,
         await check_version(probe),
         *check_access(catalogue, given.bucket, public=given.bucket_public),
-        *check_triggers(catalogue),
+        *triggers,
         *check_queue(health),
         *await check_trial(probe, catalogue, is_sound=is_sound),
         await check_rows(probe),

@@ -110,6 +110,20 @@ RELATIONS: Mapping[str, str] = {
     "music_track_history": "track_id,event_id,at,kind,what_happened,by_whom",
 }
 TRACK_RIGHTS = ("insert", "update", "delete")
+# The rules of `music_tracks`; every other one is the app's own.
+CONSTRAINTS = (
+    "music_tracks_completed_has_audio",
+    "music_tracks_completed_has_time",
+    "music_tracks_duration_ms_positive",
+    "music_tracks_duration_range",
+    "music_tracks_error_code_known",
+    "music_tracks_error_has_reason",
+    "music_tracks_generating_has_start",
+    "music_tracks_hints_length",
+    "music_tracks_lyrics_length",
+    "music_tracks_prompt_length",
+    "music_tracks_status_check",
+)
 # The triggers of `music_tracks`: the state machine, history, and what Realtime is told.
 TRIGGERS = (
     "music_tracks_announce_insert",

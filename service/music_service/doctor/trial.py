@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from music_service.doctor.catalogue import Catalogue
-from music_service.doctor.expected import FUNCTIONS, TABLE
+from music_service.doctor.expected import CONSTRAINTS, FUNCTIONS, TABLE
 from music_service.doctor.findings import Finding, ok, skipped, warning, wrong
 from music_service.doctor.probe import Probe
 from music_service.redact import plain
@@ -136,6 +136,11 @@ def _fix(failure: Any, catalogue: Catalogue, role: str) -> str:
                 f"Change the function {trigger['function']}, or run in the SQL editor: "
                 f'alter table public.{TABLE} disable trigger "{trigger["name"]}";'
             )
+    if failure["constraint"] in CONSTRAINTS:
+        return (
+            f"This rule is the service's own: look at triggers of public.{TABLE} that are the "
+            "app's, and at statuses or columns that it changes."
+        )
     if failure["constraint"]:
         return (
             f"Make the rule allow what the service writes, or run in the SQL editor: "
