@@ -7,6 +7,28 @@ CREATE SCHEMA music;
 
 COMMENT ON SCHEMA music IS 'The music service''s own tables and functions; not exposed through the API.';
 
+CREATE TYPE music.trial_failure AS (
+	step text,
+	sqlstate text,
+	message text,
+	"column" text,
+	"constraint" text,
+	context text
+);
+
+COMMENT ON TYPE music.trial_failure IS 'What a trial failed at, and what the database says of it.';
+
+CREATE FUNCTION music.act_as(p_role text, p_user_id uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  select set_config('request.jwt.claims', jsonb_strip_nulls(
+           jsonb_build_object('role', p_role, 'sub', p_user_id))::text, true),
+         set_config('role', p_role, true)
+$$;
+
+COMMENT ON FUNCTION music.act_as(p_role text, p_user_id uuid) IS 'What follows is done with the rights of a user of the app, until it is taken back; only for a caller who may set that role.';
+
 CREATE FUNCTION music.act_as_worker() RETURNS void
     LANGUAGE sql
     SET search_path TO ''
@@ -107,10 +129,83 @@ CREATE FUNCTION music.caller() RETURNS text
     SET search_path TO ''
     AS $$
   select coalesce(
-    auth.uid()::text, nullif(current_setting('role', true), 'none'), session_user::text)
+    auth.jwt() ->> 'sub', nullif(current_setting('role', true), 'none'), session_user::text)
 $$;
 
 COMMENT ON FUNCTION music.caller() IS 'Who is at work, for history: the signed-in user, else the role.';
+
+CREATE FUNCTION music.catalogue() RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  with tables as (
+    select c.oid, c.oid::regclass::text as name, c.relrowsecurity as is_guarded
+    from pg_catalog.pg_class c
+    where c.relkind in ('r', 'p') and (
+      c.relnamespace = 'music'::regnamespace
+      or c.oid = 'public.music_tracks'::regclass
+      or exists (
+        select from pg_catalog.pg_trigger t
+        join pg_catalog.pg_proc p on p.oid = t.tgfoid
+        where t.tgrelid = c.oid and p.pronamespace = 'music'::regnamespace))
+  ), closed as (
+    select t.oid, t.name from tables t where t.name like 'music.%'
+    union all
+    select c.oid, c.oid::regclass::text from pg_catalog.pg_class c
+    where c.relkind = 'v' and c.relnamespace = 'public'::regnamespace
+      and c.relname like 'music\_%'
+  ), roles as (
+    select r.role from (values ('anon'), ('authenticated')) as r (role)
+  )
+  select jsonb_build_object(
+    'unguarded', (select coalesce(jsonb_agg(t.name), '[]') from tables t where not t.is_guarded),
+    'policies', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'table', p.schemaname || '.' || p.tablename, 'name', p.policyname,
+        'permissive', p.permissive = 'PERMISSIVE', 'command', lower(p.cmd), 'roles', p.roles,
+        'using', p.qual, 'check', p.with_check)), '[]')
+      from pg_catalog.pg_policies p
+      where p.schemaname || '.' || p.tablename in (
+        select t.name from tables t
+        union all values ('realtime.messages'), ('storage.objects'))),
+    'is_published', exists (
+      select from pg_catalog.pg_publication_tables p
+      where p.pubname = 'supabase_realtime' and p.schemaname = 'public'
+        and p.tablename = 'music_tracks'),
+    'triggers', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'name', t.tgname, 'function', t.tgfoid::regproc::text,
+        'enabled', t.tgenabled <> 'D')), '[]')
+      from pg_catalog.pg_trigger t
+      where t.tgrelid = 'public.music_tracks'::regclass and not t.tgisinternal),
+    'grants', (
+      select coalesce(jsonb_agg(jsonb_build_object('table', g.name, 'role', g.role)), '[]')
+      from (
+        select c.name, r.role from closed c, roles r
+        where has_table_privilege(r.role, c.oid, 'delete, truncate')
+           or has_any_column_privilege(r.role, c.oid, 'select, insert, update')) g),
+    'executable', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'name', p.proname, 'signature', p.oid::regprocedure::text, 'role', r.role)), '[]')
+      from pg_catalog.pg_proc p, roles r
+      where p.pronamespace = 'public'::regnamespace and p.proname like '%music%'
+        and has_function_privilege(r.role, p.oid, 'execute')))
+$$;
+
+COMMENT ON FUNCTION music.catalogue() IS 'Who may do what with the service''s tables and functions, and the triggers of music_tracks, as one JSON object.';
+
+CREATE FUNCTION music.change_table(p_what text, p_change text, p_undo text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  execute p_change;
+  insert into music.table_changes (what, undo) values (p_what, p_undo);
+  raise notice '% To undo it: %', p_what, p_undo;
+end
+$$;
+
+COMMENT ON FUNCTION music.change_table(p_what text, p_change text, p_undo text) IS 'Change something of the app''s music_tracks table, and note how to undo it.';
 
 CREATE FUNCTION music.check_emotions(p_emotions text[]) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
@@ -147,7 +242,7 @@ begin
     return new;
   end if;
   if lower(tg_op) = 'insert' then
-    if new.user_id is distinct from auth.uid() then
+    if new.user_id is distinct from music.require_user_id() then
       raise exception 'A journey can only be begun for yourself.'
         using errcode = 'MU003', hint = 'Leave user_id out of the insert.';
     end if;
@@ -169,33 +264,47 @@ CREATE FUNCTION music.check_new_track() RETURNS trigger
     SET search_path TO ''
     AS $$
 begin
-  perform music.check_wishes(new.prompt, new.lyrics);
-  if new.status is distinct from 'pending' and music.is_app_user() then
+  new.id := coalesce(new.id, gen_random_uuid());
+  new.priority := coalesce(new.priority, 0);
+  new.attempts := coalesce(new.attempts, 0);
+  new.run_after := coalesce(new.run_after, now());
+  new.created_at := coalesce(new.created_at, now());
+  new.updated_at := now();
+  perform music.check_status(new.status);
+  perform music.check_wishes(new, null, true);
+  if not music.is_app_user() then
+    -- An app that keeps finished music as it always did: such a row is never made again.
+    if new.status = 'pending' and (new.file_url <> '' or new.storage_path <> '') then
+      new.status := 'completed';
+    end if;
+    if new.status = 'completed' then
+      new.completed_at := coalesce(new.completed_at, now());
+    end if;
+    return new;
+  end if;
+  if new.status <> 'pending' then
     raise exception 'A new track starts as "pending"; it was given "%".', new.status
       using errcode = 'MU003', hint = 'Leave status out of the insert.';
   end if;
-  if music.is_app_user() then
-    if new.user_id is distinct from auth.uid() then
-      raise exception 'A track can only be made for yourself.'
-        using errcode = 'MU003', hint = 'Leave user_id out of the insert.';
-    end if;
-    if (new.stage, new.expected_ready_at, new.stream_url, new.file_url, new.storage_path,
-        new.duration_ms, new.error_code, new.error_message, new.started_at, new.completed_at)
-         is distinct from (null, null, null, null, null, null, null, null, null, null)
-       or new.priority <> 0 or new.attempts <> 0 or new.run_after > now() then
-      raise exception
-        'A new track may set only id, journey_id, prompt, lyrics, genre, mood, tempo and duration.'
-        using errcode = 'MU003', hint = 'The service fills in the other columns.';
-    end if;
-    new.created_at := now();
-    new.run_after := now();
+  if new.user_id is distinct from music.require_user_id() then
+    raise exception 'A track can only be made for yourself.'
+      using errcode = 'MU003', hint = 'Leave user_id out of the insert.';
   end if;
-  new.updated_at := now();
+  if (new.stage, new.expected_ready_at, new.stream_url, new.file_url, new.storage_path,
+      new.duration_ms, new.error_code, new.error_message, new.started_at, new.completed_at)
+       is distinct from (null, null, null, null, null, null, null, null, null, null)
+     or new.priority <> 0 or new.attempts <> 0 or new.run_after > now() then
+    raise exception
+      'A new track may set only id, journey_id, prompt, lyrics, genre, mood, tempo and duration.'
+      using errcode = 'MU003', hint = 'The service fills in the other columns.';
+  end if;
+  new.created_at := now();
+  new.run_after := now();
   return new;
 end
 $$;
 
-COMMENT ON FUNCTION music.check_new_track() IS 'Before insert: an app user may ask for a track and set nothing that the service sets.';
+COMMENT ON FUNCTION music.check_new_track() IS 'Before insert: an app user may ask for a track and set nothing that the service sets; a row that a backend inserts with its audio is completed.';
 
 CREATE FUNCTION music.check_reading_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -222,7 +331,8 @@ begin
   end loop;
   if lower(tg_op) = 'insert' and (new.version is null or music.is_app_user()) then
     if music.is_app_user() and not exists (
-        select from public.journeys j where j.id = new.journey_id and j.user_id = auth.uid()) then
+        select from public.journeys j
+        where j.id = new.journey_id and j.user_id = music.user_id()) then
       raise exception 'There is no such journey of yours.'
         using errcode = 'MU004', hint = 'Look at the id; perhaps the journey was deleted.';
     end if;
@@ -247,6 +357,22 @@ end
 $$;
 
 COMMENT ON FUNCTION music.check_settings_row() IS 'Refuse to go on, with a sentence, where somebody has deleted the one row of settings.';
+
+CREATE FUNCTION music.check_status(p_status text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if p_status is null or p_status not in ('pending', 'generating', 'completed', 'error') then
+    raise exception 'There is no status %.', coalesce('"' || p_status || '"', 'of null')
+      using errcode = 'check_violation', constraint = 'music_tracks_status_check',
+            hint = 'There are "pending", "generating", "completed" and "error"; leave it out of '
+                   'an insert.';
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION music.check_status(p_status text) IS 'Refuse a status that does not exist.';
 
 CREATE FUNCTION music.check_text(p_name text, p_text text, p_most integer) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
@@ -274,31 +400,16 @@ begin
   if music.is_worker() then
     return new;
   end if;
-  if (new.prompt, new.lyrics) is distinct from (old.prompt, old.lyrics) then
-    perform music.check_wishes(new.prompt, new.lyrics);
+  perform music.check_status(new.status);
+  if music.is_app_user() then
+    perform music.check_user_change(old, new);
   end if;
+  perform music.check_wishes(new, old, false);
   if old.status = 'generating' and music.wishes(new) is distinct from music.wishes(old) then
     raise exception
       'The music is being made already; what was asked for cannot be changed now.'
       using errcode = 'MU001',
             hint = 'Cancel it (set status to "error"), change it, and set status to "pending".';
-  end if;
-  if music.is_app_user() then
-    if (to_jsonb(new) - 'status' - 'updated_at')
-         is distinct from (to_jsonb(old) - 'status' - 'updated_at') then
-      raise exception
-        'Only the status of your track can be changed: '
-        'to "pending" to retry a failed one, to "error" to cancel.'
-        using errcode = 'MU003',
-              hint = 'Send status alone; insert a new track to ask for different music.';
-    end if;
-    if old.status <> new.status
-       and v_edit not in ('error to pending', 'pending to error', 'generating to error') then
-      raise exception 'A track cannot go from "%" to "%".', old.status, new.status
-        using errcode = 'MU001',
-              hint = 'A failed track can be set to "pending" (retry); '
-                     'a pending or generating one to "error" (cancel).';
-    end if;
   end if;
   if old.id <> new.id then
     raise exception 'The id of a track cannot be changed.' using errcode = 'MU001';
@@ -343,30 +454,307 @@ $$;
 
 COMMENT ON FUNCTION music.check_track_change() IS 'Before update: the state machine for people''s edits.';
 
-CREATE FUNCTION music.check_wishes(p_prompt text, p_lyrics text) RETURNS void
-    LANGUAGE plpgsql IMMUTABLE
+CREATE FUNCTION music.check_track_journey() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     AS $$
 begin
-  if p_prompt is null
-     or p_prompt !~
-       '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680'
-       '\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]' then
-    raise exception 'The prompt is empty; say in 1 to 1024 characters what the music should be.'
-      using errcode = 'check_violation', constraint = 'music_tracks_prompt_length';
+  if not music.is_app_user() then
+    return new;
   end if;
-  if length(p_prompt) > 1024 then
-    raise exception 'The prompt has % characters; at most 1024 are allowed.', length(p_prompt)
-      using errcode = 'check_violation', constraint = 'music_tracks_prompt_length';
+  if lower(tg_op) = 'update' then
+    raise exception
+      'Only the status of your track can be changed: '
+      'to "pending" to retry a failed one, to "error" to cancel.'
+      using errcode = 'MU003',
+            hint = 'Send status alone; insert a new track to ask for different music.';
   end if;
-  if length(p_lyrics) > 5000 then
-    raise exception 'The lyrics have % characters; at most 5000 are allowed.', length(p_lyrics)
-      using errcode = 'check_violation', constraint = 'music_tracks_lyrics_length';
+  if not exists (
+      select from public.journeys j
+      where j.id = new.journey_id and j.user_id = music.user_id()) then
+    raise exception 'There is no such journey of yours.'
+      using errcode = '42501', hint = 'Look at the id; perhaps the journey was deleted.';
+  end if;
+  return new;
+end
+$$;
+
+COMMENT ON FUNCTION music.check_track_journey() IS 'Before a track is put into a journey: an app user''s belongs to a journey of the user''s own, and stays there.';
+
+CREATE FUNCTION music.user_id() RETURNS uuid
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $_$
+  select case when token.sub ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+              then token.sub::uuid end
+  from (select coalesce(
+    nullif(current_setting('request.jwt.claim.sub', true), ''),
+    nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub') as sub) token
+$_$;
+
+COMMENT ON FUNCTION music.user_id() IS 'The user of the current request; null where nobody is signed in or the id is no uuid. Never raises, so that policies may ask it.';
+
+CREATE TABLE public.music_tracks (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    user_id uuid DEFAULT music.user_id(),
+    prompt text,
+    lyrics text,
+    genre text,
+    mood text,
+    tempo text,
+    duration integer,
+    status text DEFAULT 'pending'::text NOT NULL,
+    stage text,
+    expected_ready_at timestamp with time zone,
+    stream_url text,
+    file_url text,
+    storage_path text,
+    duration_ms integer,
+    error_code text,
+    error_message text,
+    priority smallint DEFAULT 0 NOT NULL,
+    run_after timestamp with time zone DEFAULT now() NOT NULL,
+    attempts smallint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    journey_id uuid,
+    CONSTRAINT music_tracks_completed_has_audio CHECK (((status <> 'completed'::text) OR (file_url IS NOT NULL) OR (storage_path IS NOT NULL))),
+    CONSTRAINT music_tracks_completed_has_time CHECK (((status = 'completed'::text) = (completed_at IS NOT NULL))),
+    CONSTRAINT music_tracks_duration_ms_positive CHECK (((duration_ms IS NULL) OR (duration_ms > 0))),
+    CONSTRAINT music_tracks_duration_range CHECK (((duration IS NULL) OR ((duration >= 1) AND (duration <= 600)))),
+    CONSTRAINT music_tracks_error_code_known CHECK (((error_code IS NULL) OR (error_code = ANY (ARRAY['invalid_request'::text, 'over_budget'::text, 'moderation_blocked'::text, 'generation_failed'::text, 'generation_timeout'::text, 'quota_exhausted'::text, 'provider_auth'::text, 'rate_limited'::text, 'provider_unavailable'::text, 'audio_invalid'::text, 'storage_failed'::text, 'submission_unknown'::text, 'cancelled'::text, 'attempts_exhausted'::text, 'internal'::text])))),
+    CONSTRAINT music_tracks_error_has_reason CHECK (((status <> 'error'::text) OR ((error_code IS NOT NULL) AND (error_message IS NOT NULL)))),
+    CONSTRAINT music_tracks_generating_has_start CHECK (((status <> 'generating'::text) OR (started_at IS NOT NULL))),
+    CONSTRAINT music_tracks_hints_length CHECK (((COALESCE(length(genre), 0) <= 100) AND (COALESCE(length(mood), 0) <= 100) AND (COALESCE(length(tempo), 0) <= 100))),
+    CONSTRAINT music_tracks_lyrics_length CHECK (((lyrics IS NULL) OR (length(lyrics) <= 5000))),
+    CONSTRAINT music_tracks_prompt_length CHECK (((prompt IS NOT NULL) AND (length(prompt) <= 1024) AND (prompt ~ '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'::text))),
+    CONSTRAINT music_tracks_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'generating'::text, 'completed'::text, 'error'::text])))
+);
+
+COMMENT ON TABLE public.music_tracks IS 'One piece of music: insert it pending, follow status to completed or error. Set status by hand to retry (error to pending), requeue (generating to pending), cancel (pending or generating to error) or regenerate at new cost (completed to pending).';
+
+COMMENT ON COLUMN public.music_tracks.id IS 'Identity of the track; a client may choose it, so that repeating an insert is harmless.';
+
+COMMENT ON COLUMN public.music_tracks.user_id IS 'The owner; null for a track made by a backend, which no app user sees.';
+
+COMMENT ON COLUMN public.music_tracks.prompt IS 'What the music should be, 1 to 1024 characters, not white space alone.';
+
+COMMENT ON COLUMN public.music_tracks.lyrics IS 'Words to be sung, up to 5000 characters; with lyrics the track is a song, without them an instrumental.';
+
+COMMENT ON COLUMN public.music_tracks.genre IS 'A wished genre; part of the prompt sent.';
+
+COMMENT ON COLUMN public.music_tracks.mood IS 'A wished mood; part of the prompt sent.';
+
+COMMENT ON COLUMN public.music_tracks.tempo IS 'A wished tempo; part of the prompt sent.';
+
+COMMENT ON COLUMN public.music_tracks.duration IS 'A wished length in seconds; a hint, the model decides.';
+
+COMMENT ON COLUMN public.music_tracks.status IS 'pending, generating, completed or error.';
+
+COMMENT ON COLUMN public.music_tracks.stage IS 'What the provider is doing while generating, in its own words: preparing, queued, running, streaming, and so on.';
+
+COMMENT ON COLUMN public.music_tracks.expected_ready_at IS 'When the track will probably be ready, from the median of recent generations.';
+
+COMMENT ON COLUMN public.music_tracks.stream_url IS 'Where the unfinished music can already be heard; only while generating.';
+
+COMMENT ON COLUMN public.music_tracks.file_url IS 'Public URL of the finished audio; null with a private bucket (sign storage_path then).';
+
+COMMENT ON COLUMN public.music_tracks.storage_path IS 'Key of the finished audio in the bucket music-tracks.';
+
+COMMENT ON COLUMN public.music_tracks.duration_ms IS 'Length of the finished audio in milliseconds.';
+
+COMMENT ON COLUMN public.music_tracks.error_code IS 'Why it failed, or why it waits; one of a fixed list.';
+
+COMMENT ON COLUMN public.music_tracks.error_message IS 'The reason as a sentence a user can read.';
+
+COMMENT ON COLUMN public.music_tracks.priority IS 'Higher goes first; set by operators and backends only.';
+
+COMMENT ON COLUMN public.music_tracks.run_after IS 'Not before this time; moved forward when an attempt is put off.';
+
+COMMENT ON COLUMN public.music_tracks.attempts IS 'Failed attempts since a person last asked for the track.';
+
+COMMENT ON COLUMN public.music_tracks.created_at IS 'When it was inserted.';
+
+COMMENT ON COLUMN public.music_tracks.updated_at IS 'When the row last changed.';
+
+COMMENT ON COLUMN public.music_tracks.started_at IS 'When a worker first took it up since a person last asked for it.';
+
+COMMENT ON COLUMN public.music_tracks.completed_at IS 'When the audio was in place; set exactly while completed.';
+
+COMMENT ON COLUMN public.music_tracks.journey_id IS 'The reading journey it belongs to, if any.';
+
+COMMENT ON CONSTRAINT music_tracks_status_check ON public.music_tracks IS 'pending: waits for a worker; generating: a worker has it; completed: playable; error: see error_code.';
+
+CREATE FUNCTION music.check_user_change(p_old public.music_tracks, p_new public.music_tracks) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if (p_new.id, p_new.user_id, p_new.prompt, p_new.lyrics, p_new.genre, p_new.mood, p_new.tempo,
+      p_new.duration, p_new.stage, p_new.expected_ready_at, p_new.stream_url, p_new.file_url,
+      p_new.storage_path, p_new.duration_ms, p_new.error_code, p_new.error_message,
+      p_new.priority, p_new.run_after, p_new.attempts, p_new.created_at, p_new.started_at,
+      p_new.completed_at)
+       is distinct from
+     (p_old.id, p_old.user_id, p_old.prompt, p_old.lyrics, p_old.genre, p_old.mood, p_old.tempo,
+      p_old.duration, p_old.stage, p_old.expected_ready_at, p_old.stream_url, p_old.file_url,
+      p_old.storage_path, p_old.duration_ms, p_old.error_code, p_old.error_message,
+      p_old.priority, p_old.run_after, p_old.attempts, p_old.created_at, p_old.started_at,
+      p_old.completed_at) then
+    raise exception
+      'Only the status of your track can be changed: '
+      'to "pending" to retry a failed one, to "error" to cancel.'
+      using errcode = 'MU003',
+            hint = 'Send status alone; insert a new track to ask for different music.';
+  end if;
+  if p_new.status = p_old.status then
+    return;
+  end if;
+  if p_old.user_id is distinct from music.require_user_id() then
+    raise exception 'Only the owner of a track can retry or cancel it.' using errcode = 'MU003';
+  end if;
+  if p_old.status || ' to ' || p_new.status
+       not in ('error to pending', 'pending to error', 'generating to error') then
+    raise exception 'A track cannot go from "%" to "%".', p_old.status, p_new.status
+      using errcode = 'MU001',
+            hint = 'A failed track can be set to "pending" (retry); '
+                   'a pending or generating one to "error" (cancel).';
   end if;
 end
 $$;
 
-COMMENT ON FUNCTION music.check_wishes(p_prompt text, p_lyrics text) IS 'Refuse a prompt or lyrics of the wrong length with a sentence; the constraints of the table would name only themselves.';
+COMMENT ON FUNCTION music.check_user_change(p_old public.music_tracks, p_new public.music_tracks) IS 'Of the service''s columns an app user may change the status alone; a column that the app added is the app''s, and its own policies and grants say who may write it.';
+
+CREATE FUNCTION music.check_wishes(p_wished public.music_tracks, p_before public.music_tracks, p_is_new boolean) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_prompt text := p_wished.prompt;
+begin
+  if p_is_new or v_prompt is distinct from p_before.prompt then
+    if v_prompt is null
+       or v_prompt !~
+         '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680'
+         '\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]' then
+      raise exception 'The prompt is empty; say in 1 to 1024 characters what the music should be.'
+        using errcode = 'check_violation', constraint = 'music_tracks_prompt_length';
+    end if;
+    if length(v_prompt) > 1024 then
+      raise exception 'The prompt has % characters; at most 1024 are allowed.', length(v_prompt)
+        using errcode = 'check_violation', constraint = 'music_tracks_prompt_length';
+    end if;
+  end if;
+  if p_wished.lyrics is distinct from p_before.lyrics and length(p_wished.lyrics) > 5000 then
+    raise exception 'The lyrics have % characters; at most 5000 are allowed.',
+        length(p_wished.lyrics)
+      using errcode = 'check_violation', constraint = 'music_tracks_lyrics_length';
+  end if;
+  if p_wished.genre is distinct from p_before.genre then
+    perform music.check_text('genre', p_wished.genre::text, 100);
+  end if;
+  if p_wished.mood is distinct from p_before.mood then
+    perform music.check_text('mood', p_wished.mood::text, 100);
+  end if;
+  if p_wished.tempo is distinct from p_before.tempo then
+    perform music.check_text('tempo', p_wished.tempo::text, 100);
+  end if;
+  if p_wished.duration is distinct from p_before.duration
+     and p_wished.duration not between 1 and 600 then
+    raise exception 'A duration of % seconds cannot be wished for; 1 to 600 are possible.',
+        p_wished.duration
+      using errcode = 'check_violation', constraint = 'music_tracks_duration_range',
+            hint = 'Leave it out to let the model decide.';
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION music.check_wishes(p_wished public.music_tracks, p_before public.music_tracks, p_is_new boolean) IS 'Refuse what a new row, or a change of one, wishes for and cannot have, with a sentence; the constraints of the table would name only themselves. What did not change is not asked about.';
+
+CREATE FUNCTION music.claim_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) RETURNS TABLE(claim_id uuid, attempt integer, lease_expires_at timestamp with time zone, track_id uuid, user_id uuid, prompt text, lyrics text, genre text, mood text, tempo text, duration integer, attempts integer, generation_id uuid, generation_request jsonb, generation_intent_at timestamp with time zone, mureka_task_id text, generation_age_seconds double precision, expected_seconds double precision, waited_seconds double precision)
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_column
+declare
+  v_expected double precision;
+  v_lost uuid[];
+  v_due uuid[];
+begin
+  perform music.act_as_worker();
+  perform music.close_unconfirmed_submissions();
+  perform music.fail_lost_tracks();
+  perform music.defer_over_budget();
+  v_expected := music.expected_seconds();
+
+  -- What a lost worker left comes first: it is in the provider's hands already.
+  select array_agg(lost.id) into v_lost
+  from (
+    select t.id
+    from public.music_tracks t
+    left join music.claims c on c.track_id = t.id
+    where t.status = 'generating' and (c.track_id is null or c.lease_expires_at <= now())
+      and t.id not in (select music.tracks_not_to_try())
+    order by t.started_at, t.id
+    limit p_limit
+    for update of t skip locked
+  ) lost;
+  v_lost := coalesce(v_lost, '{}');
+  select array_agg(due.id) into v_due
+  from (
+    select t.id
+    from music.due_track_ids(p_limit - cardinality(v_lost)) with ordinality as turn (id, place)
+    join public.music_tracks t on t.id = turn.id
+    where t.status = 'pending'
+    order by turn.place
+    for update of t skip locked
+  ) due;
+  v_due := coalesce(v_due, '{}');
+
+  return query
+    with taken as (
+      update public.music_tracks t
+      set status = 'generating',
+          started_at = coalesce(t.started_at, now()),
+          attempts = t.attempts + (t.id = any (v_lost))::int,
+          error_code = null, error_message = null,
+          expected_ready_at = coalesce(
+            t.expected_ready_at, now() + make_interval(secs => coalesce(v_expected, 60)))
+      where t.id = any (v_lost || v_due)
+      returning t.*
+    ), held as (
+      insert into music.claims as c (track_id, worker_id, lease_expires_at)
+      select k.id, p_worker_id, now() + make_interval(secs => p_lease_seconds) from taken k
+      on conflict (track_id) do update
+        set id = gen_random_uuid(), worker_id = excluded.worker_id, attempt = c.attempt + 1,
+            claimed_at = now(), lease_expires_at = excluded.lease_expires_at
+      returning c.*
+    ), accepted as (
+      delete from music.rejected_tracks r using taken k where r.track_id = k.id
+    ), told as (
+      insert into music.events (track_id, kind, worker_id, detail)
+      select h.track_id, case when h.track_id = any (v_lost) then 'taken_over' else 'claimed' end,
+             p_worker_id, jsonb_build_object('claim_id', h.id)
+      from held h
+    )
+    select h.id, h.attempt, h.lease_expires_at, k.id, k.user_id,
+           k.prompt::text, k.lyrics::text, k.genre::text, k.mood::text, k.tempo::text,
+           k.duration::int, k.attempts::int,
+           g.id, g.request, g.intent_at, g.mureka_task_id,
+           extract(epoch from now() - greatest(g.intent_at, k.started_at))::double precision,
+           v_expected,
+           case when k.run_after <= k.created_at + interval '1 second'
+                then extract(epoch from now() - k.created_at)::double precision end
+    from held h
+    join taken k on k.id = h.track_id
+    left join music.generations g on g.track_id = k.id and g.state = 'accepted'
+    order by array_position(v_lost || v_due, k.id);
+end
+$$;
+
+COMMENT ON FUNCTION music.claim_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) IS 'Put what is lost or over budget in order, then take tracks; raises what a rule of the app''s says of one of them.';
 
 CREATE FUNCTION music.clear_progress() RETURNS trigger
     LANGUAGE plpgsql
@@ -438,6 +826,7 @@ begin
       and (t.status = 'generating' or (t.status = 'pending' and t.run_after <= now()))
       and not exists (
         select from music.claims c where c.track_id = t.id and c.lease_expires_at > now())
+      and t.id not in (select music.tracks_not_to_try())
     order by t.id
     for update of t skip locked
   ) unconfirmed;
@@ -546,6 +935,7 @@ begin
     from public.music_tracks t
     where t.status = 'pending' and t.run_after <= now()
       and (v_is_over or t.user_id = any (v_users))
+      and t.id not in (select music.tracks_not_to_try())
       and not exists (
         select from music.generations g
         where g.track_id = t.id and g.state in ('intent', 'accepted', 'unknown'))
@@ -578,7 +968,8 @@ declare
 begin
   select * into strict v_settings from music.settings;
   v_room := least(p_limit, music.allowed_at_once()
-    - (select count(*)::int from public.music_tracks t where t.status = 'generating')
+    - (select count(*)::int from public.music_tracks t
+       where t.status = 'generating' and t.id not in (select music.tracks_not_to_try()))
     - coalesce((select sum(l.tracks)::int from music.left_running() l), 0));
   if v_settings.paused or v_room <= 0 then
     return;
@@ -620,6 +1011,12 @@ begin
       from music.generations g
       join public.music_tracks t on t.id = g.track_id
       where g.state = 'accepted' and t.status = 'pending' and t.run_after <= now()
+        and t.id not in (select music.tracks_not_to_try())
+    ), aside as (
+      -- Taken up through the branch above, or not to be tried now.
+      select p.id from paid p
+      union all
+      select music.tracks_not_to_try()
     ), waiting as (
       -- turn: how many generations at once its owner would have with it. Sorted by that, the
       -- first of everybody comes before the second of anybody; the user's limit is one of turns.
@@ -640,7 +1037,7 @@ begin
         (select t.id, t.priority, t.created_at, false
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now() and t.user_id = e.user_id
-           and t.id not in (select p.id from paid p)
+           and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
          limit v_room)
         union all
@@ -648,7 +1045,7 @@ begin
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now()
            and t.user_id is null and e.user_id is null
-           and t.id not in (select p.id from paid p)
+           and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
          limit v_room)
       ) mine
@@ -745,6 +1142,7 @@ begin
     left join music.claims c on c.track_id = t.id
     where t.status = 'generating' and (c.track_id is null or c.lease_expires_at <= now())
       and t.attempts + 1 >= v_max_attempts
+      and t.id not in (select music.tracks_not_to_try())
     for update of t skip locked
   ) spent;
   if v_track_ids is null then
@@ -851,6 +1249,17 @@ $$;
 
 COMMENT ON FUNCTION music.is_over_budget() IS 'Whether today''s budget of all has no room for another paid call.';
 
+CREATE FUNCTION music.is_rejection(p_sqlstate text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select p_sqlstate !~ '^(MU|40|53|54|55|57|58|XX)'
+    and (p_sqlstate <> '42501'
+         or has_table_privilege(current_user, 'public.music_tracks', 'update'))
+$$;
+
+COMMENT ON FUNCTION music.is_rejection(p_sqlstate text) IS 'Whether an error may be one row''s, as what a trigger of the app''s says of it, and not the database''s, an argument''s or a missing grant''s.';
+
 CREATE FUNCTION music.is_worker() RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -901,11 +1310,13 @@ COMMENT ON FUNCTION music.lock_claim(p_claim_id uuid) IS 'Lock the track and the
 
 CREATE TABLE public.journeys (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    user_id uuid DEFAULT auth.uid(),
+    user_id uuid DEFAULT music.user_id(),
     book_title text,
     book_author text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    finished_at timestamp with time zone
+    finished_at timestamp with time zone,
+    CONSTRAINT journeys_book_author_length CHECK (((book_author IS NULL) OR (length(book_author) <= 300))),
+    CONSTRAINT journeys_book_title_length CHECK (((book_title IS NULL) OR ((length(btrim(book_title)) <= 300) AND (book_title ~ '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'::text))))
 );
 
 COMMENT ON TABLE public.journeys IS 'One reader''s way through one book; every reading log and music track of it refers here.';
@@ -1006,6 +1417,63 @@ $$;
 
 COMMENT ON FUNCTION music.note_new_track() IS 'After insert: the first line of the track''s history.';
 
+CREATE FUNCTION music.note_rejected_tracks() RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_track record;
+  v_status text;
+  v_reason text;
+  v_sqlstate text;
+  v_found int := 0;
+begin
+  perform music.act_as_worker();
+  for v_track in
+    (select t.id, t.status from public.music_tracks t
+     where t.status = 'pending' and t.run_after <= now()
+       and t.id not in (select music.tracks_not_to_try())
+     order by t.run_after limit 200)
+    union
+    select t.id, t.status from music.due_track_ids(1000) as due (id)
+    join public.music_tracks t on t.id = due.id
+    union
+    select t.id, t.status
+    from public.music_tracks t left join music.claims c on c.track_id = t.id
+    where t.status = 'generating' and (c.track_id is null or c.lease_expires_at <= now())
+      and t.id not in (select music.tracks_not_to_try())
+  loop
+    begin
+      foreach v_status in array array['generating', 'error', 'pending'] loop
+        update public.music_tracks t
+        set status = v_status, started_at = coalesce(t.started_at, now()),
+            error_code = case v_status when 'error' then 'internal' end,
+            error_message = case v_status when 'error' then 'Tried out.' end
+        where t.id = v_track.id;
+      end loop;
+      raise exception using errcode = 'MU000';  -- takes back what was only tried
+    exception when others then
+      get stacked diagnostics v_reason = message_text, v_sqlstate = returned_sqlstate;
+      continue when v_sqlstate = 'MU000';
+      if not music.is_rejection(v_sqlstate) then
+        raise;
+      end if;
+      insert into music.rejected_tracks as r (track_id, reason, sqlstate, next_try_at)
+      values (v_track.id, left(v_reason, 300), v_sqlstate, now() + interval '1 minute')
+      on conflict (track_id) do update
+        set reason = excluded.reason, sqlstate = excluded.sqlstate, tries = r.tries + 1,
+            last_tried_at = now(),
+            next_try_at = now() + least(interval '1 minute' * 2 ^ least(r.tries, 10),
+                                        interval '1 hour');
+      v_found := v_found + 1;
+    end;
+  end loop;
+  return v_found;
+end
+$$;
+
+COMMENT ON FUNCTION music.note_rejected_tracks() IS 'Try each track that a claim would touch, take it back, and note those that a rule of the app''s does not let through; answers how many.';
+
 CREATE FUNCTION music.over_budget_message(p_of_user boolean) RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
@@ -1017,6 +1485,79 @@ CREATE FUNCTION music.over_budget_message(p_of_user boolean) RETURNS text
 $$;
 
 COMMENT ON FUNCTION music.over_budget_message(p_of_user boolean) IS 'What a track says that waits for tomorrow''s budget, of all or of its user.';
+
+CREATE FUNCTION music.reach(p_role text, p_what text, p_track_id uuid, p_bucket text) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_user_id uuid := case when p_role = 'authenticated' then gen_random_uuid() end;
+  v_row jsonb := music.trial_row(null);
+  v_insert text := music.trial_insert(v_row);
+  v_topic text :=
+    'music:' || case when p_what = 'overhear' then p_track_id::text else 'pending' end;
+  v_rows int;
+begin
+  perform set_config('realtime.topic', v_topic, true);
+  perform music.act_as(p_role, v_user_id);
+  case p_what
+    when 'insert' then execute v_insert using v_row;
+    when 'select' then perform from public.music_tracks where id = p_track_id;
+    when 'update' then update public.music_tracks set status = status where id = p_track_id;
+    when 'delete' then delete from public.music_tracks where id = p_track_id;
+    when 'settings' then update music.settings set paused = paused where id;
+    when 'hear', 'overhear' then
+      perform from realtime.messages where topic = v_topic and extension = 'broadcast' limit 1;
+    when 'broadcast' then
+      insert into realtime.messages (topic, extension, event, payload, private)
+      values (v_topic, 'broadcast', 'pending', '{}', true);
+    when 'upload' then
+      insert into storage.objects (bucket_id, name)
+      values (p_bucket, format('%s/%s/trial.mp3', p_track_id, p_track_id));
+  end case;
+  get diagnostics v_rows = row_count;
+  raise exception 'A trial ends here.' using errcode = 'MU000';
+exception
+  when sqlstate 'MU000' then return v_rows;
+  when others then return null;
+end
+$$;
+
+COMMENT ON FUNCTION music.reach(p_role text, p_what text, p_track_id uuid, p_bucket text) IS 'How many rows a stranger reaches who has the app''s public key (anon) or an account of their own (authenticated), taken back at once; null where it is refused.';
+
+CREATE FUNCTION music.reached_by_strangers(p_bucket text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_row jsonb := music.trial_row(null) || jsonb_build_object(
+    'status', 'error', 'error_code', 'cancelled', 'error_message', 'Only a trial.');
+  v_track_id uuid := (v_row ->> 'id')::uuid;
+  v_reached jsonb;
+begin
+  begin
+    execute music.trial_insert(v_row) using v_row;
+  exception when others then
+    v_track_id := (select t.id from public.music_tracks t limit 1);
+  end;
+  begin
+    insert into realtime.messages (topic, extension, event, payload, private)
+    select 'music:' || t.topic, 'broadcast', 'pending', '{}', true
+    from (values ('pending'), (v_track_id::text)) as t (topic);
+  exception when others then null;  -- there is no Realtime, or no room for messages yet
+  end;
+  select jsonb_agg(jsonb_build_object('role', r.role, 'what', w.what)) into v_reached
+  from (values ('anon'), ('authenticated')) as r (role)
+  cross join (values ('insert'), ('select'), ('update'), ('delete'), ('settings'), ('hear'),
+                     ('overhear'), ('broadcast'), ('upload')) as w (what)
+  where music.reach(r.role, w.what, v_track_id, p_bucket) > 0;
+  raise exception 'A trial ends here.' using errcode = 'MU000';
+exception
+  when sqlstate 'MU000' then return coalesce(v_reached, '[]');
+end
+$$;
+
+COMMENT ON FUNCTION music.reached_by_strangers(p_bucket text) IS 'What anybody can do with what is not theirs, each tried and taken back: [{role, what}].';
 
 CREATE FUNCTION music.read_station(p_log_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -1051,6 +1592,28 @@ end
 $$;
 
 COMMENT ON FUNCTION music.release_within_budget() IS 'After a budget was raised or lifted: the tracks that wait for tomorrow are due at once. Those that are still over it are deferred again by the next claim.';
+
+CREATE FUNCTION music.require_user_id() RETURNS uuid
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_user_id uuid := music.user_id();
+begin
+  if v_user_id is not null then
+    return v_user_id;
+  end if;
+  if nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub' is null then
+    raise exception 'Nobody is signed in, so it would belong to nobody.'
+      using errcode = 'MU003', hint = 'Sign in first; a guest session will do.';
+  end if;
+  raise exception 'The id of your user is no uuid, so nothing can belong to you here.'
+    using errcode = 'MU003',
+          hint = 'Ids of a sign-in elsewhere may be so: let your backend ask for the music.';
+end
+$$;
+
+COMMENT ON FUNCTION music.require_user_id() IS 'The same for whoever is to own something: refuses with a sentence where there is no such user.';
 
 CREATE FUNCTION music.shorten(p_text text, p_most integer) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -1158,7 +1721,8 @@ CREATE FUNCTION music.tell_owner() RETURNS trigger
     AS $$
 begin
   perform music.broadcast('music:' || new.user_id, 'track', jsonb_build_object(
-    'id', new.id, 'journey_id', new.journey_id, 'status', new.status, 'stage', new.stage,
+    'id', new.id, 'journey_id', to_jsonb(new) -> 'journey_id',
+    'status', new.status, 'stage', new.stage,
     'stream_url', new.stream_url, 'file_url', new.file_url, 'storage_path', new.storage_path,
     'duration_ms', new.duration_ms,
     'error_code', new.error_code, 'error_message', new.error_message,
@@ -1169,6 +1733,198 @@ end
 $$;
 
 COMMENT ON FUNCTION music.tell_owner() IS 'After a change that a client shows: broadcast it to the owner''s private topic.';
+
+CREATE FUNCTION music.tracks_not_to_try() RETURNS SETOF uuid
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$ select r.track_id from music.rejected_tracks r where r.next_try_at > now() $$;
+
+COMMENT ON FUNCTION music.tracks_not_to_try() IS 'Tracks that a rule of the app''s rejected, and whose next try is not due.';
+
+CREATE FUNCTION music.trial_insert(p_row jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $_$
+  select format(
+    'insert into public.music_tracks (%1$s) '
+    'select %1$s from jsonb_populate_record(null::public.music_tracks, $1)',
+    string_agg(quote_ident(k.name), ', '))
+  from jsonb_object_keys(p_row) as k (name)
+$_$;
+
+COMMENT ON FUNCTION music.trial_insert(p_row jsonb) IS 'The statement that inserts such a row, $1, and leaves all other columns to their defaults.';
+
+CREATE FUNCTION music.trial_row(p_user_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  with old_row as (
+    select to_jsonb(t) as was from public.music_tracks t limit 1
+  ), demanded as (
+    -- What the app added and demands: as in a row that there is, else something of its type.
+    select a.attname as name, exists (
+             select from pg_catalog.pg_index i
+             where i.indrelid = a.attrelid and i.indisunique and a.attnum = any (i.indkey)
+           ) as is_unique,
+           case y.typcategory
+             when 'N' then to_jsonb(1)
+             when 'B' then to_jsonb(false)
+             when 'D' then to_jsonb(now())
+             when 'A' then '[]'::jsonb
+             when 'E' then (
+               select to_jsonb(e.enumlabel) from pg_catalog.pg_enum e
+               where e.enumtypid = y.oid order by e.enumsortorder limit 1)
+             when 'U' then case
+               when y.typname = 'uuid' then to_jsonb(gen_random_uuid()) else '{}'::jsonb end
+             else to_jsonb('trial ' || gen_random_uuid()) end as sample
+    from pg_catalog.pg_attribute a
+    join pg_catalog.pg_type y on y.oid = a.atttypid
+    where a.attrelid = 'public.music_tracks'::regclass and a.attnum > 0 and not a.attisdropped
+      and a.attnotnull and not a.atthasdef and a.attidentity = ''
+      and a.attname not in ('id', 'prompt', 'user_id')
+  )
+  select jsonb_build_object(
+           'id', gen_random_uuid(),
+           'prompt', 'A trial of music-service doctor; it may be deleted.')
+         || case when p_user_id is null then '{}' else jsonb_build_object('user_id', p_user_id) end
+         || coalesce(
+              (select jsonb_object_agg(
+                 d.name,
+                 case when d.is_unique then d.sample
+                   else coalesce((select o.was -> d.name from old_row o), d.sample) end)
+               from demanded d),
+              '{}')
+$$;
+
+COMMENT ON FUNCTION music.trial_row(p_user_id uuid) IS 'A new track as an app would insert it, as JSON: what is needed, and what the app''s own columns demand.';
+
+CREATE FUNCTION music.try_asking(p_user_id uuid) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_row jsonb := music.trial_row(null);
+  v_insert text := music.trial_insert(v_row);
+  v_id uuid := (v_row ->> 'id')::uuid;
+  v_step text := 'insert';
+  v_failure music.trial_failure;
+begin
+  perform music.act_as('authenticated', coalesce(p_user_id, gen_random_uuid()));
+  execute v_insert using v_row;
+  v_step := 'read';
+  perform from public.music_tracks where id = v_id;
+  if not found then
+    raise exception 'Users do not see their own tracks.' using errcode = 'no_data_found';
+  end if;
+  v_step := 'cancel';
+  update public.music_tracks set status = 'error' where id = v_id;
+  if not found then
+    raise exception 'Users cannot cancel their own tracks.' using errcode = 'no_data_found';
+  end if;
+  raise exception 'A trial ends here.' using errcode = 'MU000';
+exception
+  when sqlstate 'MU000' then return null;
+  when others then
+    get stacked diagnostics
+      v_failure.sqlstate = returned_sqlstate, v_failure.message = message_text,
+      v_failure.column = column_name, v_failure.constraint = constraint_name,
+      v_failure.context = pg_exception_context;
+    -- Without any user of the project the trial can go no further than to the last of all rules.
+    if p_user_id is null and v_step = 'insert' and v_failure.sqlstate = '23503' then
+      return null;
+    end if;
+    v_failure.step := v_step;
+    return to_jsonb(v_failure);
+end
+$$;
+
+COMMENT ON FUNCTION music.try_asking(p_user_id uuid) IS 'A user of the app asks for a track, looks at it and cancels it, and all of it is taken back; null where that works, else the step that failed, and why.';
+
+CREATE FUNCTION music.try_making(p_user_id uuid) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_row jsonb := music.trial_row(p_user_id) || '{"priority": 32767}';
+  v_id uuid := (v_row ->> 'id')::uuid;
+  v_worker_id text := 'doctor-' || v_id;
+  v_generation_id uuid := gen_random_uuid();
+  v_claim_id uuid;
+  v_ahead int;
+  v_step text := 'settings';
+  v_failure music.trial_failure;
+begin
+  -- Pause, limits and budgets are findings of their own, and would keep the trial from its turn.
+  update music.settings
+  set paused = false, max_concurrent = null, max_concurrent_per_user = null,
+      daily_budget_cents = null, daily_budget_cents_per_user = null
+  where id;
+  update music.account
+  set concurrent_request_limit = null, slowed_down_to = null, slowed_down_at = null where id;
+  v_step := 'insert';
+  execute music.trial_insert(v_row) using v_row;
+  v_step := 'claim';
+  -- What is in Mureka's hands goes before any priority.
+  v_ahead := (
+      select count(*) from public.music_tracks t
+      left join music.claims c on c.track_id = t.id
+      where t.status = 'generating' and (c.track_id is null or c.lease_expires_at <= now()))
+    + (
+      select count(*) from music.generations g
+      join public.music_tracks t on t.id = g.track_id
+      where g.state = 'accepted' and t.status = 'pending' and t.run_after <= now());
+  perform public.claim_music_tracks(v_worker_id, least(v_ahead + 1, 1000), 30);
+  v_claim_id := (select c.id from music.claims c where c.track_id = v_id);
+  if v_claim_id is null then
+    -- Whatever keeps it from being claimed says so when the same is written by itself.
+    perform music.act_as_worker();
+    update public.music_tracks set status = 'generating', started_at = now() where id = v_id;
+    raise exception 'It was not among the tracks that were claimed.'
+      using errcode = 'no_data_found';
+  end if;
+  v_step := 'intent';
+  perform public.begin_music_generation(
+    v_claim_id, v_generation_id, '{"kind": "instrumental", "body": {}}', 'trial', 0);
+  v_step := 'receipt';
+  perform public.record_music_task(v_generation_id, 'trial-' || v_id, null);
+  v_step := 'stage';
+  perform public.report_music_stage(v_claim_id, 'running', null);
+  v_step := 'defer';
+  begin
+    perform public.defer_music_track(v_claim_id, 60, 'open', 'rate_limited', 'A trial.', false);
+    raise exception 'A trial ends here.' using errcode = 'MU000';
+  exception when sqlstate 'MU000' then null;
+  end;
+  v_step := 'fail';
+  begin
+    perform public.fail_music_track(v_claim_id, 'failed', 'generation_failed', 'A trial.');
+    raise exception 'A trial ends here.' using errcode = 'MU000';
+  exception when sqlstate 'MU000' then null;
+  end;
+  v_step := 'complete';
+  perform public.complete_music_track(
+    v_claim_id, format('service/%s/%s.mp3', v_id, v_generation_id), 'https://trial.invalid/', 1);
+  perform from public.music_tracks t
+  where t.id = v_id and t.status = 'completed' and t.file_url is not null;
+  if not found then
+    raise exception 'The track does not keep what the service writes.'
+      using errcode = 'no_data_found';
+  end if;
+  set constraints all immediate;
+  raise exception 'A trial ends here.' using errcode = 'MU000';
+exception
+  when sqlstate 'MU000' then return null;
+  when others then
+    get stacked diagnostics
+      v_failure.sqlstate = returned_sqlstate, v_failure.message = message_text,
+      v_failure.column = column_name, v_failure.constraint = constraint_name,
+      v_failure.context = pg_exception_context;
+    v_failure.step := v_step;
+    return to_jsonb(v_failure);
+end
+$$;
+
+COMMENT ON FUNCTION music.try_making(p_user_id uuid) IS 'A track is inserted and goes a worker''s whole way through the worker functions, and all of it is taken back; null where that works, else the step that failed, and why.';
 
 CREATE FUNCTION music.users_over_budget() RETURNS SETOF uuid
     LANGUAGE sql STABLE
@@ -1195,89 +1951,6 @@ end
 $$;
 
 COMMENT ON FUNCTION music.wake_workers() IS 'After a change of limits that may let tracks go: a hint to all workers.';
-
-CREATE TABLE public.music_tracks (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    user_id uuid DEFAULT auth.uid(),
-    prompt text,
-    lyrics text,
-    genre text,
-    mood text,
-    tempo text,
-    duration integer,
-    status text DEFAULT 'pending'::text NOT NULL,
-    stage text,
-    expected_ready_at timestamp with time zone,
-    stream_url text,
-    file_url text,
-    storage_path text,
-    duration_ms integer,
-    error_code text,
-    error_message text,
-    priority smallint DEFAULT 0 NOT NULL,
-    run_after timestamp with time zone DEFAULT now() NOT NULL,
-    attempts smallint DEFAULT 0 NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    started_at timestamp with time zone,
-    completed_at timestamp with time zone,
-    journey_id uuid,
-    CONSTRAINT music_tracks_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'generating'::text, 'completed'::text, 'error'::text])))
-);
-
-COMMENT ON TABLE public.music_tracks IS 'One piece of music: insert it pending, follow status to completed or error. Set status by hand to retry (error to pending), requeue (generating to pending), cancel (pending or generating to error) or regenerate at new cost (completed to pending).';
-
-COMMENT ON COLUMN public.music_tracks.id IS 'Identity of the track; a client may choose it, so that repeating an insert is harmless.';
-
-COMMENT ON COLUMN public.music_tracks.user_id IS 'The owner; null for a track made by a backend, which no app user sees.';
-
-COMMENT ON COLUMN public.music_tracks.prompt IS 'What the music should be, 1 to 1024 characters, not white space alone.';
-
-COMMENT ON COLUMN public.music_tracks.lyrics IS 'Words to be sung, up to 5000 characters; with lyrics the track is a song, without them an instrumental.';
-
-COMMENT ON COLUMN public.music_tracks.genre IS 'A wished genre; part of the prompt sent.';
-
-COMMENT ON COLUMN public.music_tracks.mood IS 'A wished mood; part of the prompt sent.';
-
-COMMENT ON COLUMN public.music_tracks.tempo IS 'A wished tempo; part of the prompt sent.';
-
-COMMENT ON COLUMN public.music_tracks.duration IS 'A wished length in seconds; a hint, the model decides.';
-
-COMMENT ON COLUMN public.music_tracks.status IS 'pending, generating, completed or error.';
-
-COMMENT ON COLUMN public.music_tracks.stage IS 'What the provider is doing while generating, in its own words: preparing, queued, running, streaming, and so on.';
-
-COMMENT ON COLUMN public.music_tracks.expected_ready_at IS 'When the track will probably be ready, from the median of recent generations.';
-
-COMMENT ON COLUMN public.music_tracks.stream_url IS 'Where the unfinished music can already be heard; only while generating.';
-
-COMMENT ON COLUMN public.music_tracks.file_url IS 'Public URL of the finished audio; null with a private bucket (sign storage_path then).';
-
-COMMENT ON COLUMN public.music_tracks.storage_path IS 'Key of the finished audio in the bucket music-tracks.';
-
-COMMENT ON COLUMN public.music_tracks.duration_ms IS 'Length of the finished audio in milliseconds.';
-
-COMMENT ON COLUMN public.music_tracks.error_code IS 'Why it failed, or why it waits; one of a fixed list.';
-
-COMMENT ON COLUMN public.music_tracks.error_message IS 'The reason as a sentence a user can read.';
-
-COMMENT ON COLUMN public.music_tracks.priority IS 'Higher goes first; set by operators and backends only.';
-
-COMMENT ON COLUMN public.music_tracks.run_after IS 'Not before this time; moved forward when an attempt is put off.';
-
-COMMENT ON COLUMN public.music_tracks.attempts IS 'Failed attempts since a person last asked for the track.';
-
-COMMENT ON COLUMN public.music_tracks.created_at IS 'When it was inserted.';
-
-COMMENT ON COLUMN public.music_tracks.updated_at IS 'When the row last changed.';
-
-COMMENT ON COLUMN public.music_tracks.started_at IS 'When a worker first took it up since a person last asked for it.';
-
-COMMENT ON COLUMN public.music_tracks.completed_at IS 'When the audio was in place; set exactly while completed.';
-
-COMMENT ON COLUMN public.music_tracks.journey_id IS 'The reading journey it belongs to, if any.';
-
-COMMENT ON CONSTRAINT music_tracks_status_check ON public.music_tracks IS 'pending: waits for a worker; generating: a worker has it; completed: playable; error: see error_code.';
 
 CREATE FUNCTION music.wishes(p_track public.music_tracks) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
@@ -1387,7 +2060,7 @@ begin
       from waiting w where t.id = w.id
       returning t.id
     )
-    select w.id, w.user_id, w.status
+    select w.id, w.user_id, w.status::text
     from waiting w join cancelled c on c.id = w.id
     order by w.created_at, w.id;
 end
@@ -1395,17 +2068,23 @@ $$;
 
 COMMENT ON FUNCTION public.cancel_music_tracks(p_track_ids uuid[]) IS 'For operators: cancel those of the tracks that wait or run; answers which and what they were. Music that was submitted is paid for all the same.';
 
+CREATE FUNCTION public.check_music_project(p_bucket text) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  return music.catalogue() || jsonb_build_object(
+    'reached', music.reached_by_strangers(p_bucket), 'trial_row', music.trial_row(null));
+end
+$$;
+
+COMMENT ON FUNCTION public.check_music_project(p_bucket text) IS 'For music-service doctor: policies, grants and triggers that matter, and what a stranger can reach; leaves nothing behind.';
+
 CREATE FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) RETURNS TABLE(claim_id uuid, attempt integer, lease_expires_at timestamp with time zone, track_id uuid, user_id uuid, prompt text, lyrics text, genre text, mood text, tempo text, duration integer, attempts integer, generation_id uuid, generation_request jsonb, generation_intent_at timestamp with time zone, mureka_task_id text, generation_age_seconds double precision, expected_seconds double precision, waited_seconds double precision)
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-#variable_conflict use_column
-declare
-  v_expected double precision;
-  v_lost uuid[];
-  v_due uuid[];
 begin
-  perform music.act_as_worker();
   if coalesce(p_worker_id, '') = '' or p_limit is null or p_limit not between 0 and 1000
      or coalesce(p_lease_seconds, 0) <= 0 then
     raise exception
@@ -1413,69 +2092,17 @@ begin
       using errcode = 'MU002';
   end if;
   perform music.lock_queue();
-  perform music.close_unconfirmed_submissions();
-  perform music.fail_lost_tracks();
-  perform music.defer_over_budget();
-  v_expected := music.expected_seconds();
-
-  -- What a lost worker left comes first: it is in the provider's hands already.
-  select array_agg(lost.id) into v_lost
-  from (
-    select t.id
-    from public.music_tracks t
-    left join music.claims c on c.track_id = t.id
-    where t.status = 'generating' and (c.track_id is null or c.lease_expires_at <= now())
-    order by t.started_at, t.id
-    limit p_limit
-    for update of t skip locked
-  ) lost;
-  v_lost := coalesce(v_lost, '{}');
-  select array_agg(due.id) into v_due
-  from (
-    select t.id
-    from music.due_track_ids(p_limit - cardinality(v_lost)) with ordinality as turn (id, place)
-    join public.music_tracks t on t.id = turn.id
-    where t.status = 'pending'
-    order by turn.place
-    for update of t skip locked
-  ) due;
-  v_due := coalesce(v_due, '{}');
-
-  return query
-    with taken as (
-      update public.music_tracks t
-      set status = 'generating',
-          started_at = coalesce(t.started_at, now()),
-          attempts = t.attempts + (t.id = any (v_lost))::int,
-          error_code = null, error_message = null,
-          expected_ready_at = coalesce(
-            t.expected_ready_at, now() + make_interval(secs => coalesce(v_expected, 60)))
-      where t.id = any (v_lost || v_due)
-      returning t.*
-    ), held as (
-      insert into music.claims as c (track_id, worker_id, lease_expires_at)
-      select k.id, p_worker_id, now() + make_interval(secs => p_lease_seconds) from taken k
-      on conflict (track_id) do update
-        set id = gen_random_uuid(), worker_id = excluded.worker_id, attempt = c.attempt + 1,
-            claimed_at = now(), lease_expires_at = excluded.lease_expires_at
-      returning c.*
-    ), told as (
-      insert into music.events (track_id, kind, worker_id, detail)
-      select h.track_id, case when h.track_id = any (v_lost) then 'taken_over' else 'claimed' end,
-             p_worker_id, jsonb_build_object('claim_id', h.id)
-      from held h
-    )
-    select h.id, h.attempt, h.lease_expires_at, k.id, k.user_id,
-           k.prompt, k.lyrics, k.genre, k.mood, k.tempo, k.duration, k.attempts::int,
-           g.id, g.request, g.intent_at, g.mureka_task_id,
-           extract(epoch from now() - greatest(g.intent_at, k.started_at))::double precision,
-           v_expected,
-           case when k.run_after <= k.created_at + interval '1 second'
-                then extract(epoch from now() - k.created_at)::double precision end
-    from held h
-    join taken k on k.id = h.track_id
-    left join music.generations g on g.track_id = k.id and g.state = 'accepted'
-    order by array_position(v_lost || v_due, k.id);
+  loop
+    begin
+      return query select * from music.claim_tracks(p_worker_id, p_limit, p_lease_seconds);
+      return;
+    exception when others then
+      -- One row that a rule of the app's rejects must not hold up the others.
+      if not music.is_rejection(sqlstate) or music.note_rejected_tracks() = 0 then
+        raise;
+      end if;
+    end;
+  end loop;
 end
 $$;
 
@@ -1522,10 +2149,7 @@ declare
   v_journey_id uuid;
   v_again jsonb;
 begin
-  if auth.uid() is null then
-    raise exception 'Nobody is signed in, so the journey would belong to nobody.'
-      using errcode = 'MU003', hint = 'Sign in first; a guest session will do.';
-  end if;
+  perform music.require_user_id();
   if p_track_id is not null then
     perform music.lock_repeated_call(p_track_id);
     v_again := music.station_of_track(p_track_id);
@@ -1558,7 +2182,7 @@ begin
   v_state := music.close_generation(v_track_id, p_outcome, p_error_message);
   if v_state = 'unknown' then
     perform music.end_unknown_submission(v_track_id, music.submission_unknown_message());
-    return query select t.status from public.music_tracks t where t.id = v_track_id;
+    return query select t.status::text from public.music_tracks t where t.id = v_track_id;
     return;
   end if;
   if v_state = 'failed' then
@@ -1637,6 +2261,13 @@ end
 $$;
 
 COMMENT ON FUNCTION public.finish_journey(p_journey_id uuid) IS 'Finish a journey: answers {"journey", "log", "track"} with log vFinal and its pending track. A finished journey answers what it has.';
+
+CREATE FUNCTION public.list_music_numbers(p_count integer) RETURNS SETOF integer
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$ select generate_series(1, least(p_count, 1000)) $$;
+
+COMMENT ON FUNCTION public.list_music_numbers(p_count integer) IS 'For music-service doctor: so many rows, up to 1000, to see how many of them the API hands out.';
 
 CREATE FUNCTION public.pause_music_queue(p_reason text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql
@@ -1891,7 +2522,7 @@ begin
       where t.id = f.id and not coalesce(p_dry_run, true)
       returning t.id
     )
-    select f.id, f.user_id, f.error_code, f.is_free, f.cents, a.id is not null
+    select f.id, f.user_id, f.error_code::text, f.is_free, f.cents, a.id is not null
     from failed f
     left join again a on a.id = f.id
     order by f.updated_at, f.id;
@@ -1899,6 +2530,19 @@ end
 $$;
 
 COMMENT ON FUNCTION public.retry_music_tracks(p_track_ids uuid[], p_error_code text, p_since timestamp with time zone, p_dry_run boolean) IS 'For operators: retry all failed tracks that meet every condition given (at least one); cancelled ones only by id or code. Unless p_dry_run is false it only says which these are, what is free and what the others will probably cost in US cents.';
+
+CREATE FUNCTION public.try_music_track(p_user_id uuid DEFAULT NULL::uuid) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET lock_timeout TO '3s'
+    AS $$
+begin
+  return jsonb_build_object(
+    'asking', music.try_asking(p_user_id), 'making', music.try_making(p_user_id));
+end
+$$;
+
+COMMENT ON FUNCTION public.try_music_track(p_user_id uuid) IS 'For music-service doctor: whether a track that is inserted now would be made, tried for a user (null: none) and taken back, so that nobody sees it and nothing is spent.';
 
 CREATE TABLE music.account (
     id boolean DEFAULT true NOT NULL,
@@ -2046,6 +2690,32 @@ COMMENT ON COLUMN music.generations.finished_at IS 'When the call ended, one way
 
 COMMENT ON COLUMN music.generations.failed_reason IS 'Why it yielded no music, for people; nothing is decided by it.';
 
+CREATE TABLE music.rejected_tracks (
+    track_id uuid NOT NULL,
+    reason text NOT NULL,
+    sqlstate text NOT NULL,
+    tries integer DEFAULT 1 NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    last_tried_at timestamp with time zone DEFAULT now() NOT NULL,
+    next_try_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE music.rejected_tracks IS 'Tracks whose row a trigger or rule of the app''s does not let the service change; the others are not held up by them. Each is tried again later, and leaves when it is taken up.';
+
+COMMENT ON COLUMN music.rejected_tracks.track_id IS 'The track that is not let through.';
+
+COMMENT ON COLUMN music.rejected_tracks.reason IS 'What the rule said.';
+
+COMMENT ON COLUMN music.rejected_tracks.sqlstate IS 'The error''s SQLSTATE.';
+
+COMMENT ON COLUMN music.rejected_tracks.tries IS 'How often it was tried.';
+
+COMMENT ON COLUMN music.rejected_tracks.since IS 'When it was first rejected.';
+
+COMMENT ON COLUMN music.rejected_tracks.last_tried_at IS 'When it was last tried.';
+
+COMMENT ON COLUMN music.rejected_tracks.next_try_at IS 'When it is tried again: after a minute, then two, four, up to an hour. Delete the row here to have it tried at once.';
+
 CREATE TABLE music.settings (
     id boolean DEFAULT true NOT NULL,
     paused boolean DEFAULT false NOT NULL,
@@ -2094,6 +2764,32 @@ COMMENT ON COLUMN music.settings.paused_reason IS 'Why it is paused, in words fo
 
 COMMENT ON COLUMN music.settings.updated_at IS 'When the row last changed.';
 
+CREATE TABLE music.table_changes (
+    id bigint NOT NULL,
+    what text NOT NULL,
+    undo text NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE music.table_changes IS 'What the migrations changed of a music_tracks table that the app had before; empty where they made the table.';
+
+COMMENT ON COLUMN music.table_changes.id IS 'Order of the changes; undo them backwards.';
+
+COMMENT ON COLUMN music.table_changes.what IS 'What was changed, as a sentence.';
+
+COMMENT ON COLUMN music.table_changes.undo IS 'The statement that gives back what was there; empty where there is nothing to give back.';
+
+COMMENT ON COLUMN music.table_changes.made_at IS 'When it was changed.';
+
+ALTER TABLE music.table_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME music.table_changes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE music.workers (
     id text NOT NULL,
     host text,
@@ -2103,7 +2799,7 @@ CREATE TABLE music.workers (
     note text,
     started_at timestamp with time zone DEFAULT now() NOT NULL,
     last_seen_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT workers_state_known CHECK ((state = ANY (ARRAY['running'::text, 'blocked'::text, 'draining'::text, 'stopped'::text])))
+    CONSTRAINT workers_state_known CHECK ((state = ANY (ARRAY['running'::text, 'blocked'::text, 'failing'::text, 'draining'::text, 'stopped'::text])))
 );
 
 COMMENT ON TABLE music.workers IS 'The worker processes. One that was not seen for a minute is gone; its tracks have been taken over.';
@@ -2116,7 +2812,7 @@ COMMENT ON COLUMN music.workers.version IS 'Its version of the service.';
 
 COMMENT ON COLUMN music.workers.capacity IS 'How many generations it runs at once.';
 
-COMMENT ON COLUMN music.workers.state IS 'running; blocked: Mureka refuses it (see note); draining: stopping; stopped.';
+COMMENT ON COLUMN music.workers.state IS 'running; blocked: Mureka refuses it (see note); failing: its claims fail (see note); draining: stopping; stopped.';
 
 COMMENT ON COLUMN music.workers.note IS 'What an operator should know, such as why it is blocked.';
 
@@ -2445,7 +3141,7 @@ UNION ALL
 UNION ALL
  SELECT
         CASE
-            WHEN s.is_alive THEN 'worker_blocked'::text
+            WHEN s.is_alive THEN ('worker_'::text || s.state)
             ELSE 'worker_lost'::text
         END AS what,
     NULL::uuid AS track_id,
@@ -2457,21 +3153,39 @@ UNION ALL
     s.note AS reason,
     NULL::uuid AS generation_id,
         CASE
+            WHEN (s.is_alive AND (s.state = 'failing'::text)) THEN 'Fix what its note says about the database; it claims again by itself. music-service doctor names the cause.'::text
             WHEN s.is_alive THEN 'Fix what its note says about the Mureka account; it checks again each minute.'::text
             ELSE (('Look at the machine '::text || COALESCE(s.host, '(unknown)'::text)) || '; its tracks are taken over by other workers. Delete its row from music.workers when that is done.'::text)
         END AS what_to_do
    FROM seen s
-  WHERE ((s.state = 'blocked'::text) OR (NOT s.is_alive));
+  WHERE ((s.state = ANY (ARRAY['blocked'::text, 'failing'::text])) OR (NOT s.is_alive))
+UNION ALL
+ SELECT 'rejected'::text AS what,
+    r.track_id,
+    ( SELECT t.user_id
+           FROM public.music_tracks t
+          WHERE (t.id = r.track_id)) AS user_id,
+    NULL::text AS worker_id,
+    r.since,
+    1 AS tracks,
+    NULL::boolean AS is_free,
+    ('A rule of the app does not let its row be changed: '::text || r.reason) AS reason,
+    NULL::uuid AS generation_id,
+    (('Change the trigger or rule of the app that says so, or the row; it is tried again at '::text || to_char((r.next_try_at AT TIME ZONE 'utc'::text), 'HH24:MI'::text)) || ' UTC.'::text) AS what_to_do
+   FROM music.rejected_tracks r
+  WHERE (( SELECT t.status
+           FROM public.music_tracks t
+          WHERE (t.id = r.track_id)) = ANY (ARRAY['pending'::text, 'generating'::text]));
 
-COMMENT ON VIEW public.music_review IS 'What waits for a person, and what to do about it. Failed tracks of the last 30 days, what keeps many tracks waiting, and workers that are blocked or were lost. Empty: all is well. To retry a track: update public.music_tracks set status = ''pending'' where id = ''its id'';';
+COMMENT ON VIEW public.music_review IS 'What waits for a person, and what to do about it. Failed tracks of the last 30 days, tracks that a rule of the app rejects, what keeps many tracks waiting, and workers that are blocked, failing or lost. Empty: all is well. To retry a track: update public.music_tracks set status = ''pending'' where id = ''its id'';';
 
-COMMENT ON COLUMN public.music_review.what IS 'An error code of tracks, or over_budget, queue_paused, no_worker, worker_blocked, worker_lost.';
+COMMENT ON COLUMN public.music_review.what IS 'An error code of tracks, or rejected, over_budget, queue_paused, no_worker, worker_blocked, worker_failing, worker_lost.';
 
-COMMENT ON COLUMN public.music_review.track_id IS 'The failed track; null for what concerns many.';
+COMMENT ON COLUMN public.music_review.track_id IS 'The failed or rejected track; null for what concerns many.';
 
 COMMENT ON COLUMN public.music_review.user_id IS 'Its owner.';
 
-COMMENT ON COLUMN public.music_review.worker_id IS 'The worker that is blocked or was lost.';
+COMMENT ON COLUMN public.music_review.worker_id IS 'The worker that is blocked, failing or lost.';
 
 COMMENT ON COLUMN public.music_review.since IS 'Since when.';
 
@@ -2582,7 +3296,10 @@ CREATE TABLE public.reading_logs (
     memo text,
     emotions text[] DEFAULT '{}'::text[] NOT NULL,
     track_id uuid,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT reading_logs_emotions_count CHECK ((cardinality(emotions) <= 20)),
+    CONSTRAINT reading_logs_text_length CHECK (((COALESCE(length(quote), 0) <= 4000) AND (COALESCE(length(memo), 0) <= 4000))),
+    CONSTRAINT reading_logs_version_form CHECK ((version ~ '^v(0|[1-9][0-9]*|Final)$'::text))
 );
 
 COMMENT ON TABLE public.reading_logs IS 'The stations of a reading journey, each with the track that scores it.';
@@ -2621,65 +3338,26 @@ ALTER TABLE ONLY music.generations
 ALTER TABLE ONLY music.generations
     ADD CONSTRAINT generations_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY music.rejected_tracks
+    ADD CONSTRAINT rejected_tracks_pkey PRIMARY KEY (track_id);
+
 ALTER TABLE ONLY music.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY music.table_changes
+    ADD CONSTRAINT table_changes_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY music.workers
     ADD CONSTRAINT workers_pkey PRIMARY KEY (id);
 
-ALTER TABLE public.journeys
-    ADD CONSTRAINT journeys_book_author_length CHECK (((book_author IS NULL) OR (length(book_author) <= 300))) NOT VALID;
-
-ALTER TABLE public.journeys
-    ADD CONSTRAINT journeys_book_title_length CHECK (((book_title IS NULL) OR ((length(btrim(book_title)) <= 300) AND (book_title ~ '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'::text)))) NOT VALID;
-
 ALTER TABLE ONLY public.journeys
     ADD CONSTRAINT journeys_pkey PRIMARY KEY (id);
-
-ALTER TABLE public.music_tracks
-    ADD CONSTRAINT music_tracks_completed_has_audio CHECK (((status <> 'completed'::text) OR (file_url IS NOT NULL) OR (storage_path IS NOT NULL))) NOT VALID;
-
-ALTER TABLE public.music_tracks
-    ADD CONSTRAINT music_tracks_completed_has_time CHECK (((status = 'completed'::text) = (completed_at IS NOT NULL))) NOT VALID;
-
-ALTER TABLE public.music_tracks
-    ADD CONSTRAINT music_tracks_duration_ms_positive CHECK (((duration_ms IS NULL) OR (duration_ms > 0))) NOT VALID;
-
-ALTER TABLE public.music_tracks
-    ADD CONSTRAINT music_tracks_duration_range CHECK (((duration IS NULL) OR ((duration >= 1) AND (duration <= 600)))) NOT VALID;
-
-ALTER TABLE public.music_tracks
-    ADD CONSTRAINT music_tracks_error_code_known CHECK (((error_code IS NULL) OR (error_code = ANY (ARRAY['invalid_request'::text, 'over_budget'::text, 'moderation_blocked'::text, 'generation_failed'::text, 'generation_timeout'::text, 'quota_exhausted'::text, 'provider_auth'::text, 'rate_limited'::text, 'provider_unavailable'::text, 'audio_invalid'::text, 'storage_failed'::text, 'submission_unknown'::text, 'cancelled'::text, 'attempts_exhausted'::text, 'internal'::text])))) NOT VALID;
-
-ALTER TABLE public.music_tracks
-    ADD CONSTRAINT music_tracks_error_has_reason CHECK (((status <> 'error'::text) OR ((error_code IS NOT NULL) AND (error_message IS NOT NULL)))) NOT VALID;
-
-ALTER TABLE public.music_tracks
-    ADD CONSTRAINT music_tracks_generating_has_start CHECK (((status <> 'generating'::text) OR (started_at IS NOT NULL))) NOT VALID;
-
-ALTER TABLE public.music_tracks
-    ADD CONSTRAINT music_tracks_hints_length CHECK (((COALESCE(length(genre), 0) <= 100) AND (COALESCE(length(mood), 0) <= 100) AND (COALESCE(length(tempo), 0) <= 100))) NOT VALID;
-
-ALTER TABLE public.music_tracks
-    ADD CONSTRAINT music_tracks_lyrics_length CHECK (((lyrics IS NULL) OR (length(lyrics) <= 5000))) NOT VALID;
 
 ALTER TABLE ONLY public.music_tracks
     ADD CONSTRAINT music_tracks_pkey PRIMARY KEY (id);
 
-ALTER TABLE public.music_tracks
-    ADD CONSTRAINT music_tracks_prompt_length CHECK (((prompt IS NOT NULL) AND (length(prompt) <= 1024) AND (prompt ~ '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'::text))) NOT VALID;
-
-ALTER TABLE public.reading_logs
-    ADD CONSTRAINT reading_logs_emotions_count CHECK ((cardinality(emotions) <= 20)) NOT VALID;
-
 ALTER TABLE ONLY public.reading_logs
     ADD CONSTRAINT reading_logs_pkey PRIMARY KEY (id);
-
-ALTER TABLE public.reading_logs
-    ADD CONSTRAINT reading_logs_text_length CHECK (((COALESCE(length(quote), 0) <= 4000) AND (COALESCE(length(memo), 0) <= 4000))) NOT VALID;
-
-ALTER TABLE public.reading_logs
-    ADD CONSTRAINT reading_logs_version_form CHECK ((version ~ '^v(0|[1-9][0-9]*|Final)$'::text)) NOT VALID;
 
 CREATE INDEX claims_worker_id_idx ON music.claims USING btree (worker_id);
 
@@ -2735,13 +3413,17 @@ CREATE TRIGGER music_tracks_announce_update AFTER UPDATE ON public.music_tracks 
 
 CREATE TRIGGER music_tracks_check_insert BEFORE INSERT ON public.music_tracks FOR EACH ROW EXECUTE FUNCTION music.check_new_track();
 
+CREATE TRIGGER music_tracks_check_journey BEFORE INSERT ON public.music_tracks FOR EACH ROW WHEN ((new.journey_id IS NOT NULL)) EXECUTE FUNCTION music.check_track_journey();
+
 CREATE TRIGGER music_tracks_check_update BEFORE UPDATE ON public.music_tracks FOR EACH ROW EXECUTE FUNCTION music.check_track_change();
 
 CREATE TRIGGER music_tracks_clear_progress BEFORE INSERT OR UPDATE ON public.music_tracks FOR EACH ROW WHEN (((new.status <> 'generating'::text) AND ((new.stage IS NOT NULL) OR (new.stream_url IS NOT NULL) OR (new.expected_ready_at IS NOT NULL)))) EXECUTE FUNCTION music.clear_progress();
 
 CREATE TRIGGER music_tracks_follow_status AFTER UPDATE OF status ON public.music_tracks FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION music.follow_track_change();
 
-CREATE TRIGGER music_tracks_follow_wishes AFTER UPDATE OF prompt, lyrics, genre, mood, tempo, duration ON public.music_tracks FOR EACH ROW WHEN ((music.wishes(old.*) IS DISTINCT FROM music.wishes(new.*))) EXECUTE FUNCTION music.follow_wishes();
+CREATE TRIGGER music_tracks_follow_wishes AFTER UPDATE OF prompt, lyrics, genre, mood, tempo, duration ON public.music_tracks FOR EACH ROW WHEN (((((((old.prompt IS DISTINCT FROM new.prompt) OR (old.lyrics IS DISTINCT FROM new.lyrics)) OR (old.genre IS DISTINCT FROM new.genre)) OR (old.mood IS DISTINCT FROM new.mood)) OR (old.tempo IS DISTINCT FROM new.tempo)) OR (old.duration IS DISTINCT FROM new.duration))) EXECUTE FUNCTION music.follow_wishes();
+
+CREATE TRIGGER music_tracks_keep_journey BEFORE UPDATE OF journey_id ON public.music_tracks FOR EACH ROW WHEN ((old.journey_id IS DISTINCT FROM new.journey_id)) EXECUTE FUNCTION music.check_track_journey();
 
 CREATE TRIGGER music_tracks_note_insert AFTER INSERT ON public.music_tracks REFERENCING NEW TABLE AS new_tracks FOR EACH STATEMENT EXECUTE FUNCTION music.note_new_track();
 
@@ -2759,6 +3441,9 @@ ALTER TABLE ONLY music.events
 
 ALTER TABLE ONLY music.generations
     ADD CONSTRAINT generations_track_id_fkey FOREIGN KEY (track_id) REFERENCES public.music_tracks(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY music.rejected_tracks
+    ADD CONSTRAINT rejected_tracks_track_id_fkey FOREIGN KEY (track_id) REFERENCES public.music_tracks(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.journeys
     ADD CONSTRAINT journeys_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
@@ -2781,7 +3466,11 @@ CREATE POLICY "The service reads events" ON music.events FOR SELECT TO service_r
 
 CREATE POLICY "The service reads generations" ON music.generations FOR SELECT TO service_role USING (true);
 
+CREATE POLICY "The service reads rejected tracks" ON music.rejected_tracks FOR SELECT TO service_role USING (true);
+
 CREATE POLICY "The service reads settings" ON music.settings FOR SELECT TO service_role USING (true);
+
+CREATE POLICY "The service reads table changes" ON music.table_changes FOR SELECT TO service_role USING (true);
 
 CREATE POLICY "The service reads the account" ON music.account FOR SELECT TO service_role USING (true);
 
@@ -2795,47 +3484,49 @@ ALTER TABLE music.events ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE music.generations ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE music.rejected_tracks ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE music.settings ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE music.table_changes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE music.workers ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY "Readers begin journeys" ON public.journeys FOR INSERT TO authenticated WITH CHECK ((user_id = ( SELECT auth.uid() AS uid)));
+CREATE POLICY "Readers begin journeys" ON public.journeys FOR INSERT TO authenticated WITH CHECK ((user_id = ( SELECT music.user_id() AS user_id)));
 
-CREATE POLICY "Readers change their journeys" ON public.journeys FOR UPDATE TO authenticated USING ((user_id = ( SELECT auth.uid() AS uid))) WITH CHECK ((user_id = ( SELECT auth.uid() AS uid)));
+CREATE POLICY "Readers change their journeys" ON public.journeys FOR UPDATE TO authenticated USING ((user_id = ( SELECT music.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT music.user_id() AS user_id)));
 
 CREATE POLICY "Readers change their logs" ON public.reading_logs FOR UPDATE TO authenticated USING ((EXISTS ( SELECT
    FROM public.journeys j
-  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT auth.uid() AS uid)))))) WITH CHECK (((EXISTS ( SELECT
+  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT music.user_id() AS user_id)))))) WITH CHECK (((EXISTS ( SELECT
    FROM public.journeys j
-  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT auth.uid() AS uid))))) AND ((track_id IS NULL) OR (EXISTS ( SELECT
+  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT music.user_id() AS user_id))))) AND ((track_id IS NULL) OR (EXISTS ( SELECT
    FROM public.music_tracks t
-  WHERE ((t.id = reading_logs.track_id) AND (t.user_id = ( SELECT auth.uid() AS uid))))))));
+  WHERE ((t.id = reading_logs.track_id) AND (t.user_id = ( SELECT music.user_id() AS user_id))))))));
 
-CREATE POLICY "Readers delete their journeys" ON public.journeys FOR DELETE TO authenticated USING ((user_id = ( SELECT auth.uid() AS uid)));
+CREATE POLICY "Readers delete their journeys" ON public.journeys FOR DELETE TO authenticated USING ((user_id = ( SELECT music.user_id() AS user_id)));
 
 CREATE POLICY "Readers delete their logs" ON public.reading_logs FOR DELETE TO authenticated USING ((EXISTS ( SELECT
    FROM public.journeys j
-  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT auth.uid() AS uid))))));
+  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT music.user_id() AS user_id))))));
 
-CREATE POLICY "Readers see their journeys" ON public.journeys FOR SELECT TO authenticated USING ((user_id = ( SELECT auth.uid() AS uid)));
+CREATE POLICY "Readers see their journeys" ON public.journeys FOR SELECT TO authenticated USING ((user_id = ( SELECT music.user_id() AS user_id)));
 
 CREATE POLICY "Readers see their logs" ON public.reading_logs FOR SELECT TO authenticated USING ((EXISTS ( SELECT
    FROM public.journeys j
-  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT auth.uid() AS uid))))));
+  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT music.user_id() AS user_id))))));
 
 CREATE POLICY "Readers write logs" ON public.reading_logs FOR INSERT TO authenticated WITH CHECK (((EXISTS ( SELECT
    FROM public.journeys j
-  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT auth.uid() AS uid))))) AND ((track_id IS NULL) OR (EXISTS ( SELECT
+  WHERE ((j.id = reading_logs.journey_id) AND (j.user_id = ( SELECT music.user_id() AS user_id))))) AND ((track_id IS NULL) OR (EXISTS ( SELECT
    FROM public.music_tracks t
-  WHERE ((t.id = reading_logs.track_id) AND (t.user_id = ( SELECT auth.uid() AS uid))))))));
+  WHERE ((t.id = reading_logs.track_id) AND (t.user_id = ( SELECT music.user_id() AS user_id))))))));
 
-CREATE POLICY "Users ask for tracks" ON public.music_tracks FOR INSERT TO authenticated WITH CHECK (((user_id = ( SELECT auth.uid() AS uid)) AND ((journey_id IS NULL) OR (EXISTS ( SELECT
-   FROM public.journeys j
-  WHERE ((j.id = music_tracks.journey_id) AND (j.user_id = ( SELECT auth.uid() AS uid))))))));
+CREATE POLICY "Users ask for tracks" ON public.music_tracks FOR INSERT TO authenticated WITH CHECK ((user_id = ( SELECT music.user_id() AS user_id)));
 
-CREATE POLICY "Users retry and cancel their tracks" ON public.music_tracks FOR UPDATE TO authenticated USING ((user_id = ( SELECT auth.uid() AS uid))) WITH CHECK ((user_id = ( SELECT auth.uid() AS uid)));
+CREATE POLICY "Users retry and cancel their tracks" ON public.music_tracks FOR UPDATE TO authenticated USING ((user_id = ( SELECT music.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT music.user_id() AS user_id)));
 
-CREATE POLICY "Users see their tracks" ON public.music_tracks FOR SELECT TO authenticated USING ((user_id = ( SELECT auth.uid() AS uid)));
+CREATE POLICY "Users see their tracks" ON public.music_tracks FOR SELECT TO authenticated USING ((user_id = ( SELECT music.user_id() AS user_id)));
 
 ALTER TABLE public.journeys ENABLE ROW LEVEL SECURITY;
 
@@ -2845,6 +3536,9 @@ ALTER TABLE public.reading_logs ENABLE ROW LEVEL SECURITY;
 
 GRANT USAGE ON SCHEMA music TO service_role;
 GRANT USAGE ON SCHEMA music TO authenticated;
+
+REVOKE ALL ON FUNCTION music.act_as(p_role text, p_user_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.act_as(p_role text, p_user_id uuid) TO service_role;
 
 REVOKE ALL ON FUNCTION music.act_as_worker() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.act_as_worker() TO service_role;
@@ -2865,6 +3559,12 @@ GRANT ALL ON FUNCTION music.broadcast(p_topic text, p_event text, p_payload json
 REVOKE ALL ON FUNCTION music.caller() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.caller() TO service_role;
 
+REVOKE ALL ON FUNCTION music.catalogue() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.catalogue() TO service_role;
+
+REVOKE ALL ON FUNCTION music.change_table(p_what text, p_change text, p_undo text) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.change_table(p_what text, p_change text, p_undo text) TO service_role;
+
 REVOKE ALL ON FUNCTION music.check_emotions(p_emotions text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_emotions(p_emotions text[]) TO service_role;
 GRANT ALL ON FUNCTION music.check_emotions(p_emotions text[]) TO authenticated;
@@ -2881,6 +3581,9 @@ GRANT ALL ON FUNCTION music.check_reading_log() TO service_role;
 REVOKE ALL ON FUNCTION music.check_settings_row() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_settings_row() TO service_role;
 
+REVOKE ALL ON FUNCTION music.check_status(p_status text) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.check_status(p_status text) TO service_role;
+
 REVOKE ALL ON FUNCTION music.check_text(p_name text, p_text text, p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_text(p_name text, p_text text, p_most integer) TO service_role;
 GRANT ALL ON FUNCTION music.check_text(p_name text, p_text text, p_most integer) TO authenticated;
@@ -2888,8 +3591,22 @@ GRANT ALL ON FUNCTION music.check_text(p_name text, p_text text, p_most integer)
 REVOKE ALL ON FUNCTION music.check_track_change() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_track_change() TO service_role;
 
-REVOKE ALL ON FUNCTION music.check_wishes(p_prompt text, p_lyrics text) FROM PUBLIC;
-GRANT ALL ON FUNCTION music.check_wishes(p_prompt text, p_lyrics text) TO service_role;
+REVOKE ALL ON FUNCTION music.check_track_journey() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.check_track_journey() TO service_role;
+
+GRANT ALL ON FUNCTION music.user_id() TO service_role;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.music_tracks TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.music_tracks TO service_role;
+
+REVOKE ALL ON FUNCTION music.check_user_change(p_old public.music_tracks, p_new public.music_tracks) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.check_user_change(p_old public.music_tracks, p_new public.music_tracks) TO service_role;
+
+REVOKE ALL ON FUNCTION music.check_wishes(p_wished public.music_tracks, p_before public.music_tracks, p_is_new boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.check_wishes(p_wished public.music_tracks, p_before public.music_tracks, p_is_new boolean) TO service_role;
+
+REVOKE ALL ON FUNCTION music.claim_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.claim_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) TO service_role;
 
 REVOKE ALL ON FUNCTION music.clear_progress() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.clear_progress() TO service_role;
@@ -2947,6 +3664,9 @@ GRANT ALL ON FUNCTION music.is_free_to_retry(p_track_id uuid) TO service_role;
 REVOKE ALL ON FUNCTION music.is_over_budget() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.is_over_budget() TO service_role;
 
+REVOKE ALL ON FUNCTION music.is_rejection(p_sqlstate text) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.is_rejection(p_sqlstate text) TO service_role;
+
 REVOKE ALL ON FUNCTION music.is_worker() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.is_worker() TO service_role;
 
@@ -2992,8 +3712,17 @@ GRANT ALL ON FUNCTION music.next_version(p_journey_id uuid) TO service_role;
 REVOKE ALL ON FUNCTION music.note_new_track() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.note_new_track() TO service_role;
 
+REVOKE ALL ON FUNCTION music.note_rejected_tracks() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.note_rejected_tracks() TO service_role;
+
 REVOKE ALL ON FUNCTION music.over_budget_message(p_of_user boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.over_budget_message(p_of_user boolean) TO service_role;
+
+REVOKE ALL ON FUNCTION music.reach(p_role text, p_what text, p_track_id uuid, p_bucket text) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.reach(p_role text, p_what text, p_track_id uuid, p_bucket text) TO service_role;
+
+REVOKE ALL ON FUNCTION music.reached_by_strangers(p_bucket text) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.reached_by_strangers(p_bucket text) TO service_role;
 
 REVOKE ALL ON FUNCTION music.read_station(p_log_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.read_station(p_log_id uuid) TO service_role;
@@ -3001,6 +3730,10 @@ GRANT ALL ON FUNCTION music.read_station(p_log_id uuid) TO authenticated;
 
 REVOKE ALL ON FUNCTION music.release_within_budget() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.release_within_budget() TO service_role;
+
+REVOKE ALL ON FUNCTION music.require_user_id() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.require_user_id() TO service_role;
+GRANT ALL ON FUNCTION music.require_user_id() TO authenticated;
 
 REVOKE ALL ON FUNCTION music.shorten(p_text text, p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.shorten(p_text text, p_most integer) TO service_role;
@@ -3031,14 +3764,26 @@ GRANT ALL ON FUNCTION music.submission_unknown_message() TO service_role;
 REVOKE ALL ON FUNCTION music.tell_owner() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.tell_owner() TO service_role;
 
+REVOKE ALL ON FUNCTION music.tracks_not_to_try() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.tracks_not_to_try() TO service_role;
+
+REVOKE ALL ON FUNCTION music.trial_insert(p_row jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.trial_insert(p_row jsonb) TO service_role;
+
+REVOKE ALL ON FUNCTION music.trial_row(p_user_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.trial_row(p_user_id uuid) TO service_role;
+
+REVOKE ALL ON FUNCTION music.try_asking(p_user_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.try_asking(p_user_id uuid) TO service_role;
+
+REVOKE ALL ON FUNCTION music.try_making(p_user_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.try_making(p_user_id uuid) TO service_role;
+
 REVOKE ALL ON FUNCTION music.users_over_budget() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.users_over_budget() TO service_role;
 
 REVOKE ALL ON FUNCTION music.wake_workers() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.wake_workers() TO service_role;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.music_tracks TO service_role;
-GRANT SELECT,INSERT,UPDATE ON TABLE public.music_tracks TO authenticated;
 
 REVOKE ALL ON FUNCTION music.wishes(p_track public.music_tracks) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.wishes(p_track public.music_tracks) TO service_role;
@@ -3051,6 +3796,9 @@ GRANT ALL ON FUNCTION public.begin_music_generation(p_claim_id uuid, p_generatio
 
 REVOKE ALL ON FUNCTION public.cancel_music_tracks(p_track_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.cancel_music_tracks(p_track_ids uuid[]) TO service_role;
+
+REVOKE ALL ON FUNCTION public.check_music_project(p_bucket text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.check_music_project(p_bucket text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) TO service_role;
@@ -3069,6 +3817,9 @@ GRANT ALL ON FUNCTION public.fail_music_track(p_claim_id uuid, p_outcome text, p
 
 REVOKE ALL ON FUNCTION public.finish_journey(p_journey_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.finish_journey(p_journey_id uuid) TO authenticated;
+
+REVOKE ALL ON FUNCTION public.list_music_numbers(p_count integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_music_numbers(p_count integer) TO service_role;
 
 REVOKE ALL ON FUNCTION public.pause_music_queue(p_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.pause_music_queue(p_reason text) TO service_role;
@@ -3100,6 +3851,9 @@ GRANT ALL ON FUNCTION public.resume_music_queue() TO service_role;
 REVOKE ALL ON FUNCTION public.retry_music_tracks(p_track_ids uuid[], p_error_code text, p_since timestamp with time zone, p_dry_run boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.retry_music_tracks(p_track_ids uuid[], p_error_code text, p_since timestamp with time zone, p_dry_run boolean) TO service_role;
 
+REVOKE ALL ON FUNCTION public.try_music_track(p_user_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.try_music_track(p_user_id uuid) TO service_role;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.account TO service_role;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.claims TO service_role;
@@ -3110,7 +3864,13 @@ GRANT USAGE ON SEQUENCE music.events_id_seq TO service_role;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.generations TO service_role;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.rejected_tracks TO service_role;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.settings TO service_role;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.table_changes TO service_role;
+
+GRANT USAGE ON SEQUENCE music.table_changes_id_seq TO service_role;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.workers TO service_role;
 

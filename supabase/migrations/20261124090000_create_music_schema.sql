@@ -7,18 +7,15 @@
 --
 -- SQLSTATEs of the service, each with a sentence: MU001 a change of status that does not exist,
 -- MU002 an argument that makes no sense, MU003 not for app users, MU004 no such journey of yours,
--- MU005 the journey is finished, MU006 a text is missing or too long.
+-- MU005 the journey is finished, MU006 a text is missing or too long, MU007 the migrations cannot
+-- work with what is there.
 -- Locks: nothing that exists.
-
-create schema if not exists music;
-comment on schema music is
-  'The music service''s own tables and functions; not exposed through the API.';
 
 create function music.caller() returns text
 language sql stable set search_path = ''
 as $$
   select coalesce(
-    auth.uid()::text, nullif(current_setting('role', true), 'none'), session_user::text)
+    auth.jwt() ->> 'sub', nullif(current_setting('role', true), 'none'), session_user::text)
 $$;
 comment on function music.caller() is
   'Who is at work, for history: the signed-in user, else the role.';
@@ -211,7 +208,8 @@ create table music.workers (
   note text,
   started_at timestamptz not null default now(),
   last_seen_at timestamptz not null default now(),
-  constraint workers_state_known check (state in ('running', 'blocked', 'draining', 'stopped'))
+  constraint workers_state_known
+    check (state in ('running', 'blocked', 'failing', 'draining', 'stopped'))
 );
 
 comment on table music.workers is
@@ -222,7 +220,8 @@ comment on column music.workers.host is 'The machine it runs on.';
 comment on column music.workers.version is 'Its version of the service.';
 comment on column music.workers.capacity is 'How many generations it runs at once.';
 comment on column music.workers.state is
-  'running; blocked: Mureka refuses it (see note); draining: stopping; stopped.';
+  'running; blocked: Mureka refuses it (see note); failing: its claims fail (see note); '
+  'draining: stopping; stopped.';
 comment on column music.workers.note is 'What an operator should know, such as why it is blocked.';
 comment on column music.workers.started_at is 'When the process started.';
 comment on column music.workers.last_seen_at is 'When it last spoke to the database.';

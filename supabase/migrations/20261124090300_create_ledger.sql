@@ -12,6 +12,7 @@
 --       Open are intent, accepted and unknown; of a track at most one is. A late receipt makes
 --       refused, unknown or abandoned accepted where the music is still of use, else abandoned.
 --   music.events       append-only history
+--   music.rejected_tracks  rows that a rule of the app's does not let workers change
 --
 -- Locks: nothing that exists.
 
@@ -150,6 +151,30 @@ comment on column music.events.kind is
 comment on column music.events.worker_id is 'The worker that did it; null for people.';
 comment on column music.events.detail is 'Particulars of the kind as a JSON object.';
 
+create table music.rejected_tracks (
+  track_id uuid primary key references public.music_tracks (id) on delete cascade,
+  reason text not null,
+  sqlstate text not null,
+  tries int not null default 1,
+  since timestamptz not null default now(),
+  last_tried_at timestamptz not null default now(),
+  next_try_at timestamptz not null
+);
+
+comment on table music.rejected_tracks is
+  'Tracks whose row a trigger or rule of the app''s does not let the service change; the others '
+  'are not held up by them. Each is tried again later, and leaves when it is taken up.';
+comment on column music.rejected_tracks.track_id is 'The track that is not let through.';
+comment on column music.rejected_tracks.reason is 'What the rule said.';
+comment on column music.rejected_tracks.sqlstate is 'The error''s SQLSTATE.';
+comment on column music.rejected_tracks.tries is 'How often it was tried.';
+comment on column music.rejected_tracks.since is 'When it was first rejected.';
+comment on column music.rejected_tracks.last_tried_at is 'When it was last tried.';
+comment on column music.rejected_tracks.next_try_at is
+  'When it is tried again: after a minute, then two, four, up to an hour. Delete the row here to '
+  'have it tried at once.';
+
 alter table music.claims enable row level security;
+alter table music.rejected_tracks enable row level security;
 alter table music.generations enable row level security;
 alter table music.events enable row level security;

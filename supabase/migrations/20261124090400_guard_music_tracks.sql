@@ -7,34 +7,72 @@
 --   completed  -> pending   regenerate  (operators; pays again)
 --
 -- and refuses every other change of status with a sentence. App users may do the first and the two
--- cancels and may change nothing else. Worker functions say that they are at work and are not held
--- to this table: they carry a claim.
--- Locks: music_tracks exclusively for an instant.
+-- cancels and may change nothing else that is the service's. Worker functions say that they are at
+-- work and are not held to this table: they carry a claim.
+-- Locks: music_tracks exclusively for an instant; gives up after five seconds of waiting for it.
 
-create function music.check_wishes(p_prompt text, p_lyrics text) returns void
-language plpgsql immutable set search_path = ''
+set local lock_timeout = '5s';
+
+create function music.check_wishes(
+  p_wished public.music_tracks, p_before public.music_tracks, p_is_new boolean) returns void
+language plpgsql stable set search_path = ''
 as $$
+declare
+  v_prompt text := p_wished.prompt;
 begin
-  if p_prompt is null
-     or p_prompt !~
-       '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680'
-       '\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]' then
-    raise exception 'The prompt is empty; say in 1 to 1024 characters what the music should be.'
-      using errcode = 'check_violation', constraint = 'music_tracks_prompt_length';
+  if p_is_new or v_prompt is distinct from p_before.prompt then
+    if v_prompt is null
+       or v_prompt !~
+         '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680'
+         '\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]' then
+      raise exception 'The prompt is empty; say in 1 to 1024 characters what the music should be.'
+        using errcode = 'check_violation', constraint = 'music_tracks_prompt_length';
+    end if;
+    if length(v_prompt) > 1024 then
+      raise exception 'The prompt has % characters; at most 1024 are allowed.', length(v_prompt)
+        using errcode = 'check_violation', constraint = 'music_tracks_prompt_length';
+    end if;
   end if;
-  if length(p_prompt) > 1024 then
-    raise exception 'The prompt has % characters; at most 1024 are allowed.', length(p_prompt)
-      using errcode = 'check_violation', constraint = 'music_tracks_prompt_length';
-  end if;
-  if length(p_lyrics) > 5000 then
-    raise exception 'The lyrics have % characters; at most 5000 are allowed.', length(p_lyrics)
+  if p_wished.lyrics is distinct from p_before.lyrics and length(p_wished.lyrics) > 5000 then
+    raise exception 'The lyrics have % characters; at most 5000 are allowed.',
+        length(p_wished.lyrics)
       using errcode = 'check_violation', constraint = 'music_tracks_lyrics_length';
+  end if;
+  if p_wished.genre is distinct from p_before.genre then
+    perform music.check_text('genre', p_wished.genre::text, 100);
+  end if;
+  if p_wished.mood is distinct from p_before.mood then
+    perform music.check_text('mood', p_wished.mood::text, 100);
+  end if;
+  if p_wished.tempo is distinct from p_before.tempo then
+    perform music.check_text('tempo', p_wished.tempo::text, 100);
+  end if;
+  if p_wished.duration is distinct from p_before.duration
+     and p_wished.duration not between 1 and 600 then
+    raise exception 'A duration of % seconds cannot be wished for; 1 to 600 are possible.',
+        p_wished.duration
+      using errcode = 'check_violation', constraint = 'music_tracks_duration_range',
+            hint = 'Leave it out to let the model decide.';
   end if;
 end
 $$;
-comment on function music.check_wishes(text, text) is
-  'Refuse a prompt or lyrics of the wrong length with a sentence; the constraints of the table '
-  'would name only themselves.';
+comment on function music.check_wishes(public.music_tracks, public.music_tracks, boolean) is
+  'Refuse what a new row, or a change of one, wishes for and cannot have, with a sentence; the '
+  'constraints of the table would name only themselves. What did not change is not asked about.';
+
+create function music.check_status(p_status text) returns void
+language plpgsql immutable set search_path = ''
+as $$
+begin
+  if p_status is null or p_status not in ('pending', 'generating', 'completed', 'error') then
+    raise exception 'There is no status %.', coalesce('"' || p_status || '"', 'of null')
+      using errcode = 'check_violation', constraint = 'music_tracks_status_check',
+            hint = 'There are "pending", "generating", "completed" and "error"; leave it out of '
+                   'an insert.';
+  end if;
+end
+$$;
+comment on function music.check_status(text) is 'Refuse a status that does not exist.';
 
 create function music.wishes(p_track public.music_tracks) returns jsonb
 language sql immutable set search_path = ''
@@ -48,33 +86,89 @@ create function music.check_new_track() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 begin
-  perform music.check_wishes(new.prompt, new.lyrics);
-  if new.status is distinct from 'pending' and music.is_app_user() then
+  new.id := coalesce(new.id, gen_random_uuid());
+  new.priority := coalesce(new.priority, 0);
+  new.attempts := coalesce(new.attempts, 0);
+  new.run_after := coalesce(new.run_after, now());
+  new.created_at := coalesce(new.created_at, now());
+  new.updated_at := now();
+  perform music.check_status(new.status);
+  perform music.check_wishes(new, null, true);
+  if not music.is_app_user() then
+    -- An app that keeps finished music as it always did: such a row is never made again.
+    if new.status = 'pending' and (new.file_url <> '' or new.storage_path <> '') then
+      new.status := 'completed';
+    end if;
+    if new.status = 'completed' then
+      new.completed_at := coalesce(new.completed_at, now());
+    end if;
+    return new;
+  end if;
+  if new.status <> 'pending' then
     raise exception 'A new track starts as "pending"; it was given "%".', new.status
       using errcode = 'MU003', hint = 'Leave status out of the insert.';
   end if;
-  if music.is_app_user() then
-    if new.user_id is distinct from auth.uid() then
-      raise exception 'A track can only be made for yourself.'
-        using errcode = 'MU003', hint = 'Leave user_id out of the insert.';
-    end if;
-    if (new.stage, new.expected_ready_at, new.stream_url, new.file_url, new.storage_path,
-        new.duration_ms, new.error_code, new.error_message, new.started_at, new.completed_at)
-         is distinct from (null, null, null, null, null, null, null, null, null, null)
-       or new.priority <> 0 or new.attempts <> 0 or new.run_after > now() then
-      raise exception
-        'A new track may set only id, journey_id, prompt, lyrics, genre, mood, tempo and duration.'
-        using errcode = 'MU003', hint = 'The service fills in the other columns.';
-    end if;
-    new.created_at := now();
-    new.run_after := now();
+  if new.user_id is distinct from music.require_user_id() then
+    raise exception 'A track can only be made for yourself.'
+      using errcode = 'MU003', hint = 'Leave user_id out of the insert.';
   end if;
-  new.updated_at := now();
+  if (new.stage, new.expected_ready_at, new.stream_url, new.file_url, new.storage_path,
+      new.duration_ms, new.error_code, new.error_message, new.started_at, new.completed_at)
+       is distinct from (null, null, null, null, null, null, null, null, null, null)
+     or new.priority <> 0 or new.attempts <> 0 or new.run_after > now() then
+    raise exception
+      'A new track may set only id, journey_id, prompt, lyrics, genre, mood, tempo and duration.'
+      using errcode = 'MU003', hint = 'The service fills in the other columns.';
+  end if;
+  new.created_at := now();
+  new.run_after := now();
   return new;
 end
 $$;
 comment on function music.check_new_track() is
-  'Before insert: an app user may ask for a track and set nothing that the service sets.';
+  'Before insert: an app user may ask for a track and set nothing that the service sets; a row '
+  'that a backend inserts with its audio is completed.';
+
+create function music.check_user_change(p_old public.music_tracks, p_new public.music_tracks)
+returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  if (p_new.id, p_new.user_id, p_new.prompt, p_new.lyrics, p_new.genre, p_new.mood, p_new.tempo,
+      p_new.duration, p_new.stage, p_new.expected_ready_at, p_new.stream_url, p_new.file_url,
+      p_new.storage_path, p_new.duration_ms, p_new.error_code, p_new.error_message,
+      p_new.priority, p_new.run_after, p_new.attempts, p_new.created_at, p_new.started_at,
+      p_new.completed_at)
+       is distinct from
+     (p_old.id, p_old.user_id, p_old.prompt, p_old.lyrics, p_old.genre, p_old.mood, p_old.tempo,
+      p_old.duration, p_old.stage, p_old.expected_ready_at, p_old.stream_url, p_old.file_url,
+      p_old.storage_path, p_old.duration_ms, p_old.error_code, p_old.error_message,
+      p_old.priority, p_old.run_after, p_old.attempts, p_old.created_at, p_old.started_at,
+      p_old.completed_at) then
+    raise exception
+      'Only the status of your track can be changed: '
+      'to "pending" to retry a failed one, to "error" to cancel.'
+      using errcode = 'MU003',
+            hint = 'Send status alone; insert a new track to ask for different music.';
+  end if;
+  if p_new.status = p_old.status then
+    return;
+  end if;
+  if p_old.user_id is distinct from music.require_user_id() then
+    raise exception 'Only the owner of a track can retry or cancel it.' using errcode = 'MU003';
+  end if;
+  if p_old.status || ' to ' || p_new.status
+       not in ('error to pending', 'pending to error', 'generating to error') then
+    raise exception 'A track cannot go from "%" to "%".', p_old.status, p_new.status
+      using errcode = 'MU001',
+            hint = 'A failed track can be set to "pending" (retry); '
+                   'a pending or generating one to "error" (cancel).';
+  end if;
+end
+$$;
+comment on function music.check_user_change(public.music_tracks, public.music_tracks) is
+  'Of the service''s columns an app user may change the status alone; a column that the app added '
+  'is the app''s, and its own policies and grants say who may write it.';
 
 create function music.check_track_change() returns trigger
 language plpgsql security definer set search_path = ''
@@ -87,31 +181,16 @@ begin
   if music.is_worker() then
     return new;
   end if;
-  if (new.prompt, new.lyrics) is distinct from (old.prompt, old.lyrics) then
-    perform music.check_wishes(new.prompt, new.lyrics);
+  perform music.check_status(new.status);
+  if music.is_app_user() then
+    perform music.check_user_change(old, new);
   end if;
+  perform music.check_wishes(new, old, false);
   if old.status = 'generating' and music.wishes(new) is distinct from music.wishes(old) then
     raise exception
       'The music is being made already; what was asked for cannot be changed now.'
       using errcode = 'MU001',
             hint = 'Cancel it (set status to "error"), change it, and set status to "pending".';
-  end if;
-  if music.is_app_user() then
-    if (to_jsonb(new) - 'status' - 'updated_at')
-         is distinct from (to_jsonb(old) - 'status' - 'updated_at') then
-      raise exception
-        'Only the status of your track can be changed: '
-        'to "pending" to retry a failed one, to "error" to cancel.'
-        using errcode = 'MU003',
-              hint = 'Send status alone; insert a new track to ask for different music.';
-    end if;
-    if old.status <> new.status
-       and v_edit not in ('error to pending', 'pending to error', 'generating to error') then
-      raise exception 'A track cannot go from "%" to "%".', old.status, new.status
-        using errcode = 'MU001',
-              hint = 'A failed track can be set to "pending" (retry); '
-                     'a pending or generating one to "error" (cancel).';
-    end if;
   end if;
   if old.id <> new.id then
     raise exception 'The id of a track cannot be changed.' using errcode = 'MU001';
@@ -242,7 +321,9 @@ create trigger music_tracks_follow_status after update of status on public.music
   execute function music.follow_track_change();
 create trigger music_tracks_follow_wishes
   after update of prompt, lyrics, genre, mood, tempo, duration on public.music_tracks
-  for each row when (music.wishes(old) is distinct from music.wishes(new))
+  for each row when (
+    (old.prompt, old.lyrics, old.genre, old.mood, old.tempo, old.duration) is distinct from
+    (new.prompt, new.lyrics, new.genre, new.mood, new.tempo, new.duration))
   execute function music.follow_wishes();
 create trigger music_tracks_note_insert after insert on public.music_tracks
   referencing new table as new_tracks for each statement execute function music.note_new_track();

@@ -90,6 +90,12 @@ $$;
 comment on function music.submission_unknown_message() is
   'What a track says whose paid call was never answered.';
 
+create function music.tracks_not_to_try() returns setof uuid
+language sql stable set search_path = ''
+as $$ select r.track_id from music.rejected_tracks r where r.next_try_at > now() $$;
+comment on function music.tracks_not_to_try() is
+  'Tracks that a rule of the app''s rejected, and whose next try is not due.';
+
 create function music.defer_over_budget() returns void
 language plpgsql set search_path = ''
 as $$
@@ -106,6 +112,7 @@ begin
     from public.music_tracks t
     where t.status = 'pending' and t.run_after <= now()
       and (v_is_over or t.user_id = any (v_users))
+      and t.id not in (select music.tracks_not_to_try())
       and not exists (
         select from music.generations g
         where g.track_id = t.id and g.state in ('intent', 'accepted', 'unknown'))
@@ -145,6 +152,7 @@ begin
       and (t.status = 'generating' or (t.status = 'pending' and t.run_after <= now()))
       and not exists (
         select from music.claims c where c.track_id = t.id and c.lease_expires_at > now())
+      and t.id not in (select music.tracks_not_to_try())
     order by t.id
     for update of t skip locked
   ) unconfirmed;
@@ -188,6 +196,7 @@ begin
     left join music.claims c on c.track_id = t.id
     where t.status = 'generating' and (c.track_id is null or c.lease_expires_at <= now())
       and t.attempts + 1 >= v_max_attempts
+      and t.id not in (select music.tracks_not_to_try())
     for update of t skip locked
   ) spent;
   if v_track_ids is null then
@@ -248,7 +257,8 @@ declare
 begin
   select * into strict v_settings from music.settings;
   v_room := least(p_limit, music.allowed_at_once()
-    - (select count(*)::int from public.music_tracks t where t.status = 'generating')
+    - (select count(*)::int from public.music_tracks t
+       where t.status = 'generating' and t.id not in (select music.tracks_not_to_try()))
     - coalesce((select sum(l.tracks)::int from music.left_running() l), 0));
   if v_settings.paused or v_room <= 0 then
     return;
@@ -290,6 +300,12 @@ begin
       from music.generations g
       join public.music_tracks t on t.id = g.track_id
       where g.state = 'accepted' and t.status = 'pending' and t.run_after <= now()
+        and t.id not in (select music.tracks_not_to_try())
+    ), aside as (
+      -- Taken up through the branch above, or not to be tried now.
+      select p.id from paid p
+      union all
+      select music.tracks_not_to_try()
     ), waiting as (
       -- turn: how many generations at once its owner would have with it. Sorted by that, the
       -- first of everybody comes before the second of anybody; the user's limit is one of turns.
@@ -310,7 +326,7 @@ begin
         (select t.id, t.priority, t.created_at, false
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now() and t.user_id = e.user_id
-           and t.id not in (select p.id from paid p)
+           and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
          limit v_room)
         union all
@@ -318,7 +334,7 @@ begin
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now()
            and t.user_id is null and e.user_id is null
-           and t.id not in (select p.id from paid p)
+           and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
          limit v_room)
       ) mine
@@ -338,7 +354,7 @@ comment on function music.due_track_ids(int) is
   'next in turn, then who was served longest ago, then by age; within the limits of '
   'music.settings.';
 
-create function public.claim_music_tracks(
+create function music.claim_tracks(
   p_worker_id text, p_limit int, p_lease_seconds double precision)
 returns table (
   claim_id uuid, attempt int, lease_expires_at timestamptz, track_id uuid, user_id uuid,
@@ -355,13 +371,6 @@ declare
   v_due uuid[];
 begin
   perform music.act_as_worker();
-  if coalesce(p_worker_id, '') = '' or p_limit is null or p_limit not between 0 and 1000
-     or coalesce(p_lease_seconds, 0) <= 0 then
-    raise exception
-      'claim_music_tracks needs a worker id, a limit from 0 to 1000 and a lease above 0 seconds.'
-      using errcode = 'MU002';
-  end if;
-  perform music.lock_queue();
   perform music.close_unconfirmed_submissions();
   perform music.fail_lost_tracks();
   perform music.defer_over_budget();
@@ -374,6 +383,7 @@ begin
     from public.music_tracks t
     left join music.claims c on c.track_id = t.id
     where t.status = 'generating' and (c.track_id is null or c.lease_expires_at <= now())
+      and t.id not in (select music.tracks_not_to_try())
     order by t.started_at, t.id
     limit p_limit
     for update of t skip locked
@@ -408,6 +418,8 @@ begin
         set id = gen_random_uuid(), worker_id = excluded.worker_id, attempt = c.attempt + 1,
             claimed_at = now(), lease_expires_at = excluded.lease_expires_at
       returning c.*
+    ), accepted as (
+      delete from music.rejected_tracks r using taken k where r.track_id = k.id
     ), told as (
       insert into music.events (track_id, kind, worker_id, detail)
       select h.track_id, case when h.track_id = any (v_lost) then 'taken_over' else 'claimed' end,
@@ -415,7 +427,8 @@ begin
       from held h
     )
     select h.id, h.attempt, h.lease_expires_at, k.id, k.user_id,
-           k.prompt, k.lyrics, k.genre, k.mood, k.tempo, k.duration, k.attempts::int,
+           k.prompt::text, k.lyrics::text, k.genre::text, k.mood::text, k.tempo::text,
+           k.duration::int, k.attempts::int,
            g.id, g.request, g.intent_at, g.mureka_task_id,
            extract(epoch from now() - greatest(g.intent_at, k.started_at))::double precision,
            v_expected,
@@ -425,6 +438,109 @@ begin
     join taken k on k.id = h.track_id
     left join music.generations g on g.track_id = k.id and g.state = 'accepted'
     order by array_position(v_lost || v_due, k.id);
+end
+$$;
+comment on function music.claim_tracks(text, int, double precision) is
+  'Put what is lost or over budget in order, then take tracks; raises what a rule of the app''s '
+  'says of one of them.';
+
+create function music.is_rejection(p_sqlstate text) returns boolean
+language sql stable set search_path = ''
+as $$
+  select p_sqlstate !~ '^(MU|40|53|54|55|57|58|XX)'
+    and (p_sqlstate <> '42501'
+         or has_table_privilege(current_user, 'public.music_tracks', 'update'))
+$$;
+comment on function music.is_rejection(text) is
+  'Whether an error may be one row''s, as what a trigger of the app''s says of it, and not the '
+  'database''s, an argument''s or a missing grant''s.';
+
+create function music.note_rejected_tracks() returns int
+language plpgsql set search_path = ''
+as $$
+declare
+  v_track record;
+  v_status text;
+  v_reason text;
+  v_sqlstate text;
+  v_found int := 0;
+begin
+  perform music.act_as_worker();
+  for v_track in
+    (select t.id, t.status from public.music_tracks t
+     where t.status = 'pending' and t.run_after <= now()
+       and t.id not in (select music.tracks_not_to_try())
+     order by t.run_after limit 200)
+    union
+    select t.id, t.status from music.due_track_ids(1000) as due (id)
+    join public.music_tracks t on t.id = due.id
+    union
+    select t.id, t.status
+    from public.music_tracks t left join music.claims c on c.track_id = t.id
+    where t.status = 'generating' and (c.track_id is null or c.lease_expires_at <= now())
+      and t.id not in (select music.tracks_not_to_try())
+  loop
+    begin
+      foreach v_status in array array['generating', 'error', 'pending'] loop
+        update public.music_tracks t
+        set status = v_status, started_at = coalesce(t.started_at, now()),
+            error_code = case v_status when 'error' then 'internal' end,
+            error_message = case v_status when 'error' then 'Tried out.' end
+        where t.id = v_track.id;
+      end loop;
+      raise exception using errcode = 'MU000';  -- takes back what was only tried
+    exception when others then
+      get stacked diagnostics v_reason = message_text, v_sqlstate = returned_sqlstate;
+      continue when v_sqlstate = 'MU000';
+      if not music.is_rejection(v_sqlstate) then
+        raise;
+      end if;
+      insert into music.rejected_tracks as r (track_id, reason, sqlstate, next_try_at)
+      values (v_track.id, left(v_reason, 300), v_sqlstate, now() + interval '1 minute')
+      on conflict (track_id) do update
+        set reason = excluded.reason, sqlstate = excluded.sqlstate, tries = r.tries + 1,
+            last_tried_at = now(),
+            next_try_at = now() + least(interval '1 minute' * 2 ^ least(r.tries, 10),
+                                        interval '1 hour');
+      v_found := v_found + 1;
+    end;
+  end loop;
+  return v_found;
+end
+$$;
+comment on function music.note_rejected_tracks() is
+  'Try each track that a claim would touch, take it back, and note those that a rule of the app''s '
+  'does not let through; answers how many.';
+
+create function public.claim_music_tracks(
+  p_worker_id text, p_limit int, p_lease_seconds double precision)
+returns table (
+  claim_id uuid, attempt int, lease_expires_at timestamptz, track_id uuid, user_id uuid,
+  prompt text, lyrics text, genre text, mood text, tempo text, duration int, attempts int,
+  generation_id uuid, generation_request jsonb, generation_intent_at timestamptz,
+  mureka_task_id text, generation_age_seconds double precision,
+  expected_seconds double precision, waited_seconds double precision)
+language plpgsql set search_path = ''
+as $$
+begin
+  if coalesce(p_worker_id, '') = '' or p_limit is null or p_limit not between 0 and 1000
+     or coalesce(p_lease_seconds, 0) <= 0 then
+    raise exception
+      'claim_music_tracks needs a worker id, a limit from 0 to 1000 and a lease above 0 seconds.'
+      using errcode = 'MU002';
+  end if;
+  perform music.lock_queue();
+  loop
+    begin
+      return query select * from music.claim_tracks(p_worker_id, p_limit, p_lease_seconds);
+      return;
+    exception when others then
+      -- One row that a rule of the app's rejects must not hold up the others.
+      if not music.is_rejection(sqlstate) or music.note_rejected_tracks() = 0 then
+        raise;
+      end if;
+    end;
+  end loop;
 end
 $$;
 comment on function public.claim_music_tracks(text, int, double precision) is

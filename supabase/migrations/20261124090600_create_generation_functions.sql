@@ -355,7 +355,7 @@ begin
   v_state := music.close_generation(v_track_id, p_outcome, p_error_message);
   if v_state = 'unknown' then
     perform music.end_unknown_submission(v_track_id, music.submission_unknown_message());
-    return query select t.status from public.music_tracks t where t.id = v_track_id;
+    return query select t.status::text from public.music_tracks t where t.id = v_track_id;
     return;
   end if;
   if v_state = 'failed' then

@@ -7,7 +7,11 @@
 --   topic music:<user id>   event track     what a client shows of the row
 --   topic music:doctor      event ping      {"nonce": …}, so that the doctor wakes no worker
 --
--- Locks: music_tracks exclusively for an instant.
+-- Locks: music_tracks exclusively for an instant; gives up after five seconds of waiting for it.
+-- Where supautils is older than September 2026, the policy also locks the platform's tables of
+-- auth, storage and realtime until the end of this file.
+
+set local lock_timeout = '5s';
 
 do $$
 begin
@@ -18,6 +22,11 @@ begin
                  where pubname = 'supabase_realtime' and schemaname = 'public'
                    and tablename = 'music_tracks') then
     alter publication supabase_realtime add table public.music_tracks;
+    if exists (select from music.table_changes) then
+      insert into music.table_changes (what, undo) values (
+        'Realtime tells of the table''s changes now.',
+        'alter publication supabase_realtime drop table public.music_tracks;');
+    end if;
   end if;
 end
 $$;
@@ -68,7 +77,8 @@ language plpgsql security definer set search_path = ''
 as $$
 begin
   perform music.broadcast('music:' || new.user_id, 'track', jsonb_build_object(
-    'id', new.id, 'journey_id', new.journey_id, 'status', new.status, 'stage', new.stage,
+    'id', new.id, 'journey_id', to_jsonb(new) -> 'journey_id',
+    'status', new.status, 'stage', new.stage,
     'stream_url', new.stream_url, 'file_url', new.file_url, 'storage_path', new.storage_path,
     'duration_ms', new.duration_ms,
     'error_code', new.error_code, 'error_message', new.error_message,
@@ -118,6 +128,6 @@ begin
     for select to authenticated
     using (
       extension = 'broadcast'
-      and (select realtime.topic()) = 'music:' || (select auth.uid())::text);
+      and (select realtime.topic()) = 'music:' || (select music.user_id())::text);
 end
 $$;

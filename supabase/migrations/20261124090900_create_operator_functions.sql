@@ -157,7 +157,7 @@ begin
       where t.id = f.id and not coalesce(p_dry_run, true)
       returning t.id
     )
-    select f.id, f.user_id, f.error_code, f.is_free, f.cents, a.id is not null
+    select f.id, f.user_id, f.error_code::text, f.is_free, f.cents, a.id is not null
     from failed f
     left join again a on a.id = f.id
     order by f.updated_at, f.id;
@@ -190,7 +190,7 @@ begin
       from waiting w where t.id = w.id
       returning t.id
     )
-    select w.id, w.user_id, w.status
+    select w.id, w.user_id, w.status::text
     from waiting w join cancelled c on c.id = w.id
     order by w.created_at, w.id;
 end

@@ -302,25 +302,41 @@ where d.tracks > 0 and not exists (
   select from music.workers w
   where w.state <> 'stopped' and w.last_seen_at > now() - interval '1 minute')
 union all
-select case when s.is_alive then 'worker_blocked' else 'worker_lost' end,
+select case when s.is_alive then 'worker_' || s.state else 'worker_lost' end,
        null, null, s.id, s.last_seen_at, null, null, s.note, null,
-       case when s.is_alive then
+       case when s.is_alive and s.state = 'failing' then
+           'Fix what its note says about the database; it claims again by itself. '
+           'music-service doctor names the cause.'
+         when s.is_alive then
            'Fix what its note says about the Mureka account; it checks again each minute.'
          else 'Look at the machine ' || coalesce(s.host, '(unknown)')
            || '; its tracks are taken over by other workers. '
               'Delete its row from music.workers when that is done.' end
 from seen s
-where s.state = 'blocked' or not s.is_alive;
+where s.state in ('blocked', 'failing') or not s.is_alive
+union all
+select 'rejected', r.track_id,
+       (select t.user_id from public.music_tracks t where t.id = r.track_id), null, r.since, 1,
+       null,
+       'A rule of the app does not let its row be changed: ' || r.reason, null,
+       'Change the trigger or rule of the app that says so, or the row; it is tried again at '
+       || to_char(r.next_try_at at time zone 'utc', 'HH24:MI') || ' UTC.'
+from music.rejected_tracks r
+where (select t.status from public.music_tracks t where t.id = r.track_id)
+      in ('pending', 'generating');
 
 comment on view public.music_review is
-  'What waits for a person, and what to do about it. Failed tracks of the last 30 days, what '
-  'keeps many tracks waiting, and workers that are blocked or were lost. Empty: all is well. To '
-  'retry a track: update public.music_tracks set status = ''pending'' where id = ''its id'';';
+  'What waits for a person, and what to do about it. Failed tracks of the last 30 days, tracks '
+  'that a rule of the app rejects, what keeps many tracks waiting, and workers that are blocked, '
+  'failing or lost. Empty: all is well. To retry a '
+  'track: update public.music_tracks set status = ''pending'' where id = ''its id'';';
 comment on column public.music_review.what is
-  'An error code of tracks, or over_budget, queue_paused, no_worker, worker_blocked, worker_lost.';
-comment on column public.music_review.track_id is 'The failed track; null for what concerns many.';
+  'An error code of tracks, or rejected, over_budget, queue_paused, no_worker, worker_blocked, '
+  'worker_failing, worker_lost.';
+comment on column public.music_review.track_id is
+  'The failed or rejected track; null for what concerns many.';
 comment on column public.music_review.user_id is 'Its owner.';
-comment on column public.music_review.worker_id is 'The worker that is blocked or was lost.';
+comment on column public.music_review.worker_id is 'The worker that is blocked, failing or lost.';
 comment on column public.music_review.since is 'Since when.';
 comment on column public.music_review.tracks is 'How many tracks it concerns.';
 comment on column public.music_review.is_free is 'Whether a retry of the track costs nothing.';

@@ -17,6 +17,6 @@ begin
     for select to authenticated
     using (
       bucket_id = 'music-tracks'
-      and (storage.foldername(name))[1] = (select auth.uid())::text);
+      and (storage.foldername(name))[1] = (select music.user_id())::text);
 end
 $$;

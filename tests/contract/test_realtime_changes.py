@@ -99,7 +99,7 @@ TYPES = {
     ),
     "c_date": ("date", "'2024-01-02'", '"2024-01-02"'),
     "c_bytes": ("bytea", r"'\xDEADBEEF'", '"deadbeef"'),
-    "c_char": ("char(5)", "'ab'", '"ab"'),
+    "c_char": ("char(5)", "'ab'", '"a"'),
     "c_vc": ("varchar(9)", "'ab'", '"ab"'),
     "c_js": ("json", """'{"b" : [1, null]}'""", '{"b": [1, null]}'),
     "c_jsb": ("jsonb", """'{"b":{"a":1.50}}'""", '{"b": {"a": 1.50}}'),

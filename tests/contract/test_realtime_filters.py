@@ -8,14 +8,12 @@ import pytest
 
 from tests.support.realtime import Connect, MakeTable, Sql, everything, topic_name
 
-COLUMNS = (
-    "id int primary key, status text, n int, ok bool, at timestamptz, tags text[], code char(5)"
-)
-ROWS = """(1, 'pending', 1, true,  '2024-01-01T00:00Z', '{a}', 'ab'),
-          (2, ' pending', 5, false, '2025-01-01T00:00Z', '{a,b}', 'cd'),
-          (3, 'a.b', 9, null, null, null, null),
-          (4, null, null, null, null, null, null),
-          (5, 'x&n=eq.1', 7, true, '2024-06-01T00:00Z', '{}', 'ef')"""
+COLUMNS = "id int primary key, status text, n int, ok bool, at timestamptz"
+ROWS = """(1, 'pending', 1, true,  '2024-01-01T00:00Z'),
+          (2, ' pending', 5, false, '2025-01-01T00:00Z'),
+          (3, 'a.b', 9, null, null),
+          (4, null, null, null, null),
+          (5, 'x&n=eq.1', 7, true, '2024-06-01T00:00Z')"""
 MATCHES: dict[str, set[int]] = {
     "": {1, 2, 3, 4, 5},
     "status=eq.pending": {1},
@@ -49,8 +47,6 @@ MATCHES: dict[str, set[int]] = {
     "ok=is.true": {1, 5},
     "ok=eq.false": {2},
     "at=lt.2024-03-01": {1},
-    "tags=eq.{a}": {1},
-    "code=eq.ab": {1},
     "status=eq.'); drop table students; --": set(),
     "status=eq.pending' or 'a'='a": set(),
     "status=eq.{0} %s %(x)s \\": set(),

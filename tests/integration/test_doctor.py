@@ -111,8 +111,9 @@ async def test_a_sound_project_is_all_green(healthy: Stack) -> None:
     findings = await findings_of(given(healthy))
     assert [finding for finding in findings if finding.verdict is not Verdict.OK] == []
     assert [finding.check for finding in findings] == [
-        *("settings", "address", "key", "migrations", "grants"),
-        *("broadcast", "publication", "changes", "workers", "budget", "clock", "bucket", "upload"),
+        *("settings", "address", "key", "migrations", "grants", "access", "triggers", "queue"),
+        *("trial", "rows", "broadcast", "publication", "changes", "workers", "review", "budget"),
+        *("clock", "bucket", "upload"),
         *("mureka", "balance", "concurrency", "model"),
     ]
 
@@ -462,7 +463,7 @@ async def test_the_command_exits_0_with_a_line_for_each_check(
     said = await doctor(healthy, tmp_path)
     assert said.code == 0
     lines = said.out.splitlines()
-    assert len(lines) == 17
+    assert len(lines) == 23
     assert all(line.startswith("OK ") for line in lines)
     assert said.sentence == "All is well."
     in_json = await doctor(healthy, tmp_path, "--json", "--skip-mureka", MUREKA_API_KEY="")

@@ -30,7 +30,8 @@ async def get(port: int, path: str = "/") -> httpx.Response:
 
 
 @pytest.mark.parametrize(
-    ("state", "code"), [("running", 200), ("stopping", 200), ("blocked", 503), ("cut_off", 503)]
+    ("state", "code"),
+    [("running", 200), ("stopping", 200), ("blocked", 503), ("cut_off", 503), ("failing", 503)],
 )
 async def test_the_code_says_whether_the_worker_works_and_the_body_how(
     port: int, state: str, code: int

@@ -4,7 +4,8 @@ README.md          each `js` block is a program that makes a track
 docs/clients.md    each `js` and `python` block is such a program where the comment before it is
                    `<!-- run: program -->`; else it runs as a signed-in user, with `supabase`
                    and `id` given
-docs/operating.md  each `sql` block runs as an operator, with the placeholder id replaced
+docs/operating.md  each `sql` block runs as an operator, with the placeholder id replaced; so do
+                   those of docs/existing-apps.md that have such a comment
 
 The comment before a block of the latter two says what it runs on and what comes of it:
 `<!-- run: track=error then=pending -->`, or `<!-- run: no track -->`.
@@ -107,7 +108,9 @@ README = snippets("README.md", "js")
 CLIENTS = snippets("docs/clients.md", "js", "python")
 PROGRAMS = [snippet for snippet in README + CLIENTS if snippet.is_program]
 EXAMPLES = [snippet for snippet in CLIENTS if not snippet.is_program]
-OPERATING = snippets("docs/operating.md", "sql")
+OPERATING = snippets("docs/operating.md", "sql") + [
+    snippet for snippet in snippets("docs/existing-apps.md", "sql") if snippet.is_marked
+]
 
 
 def test_each_block_of_the_documents_is_run_or_marked_as_not_to_be() -> None:

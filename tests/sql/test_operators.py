@@ -359,6 +359,7 @@ async def test_review_names_what_keeps_many_tracks_waiting(project: Project) -> 
     await project.sql("select public.pause_music_queue('A move.')")
     report = "select public.report_music_worker(%s, 'host', '1', 10, %s, %s)"
     await project.as_service(report, "blocked", "blocked", "The key is refused.")
+    await project.as_service(report, "failing", "failing", "A right is missing.")
     await project.as_service(report, "lost", "running", None)
     await project.sql(
         "update music.workers set last_seen_at = now() - interval '1 hour' where id = 'lost'"
@@ -370,12 +371,14 @@ async def test_review_names_what_keeps_many_tracks_waiting(project: Project) -> 
         "over_budget": 3,
         "queue_paused": 5,
         "worker_blocked": None,
+        "worker_failing": None,
         "worker_lost": None,
     }
     assert all(row["what_to_do"].endswith(".") for row in found)
     reasons = {row["what"]: row["reason"] for row in found}
     assert reasons["queue_paused"] == "Paused by postgres: A move."
     assert reasons["worker_blocked"] == "The key is refused."
+    assert reasons["worker_failing"] == "A right is missing."
 
 
 async def test_review_says_that_no_worker_is_there(project: Project) -> None:

@@ -139,7 +139,7 @@ async def test_users_attach_tracks_only_to_journeys_of_their_own(project: Projec
     [theirs] = await project.as_user(other, begin)
     ask = "insert into public.music_tracks (prompt, journey_id) values ('x', %s)"
     await project.as_user(user, ask, mine["id"])
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="no such journey of yours"):
         await project.as_user(user, ask, theirs["id"])
     log = "insert into public.reading_logs (journey_id) values (%s)"
     await project.as_user(user, log, mine["id"])
@@ -188,7 +188,9 @@ async def test_strangers_see_no_table(project: Project, table: str) -> None:
         ({"prompt": None}, "music_tracks_prompt_length"),
         ({"lyrics": "x" * 5001}, "music_tracks_lyrics_length"),
         ({"duration": 0}, "music_tracks_duration_range"),
+        ({"duration": 601}, "music_tracks_duration_range"),
         ({"status": "done"}, "music_tracks_status_check"),
+        ({"status": None}, "music_tracks_status_check"),
     ],
 )
 async def test_bad_values_are_refused_by_a_named_rule(

@@ -136,7 +136,7 @@ CASES = [
         "insert into public.music_tracks (prompt, journey_id) values ('x', :journey) returning id",
         denied("music_tracks"),
         DONE,
-        ROW_SECURITY,
+        Refusal("42501", "There is no such journey of yours."),
     ),
     *[
         Case(
@@ -393,13 +393,25 @@ CASES = [
             "retry_music_tracks(p_error_code => 'internal', p_dry_run => false)": DONE,
             "cancel_music_tracks(array[:track]::uuid[])": DONE,
             "ping_music_realtime('x')": DONE,
+            "check_music_project('music-tracks')": DONE,
+            "try_music_track(null)": DONE,
+            "list_music_numbers(1)": DONE,
         }.items()
     ],
     # --- views, the service's own tables, and the ways in
     *[all_denied(f"select {view}", f"select count(*) from public.{view}", view) for view in VIEWS],
     *[
         case
-        for table in ("settings", "account", "claims", "generations", "events", "workers")
+        for table in (
+            "settings",
+            "account",
+            "claims",
+            "generations",
+            "events",
+            "workers",
+            "rejected_tracks",
+            "table_changes",
+        )
         for case in private_table(table)
     ],
     *[

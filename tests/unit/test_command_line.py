@@ -169,3 +169,12 @@ def test_what_is_installed_without_an_extra_is_none_of_the_extras() -> None:
     extras = project["optional-dependencies"].values()
     of_extras = set().union(*(names(requirements) for requirements in extras))
     assert names(project["dependencies"]) & of_extras == set()
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_what_uninstall_prints_can_be_run_as_it_is(tmp_path: Path, is_kept: bool) -> None:
+    said = python(tmp_path, MAIN, "uninstall", *(["--keep-tracks"] if is_kept else []))
+    script = (ROOT / "supabase" / "uninstall.sql").read_text()
+    flag = "v_keep_tracks constant boolean := "
+    assert flag + "false" in script
+    assert said.stdout == script.replace(flag + "false", flag + str(is_kept).lower())

@@ -115,7 +115,8 @@ def test_the_health_of_the_queue_is_one_line() -> None:
         (1000, None, Verdict.OK, "A day may cost 1000 US cents."),
         (None, 50.5, Verdict.OK, "A day may cost 50.5 US cents for each user."),
         (1000, 50, Verdict.OK, "A day may cost 1000 US cents and 50 US cents for each user."),
-        (0, None, Verdict.OK, "A day may cost 0 US cents."),
+        (0, None, Verdict.WRONG, "Today's budget of 0 US cents has no room for another track"),
+        (None, 4, Verdict.WRONG, "A user's budget of 4 US cents a day is less than a track costs"),
         (1234567.5, None, Verdict.OK, "A day may cost 1234567.5 US cents."),
     ],
 )
@@ -123,10 +124,9 @@ def test_no_budget_at_all_is_a_warning(
     for_all: float | None, for_each: float | None, verdict: Verdict, words: str
 ) -> None:
     row = {"daily_budget_cents": for_all, "daily_budget_cents_per_user": for_each}
-    finding = check_budget(QueueHealth(row), is_free=False)
+    finding = check_budget(QueueHealth(row), is_free=False, price_cents=4.5)
     assert finding.verdict is verdict
     assert finding.found.startswith(words)
-    assert is_well([finding])
 
 
 def test_the_simulator_needs_no_budget() -> None:

@@ -9,7 +9,7 @@ from postgrest.exceptions import APIError
 
 from music_service.mureka.failures import poll_failure, refusal, submit_failure
 from music_service.mureka.http import Answer
-from music_service.redact import plain
+from music_service.redact import address, plain
 from music_service.store.failures import of_database
 
 MUREKA_KEY = "op_4711secret"
@@ -29,6 +29,8 @@ LEGACY_KEY = "eyJhbGciOi.4711secret.x"
         f"'apikey': '{SUPABASE_KEY}', 'x': 1",
         f"apikey={SUPABASE_KEY.upper()}",
         f"apikey: {LEGACY_KEY}",
+        "GET /x?apikey=op_4711secret&y=1",
+        "cannot reach https://user:op_4711secret@host/x",
         "x" * 280 + f" Bearer {MUREKA_KEY}",
     ],
 )
@@ -36,6 +38,19 @@ def test_nothing_like_a_key_is_shown(text: str) -> None:
     shown = plain(text)
     assert "4711" not in shown
     assert "(a key)"[:15] in shown or len(shown) == 300
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://ref.supabase.co", "https://ref.supabase.co"),
+        ("http://me:4711@kong:8000/rest?apikey=4711#4711", "http://kong:8000/rest"),
+        ("https://a@b:4711@ref.supabase.co", "https://ref.supabase.co"),
+        ("http://[4711", "(an address that cannot be read)"),
+    ],
+)
+def test_an_address_is_shown_without_what_may_be_secret_in_it(url: str, shown: str) -> None:
+    assert address(url) == shown
 
 
 def test_a_text_is_one_printable_line_and_not_endless() -> None:

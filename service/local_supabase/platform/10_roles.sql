@@ -4,9 +4,9 @@
 -- functions in `public`, not even to service_role: each migration grants what it means to.
 -- (Postgres's own default, execute on new functions for everyone, stays; migrations revoke it.)
 
-create role anon nologin noinherit;
-create role authenticated nologin noinherit;
-create role service_role nologin noinherit bypassrls;
+create role anon nologin;
+create role authenticated nologin;
+create role service_role nologin bypassrls;
 create role authenticator login noinherit password 'postgres';
 grant anon, authenticated, service_role to authenticator;
 
@@ -17,8 +17,8 @@ create role dashboard_user createrole createdb replication;
 
 create role postgres login createrole createdb bypassrls replication password 'postgres';
 grant anon, authenticated, service_role to postgres with admin option;
--- On the platform an extension lets postgres create policies on the tables of these roles.
-grant authenticator, supabase_auth_admin, supabase_storage_admin, supabase_realtime_admin to postgres;
+-- Of no administrator of auth, storage or realtime: there it owns nothing and alters nothing.
+grant authenticator to postgres with admin option;
 grant pg_monitor, pg_read_all_data, pg_signal_backend to postgres;
 
 alter database postgres owner to postgres;

@@ -1,7 +1,7 @@
 -- Schema `storage`: the buckets and objects whose files the gateway keeps on disk.
 -- Tables, columns, functions and grants are those of the platform's storage server that people
 -- meet: in policies on storage.objects, in migrations that insert buckets, in the dashboard.
--- Everything belongs to supabase_storage_admin, whose member `postgres` may write policies.
+-- Everything belongs to supabase_storage_admin; `postgres` may write rows, and policies on objects.
 
 create schema storage authorization supabase_storage_admin;
 grant create on database postgres to supabase_storage_admin;
@@ -109,7 +109,7 @@ create trigger protect_buckets_delete before delete on storage.buckets
   for each statement execute function storage.protect_delete();
 
 grant usage on schema storage to anon, authenticated, service_role, dashboard_user;
-grant all on schema storage to postgres with grant option;
+grant usage on schema storage to postgres with grant option;
 grant all on storage.buckets, storage.objects to postgres with grant option;
 grant all on storage.buckets, storage.objects to anon, authenticated, service_role, dashboard_user;
 grant execute on all functions in schema storage to anon, authenticated, service_role, postgres;

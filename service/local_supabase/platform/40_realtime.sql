@@ -1,7 +1,7 @@
 -- Schema `realtime`: messages that the database broadcasts, and who may join a private channel.
 -- Columns, functions and grants are those of the platform's Realtime that people meet: in triggers
--- that call realtime.send, in policies on realtime.messages. Owned by supabase_realtime_admin,
--- whose member `postgres` may write policies.
+-- that call realtime.send, in policies on realtime.messages. Owned by supabase_realtime_admin;
+-- `postgres` may write rows and policies.
 
 create schema realtime authorization supabase_realtime_admin;
 set role supabase_realtime_admin;

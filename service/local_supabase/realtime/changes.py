@@ -7,6 +7,7 @@ import json
 import logging
 import random
 import secrets
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import psycopg
@@ -43,6 +44,10 @@ class Subscriber(Protocol):
 
     def deliver_change(self, payload: str) -> None:
         """Send a `postgres_changes` payload, JSON already."""
+
+
+class PollLostError(Exception):
+    """A filter or a policy raised for one subscriber, which costs everybody this poll."""
 
 
 class Changes:
@@ -120,27 +125,47 @@ class Changes:
         while self._subscribers:
             cursor = await log.execute(_CHANGES, (slot,), binary=True)
             found = await cursor.fetchall()
-            delivery = _Delivery(reader, self._subscribers)
-            for row in found:
-                change = decoder.decode(bytes(row["data"]))
-                if change is not None and not self._faults.swallow_changes:
-                    await delivery.deliver(change)
+            changes = [decoder.decode(bytes(row["data"])) for row in found]
+            if not self._faults.swallow_changes:
+                await self._deliver(reader, [change for change in changes if change])
             quiet = 0 if found else quiet + 1
             idle = quiet >= _IDLE_AFTER_POLLS
             times = self._times
             await asyncio.sleep(times.idle_poll_seconds if idle else times.poll_seconds)
 
+    async def _deliver(self, reader: Connection, changes: list[Change]) -> None:
+        """Tell the changes of one poll, or none of them: the real server asks for all at once."""
+        delivery = _Delivery(reader, self._subscribers)
+        try:
+            for change in changes:
+                await delivery.add(change)
+        except PollLostError as error:
+            _LOG.warning("%d changes were lost for everybody: %s", len(changes), error)
+        else:
+            delivery.send()
+
 
 class _Delivery:
-    """Delivers the changes of one poll; what it has learned of tables is good for that long."""
+    """The changes of one poll; what it has learned of tables is good for that long."""
 
     def __init__(self, reader: Connection, subscribers: set[Subscriber]) -> None:
         self._reader = reader
         self._subscribers = subscribers
         self._catalog = Catalog(reader)
+        self._frames: list[tuple[Subscriber, str]] = []
 
-    async def deliver(self, change: Change) -> None:
-        """Tell everybody concerned; a change that cannot be told is left out."""
+    def send(self) -> None:
+        """Tell those who are still there."""
+        for subscriber, payload in self._frames:
+            if subscriber in self._subscribers:
+                subscriber.deliver_change(payload)
+
+    async def add(self, change: Change) -> None:
+        """Note for everybody concerned what to tell; a change that cannot be told is left out.
+
+        Raises:
+            PollLostError: a filter or a policy of somebody raised.
+        """
         interested = [
             (subscriber, found)
             for subscriber in tuple(self._subscribers)
@@ -149,13 +174,15 @@ class _Delivery:
         if not interested:
             return
         try:
-            await self._tell(change, interested)
+            await self._note(change, interested)
+        except PollLostError:
+            raise
         except Exception:  # whatever is wrong with one row, the next ones must arrive
             if self._reader.closed:
                 raise
             _LOG.exception("A change of %s was lost", change.relation.name)
 
-    async def _tell(
+    async def _note(
         self, change: Change, interested: list[tuple[Subscriber, list[Binding]]]
     ) -> None:
         table = await self._catalog.table(change.relation.oid)
@@ -175,7 +202,8 @@ class _Delivery:
                     visible[key] = await self._visible(change, table, subscriber.claims)
                 if not told or not visible[key]:
                     continue
-            _send(subscriber, shown, told, selectable)
+            for payload in _payloads(shown, told, selectable):
+                self._frames.append((subscriber, payload))
 
     async def _selectable(self, change: Change, subscriber: Subscriber) -> frozenset[str] | None:
         """The columns the bearer may read; None where the role does not exist any more."""
@@ -188,19 +216,14 @@ class _Delivery:
     async def _passed(
         self, change: Change, table: Table, filters: set[Conditions]
     ) -> set[Conditions]:
-        """The filters that match; one that fails since its table was altered matches nothing."""
+        """The filters that match; one whose column is gone matches nothing."""
         try:
             return await passed(self._reader, change, table, filters)
-        except (psycopg.Error, KeyError):
-            if self._reader.closed:
-                raise
-            if len(filters) == 1:
-                return set()
-        found = [await self._passed(change, table, {conditions}) for conditions in filters]
-        return set().union(*found)
+        except psycopg.Error as error:
+            raise self._lost(error, f"A filter on {change.relation.name}") from error
 
     async def _visible(self, change: Change, table: Table, claims: dict[str, Any]) -> bool:
-        """Whether the policies show the row to the bearer; one that fails shows nothing."""
+        """Whether the policies show the row to the bearer."""
         if change.kind == "DELETE" or not table.has_policies:
             return True
         row = change.new or {}
@@ -222,10 +245,10 @@ class _Delivery:
             found = await cursor.fetchone()
             return bool(found and found["exists"])
         except psycopg.Error as error:
-            if self._reader.closed:
-                raise
-            _LOG.info("A policy of %s failed: %s", change.relation.name, error)
-            return False
+            raise self._lost(error, f"A policy of {change.relation.name}") from error
+
+    def _lost(self, error: psycopg.Error, culprit: str) -> Exception:
+        return error if self._reader.closed else PollLostError(f"{culprit} raised: {error}")
 
 
 def _concerned(bindings: list[Binding], change: Change) -> list[Binding]:
@@ -233,10 +256,8 @@ def _concerned(bindings: list[Binding], change: Change) -> list[Binding]:
     return [b for b in bindings if b.concerns(relation.schema, relation.name, change.kind)]
 
 
-def _send(
-    subscriber: Subscriber, shown: Shown, bindings: list[Binding], selectable: frozenset[str]
-) -> None:
-    """One frame for each choice of columns among a channel's bindings."""
+def _payloads(shown: Shown, bindings: list[Binding], selectable: frozenset[str]) -> Iterator[str]:
+    """One for each choice of columns among a channel's bindings."""
     for chosen in dict.fromkeys(binding.columns for binding in bindings):
         alike = [binding for binding in bindings if binding.columns == chosen]
-        subscriber.deliver_change(shown.payload(alike, selectable, chosen))
+        yield shown.payload(alike, selectable, chosen)

@@ -116,19 +116,25 @@ async def show(connection: Connection, change: Change, table: Table) -> Shown:
 async def passed(
     connection: Connection, change: Change, table: Table, filters: set[Conditions]
 ) -> set[Conditions]:
-    """Those filters that the change passes, tried by Postgres."""
+    """Those filters that the change passes, tried by Postgres.
+
+    Raises:
+        psycopg.Error: a filter cannot be tried on this row, such as any on an array.
+    """
+    types = {field.name: field.type for field in table.fields}
     row = (change.new if change.kind != "DELETE" else change.old) or {}
+    row = {name: text for name, text in row.items() if name in types}
     free = {conditions for conditions in filters if not conditions}
     tried = [c for c in filters if c and all(condition.column in row for condition in c)]
     if not tried:
         return free
-    types = {field.name: field.type for field in table.fields}
+    compared = {part.column for c in tried for part in c if part.operator != "is"}
     typed = sql.SQL(", ").join(
-        sql.SQL("{}::{} as {}").format(
-            sql.Literal(text), sql.SQL(types[name]), sql.Identifier(name)
+        sql.SQL("{} as {}").format(
+            _compared(text, types[name]) if name in compared else _typed(text, types[name]),
+            sql.Identifier(name),
         )
         for name, text in row.items()
-        if name in types
     )
     tests = [
         sql.SQL(" and ").join([condition.to_sql(types[condition.column]) for condition in c])
@@ -139,6 +145,18 @@ async def passed(
         await cursor.execute(query)
         verdicts = await cursor.fetchone() or ()
     return free | {c for c, verdict in zip(tried, verdicts, strict=True) if verdict}
+
+
+def _typed(text: str | None, type_name: str) -> sql.Composed:
+    return sql.SQL("{}::{}").format(sql.Literal(text), sql.SQL(type_name))
+
+
+def _compared(text: str | None, type_name: str) -> sql.Composable:
+    """A value as the real server compares it: by way of JSON, which no array comes back from."""
+    value = _typed(text, type_name)
+    if type_name.endswith("[]"):
+        return sql.SQL("(to_jsonb({})::text)::{}").format(value, sql.SQL(type_name))
+    return value
 
 
 def members_of(text: str) -> dict[str, str]:
@@ -174,11 +192,11 @@ def _row(values: Values, table: Table) -> sql.Composable:
 
 
 def _value(text: str | None, type_name: str) -> sql.Composable:
-    value = sql.SQL("{}::{}").format(sql.Literal(text), sql.SQL(type_name))
+    value = _typed(text, type_name)
     if type_name == "bytea":
         return sql.SQL("encode({}, 'hex')").format(value)
     if type_name == "bpchar":
-        return sql.SQL("rtrim({})").format(value)
+        return sql.SQL("left({}, 1)").format(value)  # it casts to "character", which is one
     if type_name in _FLOATS and text in ("NaN", "Infinity", "-Infinity"):
         return sql.SQL("null")
     return value

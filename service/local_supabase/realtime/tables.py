@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,6 +119,7 @@ async def _problem(
     connection: Connection, binding: Binding, claims: dict[str, Any], tables: list[dict[str, str]]
 ) -> str | None:
     try:
+        await connection.execute("select %s::text::jsonb", (json.dumps(claims),))
         await connection.execute("select quote_ident(%s)::regrole", (str(claims["role"]),))
         for columns in tables:
             for condition in binding.conditions:

@@ -35,7 +35,9 @@ COMMANDS = {
     "record": "Record the task of a paid call that was never confirmed.",
     "dismiss": "Have done with failed tracks.",
     "history": "Show what happened to a track.",
+    "uninstall": "Print the SQL that removes all of the service from a database; run nothing.",
 }
+WITHOUT_PROJECT = ("init", "uninstall")
 
 _app = typer.Typer(
     help="Music for apps built on Supabase: a pending row becomes a playable track.",
@@ -51,7 +53,8 @@ class LazyCommand(TyperCommand):
         """The command, from the function that has its name in the module that has its name."""
         module = import_module(f"music_service.cli.{self.name}")
         command = _command_of(str(self.name), getattr(module, str(self.name)))
-        if not any("--env-file" in parameter.opts for parameter in command.params):
+        has_own = any("--env-file" in parameter.opts for parameter in command.params)
+        if not has_own and self.name not in WITHOUT_PROJECT:
             [option] = _command_of("option", _read_settings).params[:1]
             command.params.append(option)
         return command

@@ -62,6 +62,11 @@ def answer_command(text: str, *, margin: int = 0) -> None:
     _write(" " * margin + printable(text))
 
 
+def answer_text(text: str) -> None:
+    """A whole text of our own, with its lines as they are, on stdout."""
+    _write(text.rstrip("\n"))
+
+
 def answer_json(value: Mapping[str, Any] | list[Any]) -> None:
     """The result as one line of JSON, on stdout; ASCII, so that nothing in it steers a terminal."""
     _write(json.dumps(value, default=str))

@@ -2,21 +2,54 @@
 
 from __future__ import annotations
 
-from music_service.doctor.findings import Finding, ok, wrong
+import ipaddress
+from urllib.parse import urlsplit
+
+from music_service.doctor.findings import Finding, ok, warning, wrong
 from music_service.doctor.probe import Answer, Probe
+from music_service.redact import address
 
 _UNAVAILABLE_FROM = 500
 
 
 async def check_address(probe: Probe, url: str) -> Finding:
     """Whether a Supabase answers at the URL."""
-    answer = await probe.auth()
+    answer, shown = await probe.auth(), address(url)
     fix = "Check SUPABASE_URL (the Project URL in the dashboard), and whether the project runs."
     if answer.status == 0:
-        return wrong("address", f"Nothing answers at {url} ({answer.text}).", fix)
+        return wrong("address", f"Nothing answers at {shown} ({answer.text}).", fix)
     if _is_supabase(answer):
-        return ok("address", f"A Supabase answers at {url}.")
-    return wrong("address", f"What answers at {url} is no Supabase (HTTP {answer.status}).", fix)
+        return ok("address", f"A Supabase answers at {shown}.")
+    return wrong("address", f"What answers at {shown} is no Supabase (HTTP {answer.status}).", fix)
+
+
+def check_encryption(name: str, url: str) -> list[Finding]:
+    """A warning where the key would cross a network for everybody to read.
+
+    Args:
+        name: the setting that holds the URL.
+        url: where the key is sent.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "http" or _is_this_machine(parts.hostname or ""):
+        return []
+    return [
+        warning(
+            "address",
+            f"{name} is plain http to another machine ({parts.hostname}): whoever is on the way "
+            "reads the key.",
+            f"Use https:// in {name}, unless the way is a private network that you trust.",
+        )
+    ]
+
+
+def _is_this_machine(host: str) -> bool:
+    if host == "localhost" or host.endswith((".localhost", ".docker.internal")):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def check_key(description: Answer) -> Finding:

@@ -8,16 +8,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
-from music_service.doctor.address import check_address, check_key
-from music_service.doctor.findings import Finding, Verdict, ok, skipped, wrong
+from music_service.doctor.access import check_access, check_triggers
+from music_service.doctor.address import check_address, check_encryption, check_key
+from music_service.doctor.catalogue import read_catalogue
+from music_service.doctor.findings import Finding, Verdict, is_well, ok, skipped, wrong
 from music_service.doctor.fleet import QueueHealth, check_budget, check_clock, check_workers
 from music_service.doctor.mureka import Mureka, check_account
-from music_service.doctor.probe import Probe, probing
+from music_service.doctor.probe import Answer, Probe, probing
+from music_service.doctor.queue import Review, check_queue
 from music_service.doctor.realtime import check_realtime
 from music_service.doctor.schema import check_schema
 from music_service.doctor.storage import check_storage
+from music_service.doctor.trial import check_rows, check_trial
 from music_service.errors import ConfigurationError
-from music_service.mureka.prices import is_free
+from music_service.mureka.prices import expected_cost_cents, is_free
 
 _ENVIRONMENT = "Correct it in the environment or in .env; .env.example explains each one."
 
@@ -75,6 +79,8 @@ async def _check_project(
 ) -> AsyncIterator[Finding]:
     address = await check_address(probe, given.url)
     yield address
+    for finding in check_encryption("SUPABASE_URL", given.url):
+        yield finding
     if key is None:
         yield wrong(
             "key",
@@ -89,21 +95,59 @@ async def _check_project(
     accepted = check_key(description)
     yield accepted
     if accepted.verdict is Verdict.OK:
-        for finding in await check_schema(probe, description):
-            yield finding
-        await health.read(probe)
-        for finding in await check_realtime(
-            probe, given.url, key, patience_seconds=patience_seconds
+        async for finding in _check_database(
+            probe, given, key, description, health=health, patience_seconds=patience_seconds
         ):
             yield finding
-        yield check_workers(health)
-        yield check_budget(health, is_free=given.mureka is not None and is_free(given.mureka.url))
-        yield await check_clock(probe)
     elif description.status in (401, 403):
         yield skipped("project", "The database, Realtime and Storage could not be checked.")
         return
     for finding in await check_storage(probe, given.bucket, public=given.bucket_public):
         yield finding
+
+
+async def _check_database(
+    probe: Probe,
+    given: Given,
+    key: str,
+    description: Answer,
+    *,
+    health: QueueHealth,
+    patience_seconds: float,
+) -> AsyncIterator[Finding]:
+    schema = await check_schema(probe, description)
+    await health.read(probe)
+    catalogue = await read_catalogue(probe, given.bucket)
+    is_sound = is_well(schema) and health.is_known
+    for finding in (
+        *schema,
+        *check_access(catalogue, given.bucket, public=given.bucket_public),
+        *check_triggers(catalogue),
+        *check_queue(health),
+        *await check_trial(probe, catalogue, is_sound=is_sound),
+        await check_rows(probe),
+    ):
+        yield finding
+    for finding in await check_realtime(
+        probe, given.url, key, catalogue, patience_seconds=patience_seconds
+    ):
+        yield finding
+    review = Review()
+    await review.read(probe)
+    for finding in (
+        *(review.check_workers(health.workers) or [check_workers(health)]),
+        review.check(),
+        _check_budget(given, health),
+        await check_clock(probe),
+    ):
+        yield finding
+
+
+def _check_budget(given: Given, health: QueueHealth) -> Finding:
+    if given.mureka is None:
+        return check_budget(health, is_free=False)
+    price_cents = float(expected_cost_cents(given.mureka.model))
+    return check_budget(health, is_free=is_free(given.mureka.url), price_cents=price_cents)
 
 
 async def _check_mureka(given: Given, health: QueueHealth) -> list[Finding]:
@@ -112,4 +156,7 @@ async def _check_mureka(given: Given, health: QueueHealth) -> list[Finding]:
     for name in ("MUREKA_API_KEY", "MUREKA_API_URL"):
         if name in given.problems:
             return [wrong("mureka", given.problems[name], _ENVIRONMENT)]
-    return await check_account(given.mureka, health.max_concurrent, known=health.is_known)
+    return [
+        *check_encryption("MUREKA_API_URL", given.mureka.url),
+        *await check_account(given.mureka, health.max_concurrent, known=health.is_known),
+    ]

@@ -86,11 +86,14 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "cancel_music_tracks": {"p_track_ids": "uuid[]"},
     "ping_music_realtime": {"p_nonce": "text"},
+    "check_music_project": {"p_bucket": "text"},
+    "try_music_track": {"p_user_id": "uuid"},
+    "list_music_numbers": {"p_count": "int"},
 }
 
 # The columns of `music_tracks` that workers and commands read or write.
 TRACK_COLUMNS = (
-    "id,user_id,journey_id,prompt,lyrics,genre,mood,tempo,duration,status,stage,expected_ready_at,"
+    "id,user_id,prompt,lyrics,genre,mood,tempo,duration,status,stage,expected_ready_at,"
     "stream_url,file_url,storage_path,duration_ms,error_code,error_message,priority,run_after,"
     "attempts,created_at,updated_at,started_at,completed_at"
 )
@@ -107,6 +110,19 @@ RELATIONS: Mapping[str, str] = {
     "music_track_history": "track_id,event_id,at,kind,what_happened,by_whom",
 }
 TRACK_RIGHTS = ("insert", "update", "delete")
+# The triggers of `music_tracks`: the state machine, history, and what Realtime is told.
+TRIGGERS = (
+    "music_tracks_announce_insert",
+    "music_tracks_announce_update",
+    "music_tracks_check_insert",
+    "music_tracks_check_update",
+    "music_tracks_clear_progress",
+    "music_tracks_follow_status",
+    "music_tracks_follow_wishes",
+    "music_tracks_note_insert",
+    "music_tracks_tell_owner_insert",
+    "music_tracks_tell_owner_update",
+)
 
 
 def samples(function: str) -> dict[str, str]:

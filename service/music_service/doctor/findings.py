@@ -11,6 +11,7 @@ class Verdict(StrEnum):
     """How one thing is; only `wrong` keeps the service from working as it should."""
 
     OK = "ok"
+    NOTE = "note"
     WARNING = "warning"
     WRONG = "wrong"
     SKIPPED = "skipped"
@@ -33,6 +34,11 @@ class Finding:
 def ok(check: str, found: str) -> Finding:
     """It is as it should be."""
     return Finding(check, Verdict.OK, found)
+
+
+def note(check: str, found: str) -> Finding:
+    """It is as the app may well want it, and worth knowing."""
+    return Finding(check, Verdict.NOTE, found)
 
 
 def warning(check: str, found: str, fix: str) -> Finding:

@@ -7,11 +7,11 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from music_service.doctor.findings import Finding, ok, skipped, warning
+from music_service.doctor.findings import Finding, ok, skipped, warning, wrong
 from music_service.doctor.probe import Probe
 
 _SKEW_SECONDS = 2
-_BUDGET = "update music.settings set daily_budget_cents = 1000;"
+_BUDGET = "update music.settings set daily_budget_cents = 1000 where id;"
 
 
 class QueueHealth:
@@ -19,6 +19,12 @@ class QueueHealth:
 
     def __init__(self, row: dict[str, Any] | None) -> None:
         self._row = row
+        self.is_empty = False
+
+    @property
+    def row(self) -> dict[str, Any] | None:
+        """All columns as they were read."""
+        return self._row
 
     @property
     def is_known(self) -> bool:
@@ -41,6 +47,11 @@ class QueueHealth:
         return None if self._row is None else self._row["daily_budget_cents_per_user"]
 
     @property
+    def spent_today_cents(self) -> float:
+        """The expected cost of all paid calls of this UTC day."""
+        return 0 if self._row is None else float(self._row.get("spent_today_cents") or 0)
+
+    @property
     def workers(self) -> int:
         """How many workers were seen within the last minute."""
         return 0 if self._row is None else int(self._row["workers_alive"])
@@ -48,8 +59,9 @@ class QueueHealth:
     async def read(self, probe: Probe) -> None:
         """Ask the database."""
         answer = await probe.select("music_queue_health", "*", limit=1)
-        if answer.is_ok and isinstance(answer.body, list) and answer.body:
-            self._row = answer.body[0]
+        if answer.is_ok and isinstance(answer.body, list):
+            self._row = answer.body[0] if answer.body else None
+            self.is_empty = not answer.body
 
 
 def check_workers(health: QueueHealth) -> Finding:
@@ -66,8 +78,14 @@ def check_workers(health: QueueHealth) -> Finding:
     return ok("workers", f"{count} {'worker runs' if count == 1 else 'workers run'}.")
 
 
-def check_budget(health: QueueHealth, *, is_free: bool) -> Finding:
-    """Whether anything limits what a day may cost, where music costs anything."""
+def check_budget(health: QueueHealth, *, is_free: bool, price_cents: float = 0) -> Finding:
+    """Whether anything limits what a day may cost, and whether that leaves room for one track.
+
+    Args:
+        health: as the database says it.
+        is_free: whether music costs nothing here.
+        price_cents: what one track costs; 0 where that is not known.
+    """
     if not health.is_known:
         return skipped("budget", "The database does not say what may be spent; see migrations.")
     all_cents, user_cents = health.daily_budget_cents, health.daily_budget_cents_per_user
@@ -78,6 +96,23 @@ def check_budget(health: QueueHealth, *, is_free: bool) -> Finding:
             "budget",
             "No daily budget is set: whoever may insert tracks can spend without limit.",
             "Run in the SQL editor, with the US cents that a day (UTC) may cost: " + _BUDGET,
+        )
+    spent = health.spent_today_cents
+    if all_cents is not None and spent + max(price_cents, 0.01) > all_cents:
+        return wrong(
+            "budget",
+            f"Today's budget of {all_cents:.12g} US cents has no room for another track "
+            f"({spent:.12g} spent), so new ones wait for midnight UTC.",
+            "Leave it, or run in the SQL editor: update music.settings set daily_budget_cents = "
+            f"{all_cents + 1000:.12g} where id;",
+        )
+    if user_cents is not None and max(price_cents, 0.01) > user_cents:
+        return wrong(
+            "budget",
+            f"A user's budget of {user_cents:.12g} US cents a day is less than a track costs "
+            f"({price_cents:.12g}).",
+            "Run in the SQL editor: update music.settings set daily_budget_cents_per_user = "
+            "100 where id;",
         )
     limits = [
         f"{cents:.12g} US cents{whose}"

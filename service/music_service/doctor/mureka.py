@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from music_service.doctor.findings import Finding, ok, skipped, warning, wrong
-from music_service.errors import MusicServiceError, ProviderBlockedError
+from music_service.errors import (
+    ErrorCode,
+    MusicServiceError,
+    ProviderBlockedError,
+    RateLimitedError,
+)
 from music_service.mureka.client import Billing, connect_mureka
 from music_service.mureka.prices import expected_cost_cents, has_price
+from music_service.redact import address
 
-_LIMITS = "update music.settings set max_concurrent = {};"
+_LIMITS = "update music.settings set max_concurrent = {} where id;"
+_TOP_UP = "Top up the account on Mureka's API platform; the key is good."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +41,35 @@ async def check_account(mureka: Mureka, fleet_limit: int | None, *, known: bool)
         async with connect_mureka(mureka.key, mureka.url) as client:
             billing = await client.billing()
     except ProviderBlockedError as error:
-        fix = "Create a key on Mureka's API platform and set MUREKA_API_KEY."
-        return [wrong("mureka", str(error), fix), model]
+        return [wrong("mureka", str(error), _remedy(error)), model]
+    except RateLimitedError as error:
+        fix = "Nothing is to be done; ask the doctor again in a minute."
+        return [warning("mureka", str(error), fix), model]
     except MusicServiceError as error:
         fix = "Check MUREKA_API_URL and this machine's way to the internet; else wait."
         return [wrong("mureka", str(error), fix), model]
     return [
-        ok("mureka", f"Mureka at {mureka.url} takes the key."),
+        ok("mureka", f"Mureka at {address(mureka.url)} takes the key."),
         _check_balance(billing, mureka.model),
         _check_concurrency(billing, fleet_limit) if known else _not_compared(billing),
         model,
     ]
 
 
+def _remedy(error: ProviderBlockedError) -> str:
+    """What lifts a refusal: money, another key, or another address."""
+    if error.code is ErrorCode.QUOTA_EXHAUSTED:
+        return _TOP_UP
+    if "API key" in str(error):
+        return "Create a key on Mureka's API platform and set MUREKA_API_KEY."
+    return "Check MUREKA_API_URL, and what the account may do on Mureka's API platform."
+
+
 def _check_balance(billing: Billing, model: str) -> Finding:
     left, price = billing.balance_cents, float(expected_cost_cents(model))
     found = f"{left:.0f} US cents are left: {max(left, 0) // price:.0f} tracks by {model}."
     if left < price:
-        return wrong("balance", found, "Top up the account on Mureka's API platform.")
+        return wrong("balance", found, _TOP_UP)
     return ok("balance", found)
 
 

@@ -77,11 +77,16 @@ class Probe:
         """The API's description of all that this key may use, in OpenAPI."""
         return await self._ask("GET", "/rest/v1/")
 
-    async def select(self, table: str, columns: str, *, limit: int = 0) -> Answer:
+    async def first_user(self) -> Answer:
+        """The user of the project whom Auth names first."""
+        return await self._ask("GET", "/auth/v1/admin/users", params={"page": "1", "per_page": "1"})
+
+    async def select(
+        self, table: str, columns: str, *, limit: int = 0, where: Mapping[str, str] | None = None
+    ) -> Answer:
         """Read columns of a table or view."""
-        return await self._ask(
-            "GET", f"/rest/v1/{table}", params={"select": columns, "limit": str(limit)}
-        )
+        params = {"select": columns, "limit": str(limit), **(where or {})}
+        return await self._ask("GET", f"/rest/v1/{table}", params=params)
 
     async def insert_nothing(self, table: str) -> Answer:
         """Insert no row, which needs the right all the same."""
@@ -153,8 +158,8 @@ async def probing(url: str, key: str | None) -> AsyncIterator[Probe]:
     headers = {"apikey": key, "authorization": f"Bearer {key}"} if key else {}
     try:
         http = httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT)
-    except httpx.InvalidURL as error:
-        raise ConfigurationError(f"SUPABASE_URL is not the address of a project: {error}") from None
+    except httpx.InvalidURL:  # its words would repeat what may be a password
+        raise ConfigurationError("SUPABASE_URL is not the address of a project.") from None
     async with http:
         yield Probe(http)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from typing import Any
 
+from music_service.doctor.catalogue import Catalogue
 from music_service.doctor.expected import TABLE
 from music_service.doctor.findings import Finding, ok, skipped, warning, wrong
 from music_service.doctor.listener import Listener
@@ -20,7 +22,7 @@ _TRIES = 2
 
 
 async def check_realtime(
-    probe: Probe, url: str, key: str, *, patience_seconds: float
+    probe: Probe, url: str, key: str, catalogue: Catalogue | None, *, patience_seconds: float
 ) -> list[Finding]:
     """Send and hear.
 
@@ -28,6 +30,7 @@ async def check_realtime(
         probe: asks with the service's key.
         url: the project's URL.
         key: the secret key.
+        catalogue: what the database says of itself; None where that is not known.
         patience_seconds: how long to wait for what was sent.
     """
     try:
@@ -46,7 +49,10 @@ async def check_realtime(
         changes = Listener(channel)
         changes.hear_insert(TABLE, row_id)
         async with channel.opened():
-            return [broadcast, *await _check_changes(probe, changes, row_id, patience_seconds)]
+            return [
+                broadcast,
+                *await _check_changes(probe, changes, row_id, catalogue, patience_seconds),
+            ]
     except TransientError as error:
         return [wrong("realtime", f"The socket cannot be opened: {error}.", _STATUS)]
 
@@ -72,18 +78,25 @@ async def _check_broadcast(probe: Probe, broadcasts: Listener, patience_seconds:
 
 
 async def _check_changes(
-    probe: Probe, changes: Listener, row_id: str, patience_seconds: float
+    probe: Probe,
+    changes: Listener,
+    row_id: str,
+    catalogue: Catalogue | None,
+    patience_seconds: float,
 ) -> list[Finding]:
     refusal = await changes.refusal()
     if refusal is not None:
         return [wrong("publication", f"Realtime refuses the channel: {refusal}.", _STATUS)]
-    publication = await _check_publication(changes, patience_seconds)
+    publication = await _check_publication(changes, catalogue, patience_seconds)
     if publication.fix is not None:
         return [publication, skipped("changes", "No change can arrive; see publication.")]
-    return [publication, await _check_arrival(probe, changes, row_id, patience_seconds)]
+    row = _trial(row_id, catalogue)
+    return [publication, await _check_arrival(probe, changes, row, patience_seconds)]
 
 
-async def _check_publication(changes: Listener, patience_seconds: float) -> Finding:
+async def _check_publication(
+    changes: Listener, catalogue: Catalogue | None, patience_seconds: float
+) -> Finding:
     check = "publication"
     try:
         obstacle = await changes.obstacle(max(patience_seconds, 5) * 3)
@@ -94,28 +107,32 @@ async def _check_publication(changes: Listener, patience_seconds: float) -> Find
     return wrong(
         check,
         f"Realtime cannot follow public.{TABLE}: {obstacle.rstrip('.')}.",
-        f"Run in the SQL editor: {PUBLISH}",
+        _STATUS
+        if catalogue is not None and catalogue.is_published
+        else f"Run in the SQL editor: {PUBLISH}",
     )
 
 
 async def _check_arrival(
-    probe: Probe, changes: Listener, row_id: str, patience_seconds: float
+    probe: Probe, changes: Listener, row: dict[str, Any], patience_seconds: float
 ) -> Finding:
-    check, took = "changes", None
+    check, took, row_id = "changes", None, str(row["id"])
     if (await probe.delete(TABLE, row_id)).code in NOT_ALLOWED:
         return skipped(check, "No row was inserted, as it could not be deleted; see grants.")
     heard, began = changes.expect(row_id), _now()
     try:
-        inserted = await probe.insert(TABLE, _trial(row_id))
+        inserted = await probe.insert(TABLE, row)
         if inserted.is_ok:
             took = await _within(heard, began, patience_seconds)
     finally:
         deleted = await asyncio.shield(probe.delete(TABLE, row_id))
+    if inserted.code == "23502":  # one with an owner would be seen by its owner
+        return skipped(check, f"No row was inserted, as {TABLE} demands an owner; see trial.")
     if not inserted.is_ok:
         return wrong(
             check,
             f"No row could be inserted into {TABLE}: {inserted.message}.",
-            "First fix what migrations and grants say.",
+            "First fix what migrations, grants and trial say.",
         )
     if not deleted.is_ok:
         return wrong(
@@ -132,9 +149,9 @@ async def _check_arrival(
     return ok(check, f"The insert of a row arrived after {took:.0f} ms.")
 
 
-def _trial(row_id: str) -> dict[str, str]:
+def _trial(row_id: str, catalogue: Catalogue | None) -> dict[str, Any]:
     """A row that has ended already: it wakes no worker, and costs nothing should it be left."""
-    return {
+    return dict(catalogue.trial_row if catalogue else {}) | {
         "id": row_id,
         "prompt": "A trial of music-service doctor; it may be deleted.",
         "status": "error",

@@ -29,7 +29,7 @@ class Blockade:
         provider: Provider,
         check_seconds: float,
         *,
-        report: Callable[[str, str | None], Awaitable[None]],
+        report: Callable[[str, str | None], Awaitable[bool]],
         on_lifted: Callable[[], None],
     ) -> None:
         self.error: ProviderBlockedError | None = None

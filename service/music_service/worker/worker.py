@@ -21,6 +21,7 @@ from music_service.tracks import Claim, Generation
 from music_service.waiting import first_of
 from music_service.worker.account import Blockade, keep_account_reported
 from music_service.worker.attempt import Attempt
+from music_service.worker.claims import ClaimFailures
 from music_service.worker.leases import LeaseKeeper
 from music_service.worker.ports import AudioStore, Feed, Options, Provider, Queue
 
@@ -85,11 +86,12 @@ class Worker:
             report=self._report,
             on_lifted=self._wake.set,
         )
+        self._failures = ClaimFailures(options.sweep_seconds, report=self._report_claims)
 
     def status(self) -> dict[str, Any]:
         """The worker in a few words and numbers, as JSON.
 
-        `worker_id`, `state` (running, stopping, cut_off, blocked), `reason`, `realtime`
+        `worker_id`, `state` (running, stopping, cut_off, blocked, failing), `reason`, `realtime`
         (subscribed, silent), `running` of `capacity` tracks, and the counters.
         """
         reason = None
@@ -98,6 +100,8 @@ class Worker:
             state, reason = "cut_off", "The leases cannot be renewed."
         elif self._blockade.error is not None:
             state, reason = "blocked", str(self._blockade.error)
+        elif self._failures.reason is not None:
+            state, reason = "failing", self._failures.reason
         return {
             "worker_id": self._options.worker_id,
             "state": state,
@@ -116,6 +120,7 @@ class Worker:
                 group.create_task(self._feed.run(), name="feed"),
                 group.create_task(self._leases.run(), name="leases"),
                 group.create_task(self._blockade.run(), name="blockade"),
+                group.create_task(self._failures.run(), name="claim failures"),
                 group.create_task(self._keep_account_reported(), name="account"),
             ]
             try:
@@ -162,10 +167,12 @@ class Worker:
         if room <= 0 or self._blockade.error is not None or self._leases.is_cut_off:
             return []
         try:
-            return await self._queue.claim(room, self._options.lease_seconds)
+            claims = await self._queue.claim(room, self._options.lease_seconds)
         except MusicServiceError as error:
-            log.warning("claim_failed", reason=str(error))
+            self._failures.note(str(error))
             return []
+        self._failures.clear()
+        return claims
 
     def _next_sweep(self) -> float:
         return _now() + self._options.sweep_seconds * random.uniform(0.8, 1.2)  # noqa: S311
@@ -256,7 +263,14 @@ class Worker:
             reason = str(error) or "no answer"
             log.warning("release_failed", reason=reason, tracks=len(claim_ids))
 
-    async def _report(self, state: str, note: str | None = None) -> None:
+    async def _report_claims(self, state: str, note: str | None) -> bool:
+        """Report how claiming goes, unless something that matters more has been reported."""
+        if self._stopping or self._blockade.error is not None:
+            return True
+        return await self._report(state, note)
+
+    async def _report(self, state: str, note: str | None = None) -> bool:
+        """Tell the database; answers whether it took that."""
         options = self._options
         try:
             async with asyncio.timeout(_LAST_WORDS_SECONDS):
@@ -269,6 +283,8 @@ class Worker:
                 )
         except (MusicServiceError, TimeoutError) as error:
             log.warning("report_failed", state=state, reason=str(error) or "no answer")
+            return False
+        return True
 
 
 def _now() -> float:

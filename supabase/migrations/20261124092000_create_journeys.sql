@@ -1,7 +1,9 @@
--- The reading-journey app's own tables. A journey is one reader's way through one book; its
--- stations are reading logs, v0 at its start, v1, v2, … for each thing read, vFinal at its end,
--- each with its track. An app that already has tables of these names keeps them: only what is
--- missing is added.
+-- Set: journeys
+-- The reading-journey app's own tables; the service does without them, and an app that has no use
+-- for them leaves this file out. A journey is one reader's way through one book; its stations are
+-- reading logs, v0 at its start, v1, v2, … for each thing read, vFinal at its end, each with its
+-- track. An app that has tables of these names already means something else by them: they are not
+-- touched, and nothing of this is made.
 --
 -- A reader writes journeys and logs as rows, and the rows themselves keep what is promised of them:
 -- logs are numbered without gaps or duplicates however many are written at once, a finished journey
@@ -9,36 +11,55 @@
 -- write only the columns that are theirs; a log's number never is. Whoever adds a log holds the
 -- journey's row (`for no key update`, which does not stand in the way of tracks that refer to it)
 -- until the end of the transaction.
--- Locks: existing journeys, reading_logs and music_tracks exclusively, for an instant.
+-- Locks: music_tracks exclusively, for an instant; gives up after five seconds of waiting for it.
 
-create table if not exists public.journeys (
-  id uuid primary key default gen_random_uuid()
+set local lock_timeout = '5s';
+
+do $if_free$
+declare
+  v_taken text := (
+    select string_agg(format('public.%s', c.relname), ' and ')
+    from pg_catalog.pg_class c
+    where c.relnamespace = 'public'::regnamespace and c.relname in ('journeys', 'reading_logs'));
+  v_functions text := (
+    select string_agg(p.oid::regprocedure::text, ' and ')
+    from pg_catalog.pg_proc p
+    where p.pronamespace = 'public'::regnamespace
+      and p.proname in ('create_journey', 'add_reading_log', 'finish_journey'));
+begin
+  if v_taken is not null or v_functions is not null then
+    raise notice 'The app has % already: the journeys of the music service are left out.',
+      concat_ws(' and ', v_taken, v_functions);
+    return;
+  end if;
+  if exists (
+      select from pg_catalog.pg_attribute a
+      where a.attrelid = 'public.music_tracks'::regclass and a.attname = 'journey_id'
+        and not a.attisdropped and a.atttypid <> 'uuid'::regtype) then
+    raise notice 'public.music_tracks has a journey_id that is not a uuid: the journeys of the '
+      'music service are left out.';
+    return;
+  end if;
+  execute $journeys$
+
+create table public.journeys (
+  id uuid primary key default gen_random_uuid(),
+  user_id uuid default music.user_id() references auth.users (id) on delete cascade,
+  book_title text,
+  book_author text,
+  created_at timestamptz not null default now(),
+  finished_at timestamptz,
+  -- White space is named character by character: what [[:space:]] means depends on the locale.
+  constraint journeys_book_title_length check (
+    book_title is null or (length(btrim(book_title)) <= 300
+      and book_title ~
+        '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680'
+        '\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]')),
+  constraint journeys_book_author_length check (
+    book_author is null or length(book_author) <= 300)
 );
 
-alter table public.journeys
-  add column if not exists user_id uuid default auth.uid()
-    references auth.users (id) on delete cascade,
-  add column if not exists book_title text,
-  add column if not exists book_author text,
-  add column if not exists created_at timestamptz not null default now(),
-  add column if not exists finished_at timestamptz;
-
-alter table public.journeys
-  alter column id set default gen_random_uuid(),
-  alter column user_id set default auth.uid();
-
--- White space is named character by character, since what [[:space:]] means depends on the locale.
-alter table public.journeys drop constraint if exists journeys_book_title_length;
-alter table public.journeys add constraint journeys_book_title_length
-  check (book_title is null or (length(btrim(book_title)) <= 300
-    and book_title ~
-        '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680'
-        '\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]')) not valid;
-alter table public.journeys drop constraint if exists journeys_book_author_length;
-alter table public.journeys add constraint journeys_book_author_length
-  check (book_author is null or length(book_author) <= 300) not valid;
-
-create index if not exists journeys_user_id_idx on public.journeys (user_id);
+create index journeys_user_id_idx on public.journeys (user_id);
 
 alter table public.journeys enable row level security;
 
@@ -58,35 +79,23 @@ alter table public.music_tracks
 create index if not exists music_tracks_journey_id_idx on public.music_tracks (journey_id);
 comment on column public.music_tracks.journey_id is 'The reading journey it belongs to, if any.';
 
-create table if not exists public.reading_logs (
-  id uuid primary key default gen_random_uuid()
+create table public.reading_logs (
+  id uuid primary key default gen_random_uuid(),
+  journey_id uuid references public.journeys (id) on delete cascade,
+  version text,
+  quote text,
+  memo text,
+  emotions text[] not null default '{}',
+  track_id uuid references public.music_tracks (id) on delete set null,
+  created_at timestamptz not null default now(),
+  constraint reading_logs_version_form check (version ~ '^v(0|[1-9][0-9]*|Final)$'),
+  constraint reading_logs_text_length check (
+    coalesce(length(quote), 0) <= 4000 and coalesce(length(memo), 0) <= 4000),
+  constraint reading_logs_emotions_count check (cardinality(emotions) <= 20)
 );
 
-alter table public.reading_logs
-  add column if not exists journey_id uuid references public.journeys (id) on delete cascade,
-  add column if not exists version text,
-  add column if not exists quote text,
-  add column if not exists memo text,
-  add column if not exists emotions text[] not null default '{}',
-  add column if not exists track_id uuid references public.music_tracks (id) on delete set null,
-  add column if not exists created_at timestamptz not null default now();
-
-alter table public.reading_logs alter column id set default gen_random_uuid();
-
-alter table public.reading_logs drop constraint if exists reading_logs_version_form;
-alter table public.reading_logs add constraint reading_logs_version_form
-  check (version ~ '^v(0|[1-9][0-9]*|Final)$') not valid;
-alter table public.reading_logs drop constraint if exists reading_logs_text_length;
-alter table public.reading_logs add constraint reading_logs_text_length
-  check (coalesce(length(quote), 0) <= 4000 and coalesce(length(memo), 0) <= 4000) not valid;
-alter table public.reading_logs drop constraint if exists reading_logs_emotions_count;
-alter table public.reading_logs add constraint reading_logs_emotions_count
-  check (cardinality(emotions) <= 20) not valid;
-
-create unique index if not exists reading_logs_one_per_version
-  on public.reading_logs (journey_id, version);
-
-create index if not exists reading_logs_track_id_idx on public.reading_logs (track_id);
+create unique index reading_logs_one_per_version on public.reading_logs (journey_id, version);
+create index reading_logs_track_id_idx on public.reading_logs (track_id);
 
 alter table public.reading_logs enable row level security;
 
@@ -135,7 +144,7 @@ begin
     return new;
   end if;
   if lower(tg_op) = 'insert' then
-    if new.user_id is distinct from auth.uid() then
+    if new.user_id is distinct from music.require_user_id() then
       raise exception 'A journey can only be begun for yourself.'
         using errcode = 'MU003', hint = 'Leave user_id out of the insert.';
     end if;
@@ -205,7 +214,8 @@ begin
   end loop;
   if lower(tg_op) = 'insert' and (new.version is null or music.is_app_user()) then
     if music.is_app_user() and not exists (
-        select from public.journeys j where j.id = new.journey_id and j.user_id = auth.uid()) then
+        select from public.journeys j
+        where j.id = new.journey_id and j.user_id = music.user_id()) then
       raise exception 'There is no such journey of yours.'
         using errcode = 'MU004', hint = 'Look at the id; perhaps the journey was deleted.';
     end if;
@@ -218,11 +228,55 @@ comment on function music.check_reading_log() is
   'Before insert and update: texts of allowed length, emotions without blanks and repetitions, '
   'and the number, which no reader chooses.';
 
+create function music.check_track_journey() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if not music.is_app_user() then
+    return new;
+  end if;
+  if lower(tg_op) = 'update' then
+    raise exception
+      'Only the status of your track can be changed: '
+      'to "pending" to retry a failed one, to "error" to cancel.'
+      using errcode = 'MU003',
+            hint = 'Send status alone; insert a new track to ask for different music.';
+  end if;
+  if not exists (
+      select from public.journeys j
+      where j.id = new.journey_id and j.user_id = music.user_id()) then
+    raise exception 'There is no such journey of yours.'
+      using errcode = '42501', hint = 'Look at the id; perhaps the journey was deleted.';
+  end if;
+  return new;
+end
+$$;
+comment on function music.check_track_journey() is
+  'Before a track is put into a journey: an app user''s belongs to a journey of the user''s own, '
+  'and stays there.';
+
 create trigger journeys_check before insert or update on public.journeys
   for each row execute function music.check_journey();
 create trigger reading_logs_check
   before insert or update of quote, memo, emotions on public.reading_logs
   for each row execute function music.check_reading_log();
+
+-- Where journey_id is the app's own column it says nothing of our journeys.
+do $$
+begin
+  if not exists (
+      select from pg_catalog.pg_constraint k
+      where k.conrelid = 'public.music_tracks'::regclass
+        and k.confrelid = 'public.journeys'::regclass) then
+    return;
+  end if;
+  create trigger music_tracks_check_journey before insert on public.music_tracks
+    for each row when (new.journey_id is not null) execute function music.check_track_journey();
+  create trigger music_tracks_keep_journey before update of journey_id on public.music_tracks
+    for each row when (old.journey_id is distinct from new.journey_id)
+    execute function music.check_track_journey();
+end
+$$;
 
 -- The same in three calls, each one transaction: begin a journey, write down what was read, finish
 -- it. Each answers {"journey": {…}, "log": {…}, "track": {…}}, the rows as they are. They run with
@@ -369,10 +423,7 @@ declare
   v_journey_id uuid;
   v_again jsonb;
 begin
-  if auth.uid() is null then
-    raise exception 'Nobody is signed in, so the journey would belong to nobody.'
-      using errcode = 'MU003', hint = 'Sign in first; a guest session will do.';
-  end if;
+  perform music.require_user_id();
   if p_track_id is not null then
     perform music.lock_repeated_call(p_track_id);
     v_again := music.station_of_track(p_track_id);
@@ -436,3 +487,94 @@ $$;
 comment on function public.finish_journey(uuid) is
   'Finish a journey: answers {"journey", "log", "track"} with log vFinal and its pending track. A '
   'finished journey answers what it has.';
+
+-- Who may do what.
+revoke execute on function
+  music.check_emotions(text[]), music.check_journey(), music.next_version(uuid),
+  music.check_reading_log(), music.check_track_journey(), music.shorten(text, int),
+  music.compose_journey_prompt(uuid, text, text, text, text[]), music.read_station(uuid),
+  music.add_station(uuid, text, text, text, text[], uuid), music.lock_journey(uuid),
+  music.station_of_track(uuid)
+  from public, anon, authenticated;
+grant execute on function
+  music.check_emotions(text[]), music.check_journey(), music.next_version(uuid),
+  music.check_reading_log(), music.check_track_journey(), music.shorten(text, int),
+  music.compose_journey_prompt(uuid, text, text, text, text[]), music.read_station(uuid),
+  music.add_station(uuid, text, text, text, text[], uuid), music.lock_journey(uuid),
+  music.station_of_track(uuid)
+  to service_role;
+revoke execute on function
+  public.create_journey(text, text, text[], uuid),
+  public.add_reading_log(uuid, text, text, text[], uuid),
+  public.finish_journey(uuid)
+  from public, anon, service_role;
+grant execute on function
+  public.create_journey(text, text, text[], uuid),
+  public.add_reading_log(uuid, text, text, text[], uuid),
+  public.finish_journey(uuid)
+  to authenticated;
+
+-- The journey functions run with the reader's rights, so the reader may execute what they call.
+-- Nothing in schema music is reachable through the API by itself, and none of these runs with
+-- anyone else's rights.
+grant usage on schema music to authenticated;
+grant execute on function
+  music.fold(text), music.check_text(text, text, int), music.check_emotions(text[]),
+  music.shorten(text, int), music.compose_journey_prompt(uuid, text, text, text, text[]),
+  music.read_station(uuid), music.add_station(uuid, text, text, text, text[], uuid),
+  music.lock_journey(uuid), music.station_of_track(uuid), music.lock_repeated_call(uuid),
+  music.require_user_id()
+  to authenticated;
+
+revoke all on public.journeys, public.reading_logs from anon;
+revoke insert, update, truncate, references, trigger on public.journeys, public.reading_logs
+  from authenticated;
+grant select, insert, update, delete on public.journeys, public.reading_logs to service_role;
+grant select, delete on public.journeys, public.reading_logs to authenticated;
+grant insert (id, user_id, book_title, book_author), update (book_title, book_author, finished_at)
+  on public.journeys to authenticated;
+grant insert (id, journey_id, quote, memo, emotions, track_id), update (quote, memo, emotions)
+  on public.reading_logs to authenticated;
+
+create policy "Readers see their journeys" on public.journeys
+  for select to authenticated using (user_id = (select music.user_id()));
+create policy "Readers begin journeys" on public.journeys
+  for insert to authenticated with check (user_id = (select music.user_id()));
+create policy "Readers change their journeys" on public.journeys
+  for update to authenticated
+  using (user_id = (select music.user_id())) with check (user_id = (select music.user_id()));
+create policy "Readers delete their journeys" on public.journeys
+  for delete to authenticated using (user_id = (select music.user_id()));
+
+create policy "Readers see their logs" on public.reading_logs
+  for select to authenticated using (exists (
+    select from public.journeys j
+    where j.id = journey_id and j.user_id = (select music.user_id())));
+create policy "Readers write logs" on public.reading_logs
+  for insert to authenticated with check (
+    exists (
+      select from public.journeys j
+      where j.id = journey_id and j.user_id = (select music.user_id()))
+    and (track_id is null or exists (
+      select from public.music_tracks t
+      where t.id = track_id and t.user_id = (select music.user_id()))));
+create policy "Readers change their logs" on public.reading_logs
+  for update to authenticated
+  using (exists (
+    select from public.journeys j
+    where j.id = journey_id and j.user_id = (select music.user_id())))
+  with check (
+    exists (
+      select from public.journeys j
+      where j.id = journey_id and j.user_id = (select music.user_id()))
+    and (track_id is null or exists (
+      select from public.music_tracks t
+      where t.id = track_id and t.user_id = (select music.user_id()))));
+create policy "Readers delete their logs" on public.reading_logs
+  for delete to authenticated using (exists (
+    select from public.journeys j
+    where j.id = journey_id and j.user_id = (select music.user_id())));
+
+  $journeys$;
+end
+$if_free$;
