@@ -1615,6 +1615,13 @@ $$;
 
 COMMENT ON FUNCTION music.require_user_id() IS 'The same for whoever is to own something: refuses with a sentence where there is no such user.';
 
+CREATE FUNCTION music.schema_version() RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$ select 1 $$;
+
+COMMENT ON FUNCTION music.schema_version() IS 'The version of what music-service made in this database: 1, 2, … It rises with each release that has new migrations.';
+
 CREATE FUNCTION music.shorten(p_text text, p_most integer) RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
@@ -2268,6 +2275,13 @@ CREATE FUNCTION public.list_music_numbers(p_count integer) RETURNS SETOF integer
     AS $$ select generate_series(1, least(p_count, 1000)) $$;
 
 COMMENT ON FUNCTION public.list_music_numbers(p_count integer) IS 'For music-service doctor: so many rows, up to 1000, to see how many of them the API hands out.';
+
+CREATE FUNCTION public.music_schema_version() RETURNS TABLE(version integer, oldest_worker integer)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$ select music.schema_version(), 1 $$;
+
+COMMENT ON FUNCTION public.music_schema_version() IS 'For workers: the version of the schema, and the version that a worker must have been made for, or a later one, to work with it.';
 
 CREATE FUNCTION public.pause_music_queue(p_reason text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql
@@ -3735,6 +3749,9 @@ REVOKE ALL ON FUNCTION music.require_user_id() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.require_user_id() TO service_role;
 GRANT ALL ON FUNCTION music.require_user_id() TO authenticated;
 
+REVOKE ALL ON FUNCTION music.schema_version() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.schema_version() TO service_role;
+
 REVOKE ALL ON FUNCTION music.shorten(p_text text, p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.shorten(p_text text, p_most integer) TO service_role;
 GRANT ALL ON FUNCTION music.shorten(p_text text, p_most integer) TO authenticated;
@@ -3820,6 +3837,9 @@ GRANT ALL ON FUNCTION public.finish_journey(p_journey_id uuid) TO authenticated;
 
 REVOKE ALL ON FUNCTION public.list_music_numbers(p_count integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.list_music_numbers(p_count integer) TO service_role;
+
+REVOKE ALL ON FUNCTION public.music_schema_version() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.music_schema_version() TO service_role;
 
 REVOKE ALL ON FUNCTION public.pause_music_queue(p_reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.pause_music_queue(p_reason text) TO service_role;

@@ -64,7 +64,12 @@ async def run_worker(
         worker = Worker(
             queue,
             provider,
-            AudioStore(client, url, settings.music_bucket, public=settings.music_bucket_public),
+            AudioStore(
+                client,
+                settings.supabase_public_url or url,
+                settings.music_bucket,
+                public=settings.music_bucket_public,
+            ),
             lambda on_hint, on_gap: Feed(
                 url, key, on_hint, on_gap, ready_seconds=options.realtime_ready_seconds
             ),

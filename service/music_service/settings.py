@@ -9,10 +9,17 @@ import os
 import re
 import secrets
 import socket
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from music_service.environment import GivenValues
@@ -28,6 +35,8 @@ _CONFIG = SettingsConfigDict(
 
 
 _MISSING, _PLACES = " is not set", "the environment or into a file .env"
+# Stands for the key where SUPABASE_SECRET_KEYS has none, so that the key is complained about.
+_NO_DEFAULT = "{}"
 
 
 def _unique_worker_id() -> str:
@@ -39,6 +48,12 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 class _FromEnvironment(BaseSettings):
     model_config = _CONFIG
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_of_the_platform_win(cls, given: dict[str, Any]) -> dict[str, Any]:
+        keys = given.get("supabase_secret_keys")
+        return given | {"SUPABASE_SECRET_KEY": _default_of(keys)} if keys else given
 
     @classmethod
     def settings_customise_sources(
@@ -86,9 +101,15 @@ class ProjectSettings(_FromEnvironment):
     """How to reach the Supabase project as its backend."""
 
     supabase_url: str = Field(description="The project's URL.")
+    supabase_secret_keys: SecretStr | None = Field(
+        None, description="The secret keys as the platform hands them out; `default` is used."
+    )
     supabase_secret_key: SecretStr = Field(
         validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"),
         description="The project's secret key, or the legacy service_role key.",
+    )
+    supabase_public_url: str | None = Field(
+        None, description="The project's URL as apps reach it; unset: the same."
     )
     music_bucket: str = Field("music-tracks", description="The Storage bucket for the audio.")
     music_bucket_public: bool = Field(
@@ -106,15 +127,22 @@ class ProjectSettings(_FromEnvironment):
     def _in_any_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("supabase_url")
+    @field_validator("supabase_url", "supabase_public_url")
     @classmethod
-    def _is_a_url(cls, value: str) -> str:
+    def _is_a_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         return _root(_checked_url(value, "https:// (the Project URL in the dashboard)"))
 
     @field_validator("supabase_secret_key")
     @classmethod
     def _is_secret(cls, value: SecretStr) -> SecretStr:
         key = value.get_secret_value().strip()
+        if key == _NO_DEFAULT:
+            raise ValueError(
+                "is not to be had from SUPABASE_SECRET_KEYS, which wins where it is set; it must "
+                'look like {"default":"sb_secret_…"}'
+            )
         if not (key.isascii() and key.isprintable()):
             raise ValueError("holds characters that no key has")
         if key.startswith("sb_publishable_") or _role(key) in ("anon", "authenticated"):
@@ -193,6 +221,7 @@ class GivenSettings(_FromEnvironment):
     """What is given, right or wrong: `music-service doctor` checks each on its own."""
 
     supabase_url: str
+    supabase_secret_keys: SecretStr | None = None
     supabase_secret_key: SecretStr = Field(
         validation_alias=AliasChoices("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY")
     )
@@ -229,6 +258,16 @@ def _checked_url(url: str, beginning: str) -> str:
 
 def _root(url: str) -> str:
     return url.strip().rstrip("/").removesuffix("/rest/v1")
+
+
+def _default_of(keys: object) -> str:
+    """The key named `default` in a JSON object; `_NO_DEFAULT` where there is none."""
+    try:
+        found = json.loads(str(keys))
+    except ValueError:
+        return _NO_DEFAULT
+    key = found.get("default") if isinstance(found, dict) else None
+    return key if isinstance(key, str) and key.strip() else _NO_DEFAULT
 
 
 def _role(key: str) -> str | None:

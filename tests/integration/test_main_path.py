@@ -35,6 +35,16 @@ async def test_a_track_ends_as_an_mp3_as_long_as_the_row_says(user: SignedIn) ->
     assert max(heard.samples) > 3000, "it is not silence"
 
 
+async def test_a_project_with_another_name_for_apps_is_named_so_in_the_url(
+    user: SignedIn, start_worker: StartWorker
+) -> None:
+    async with start_worker(public_url="https://api.example.com/"):
+        row = await wait_for_track(user.client, await ask(user))
+    assert row["file_url"] == (
+        f"https://api.example.com/storage/v1/object/public/music-tracks/{row['storage_path']}"
+    )
+
+
 @pytest.mark.usefixtures("worker")
 async def test_twenty_tracks_at_once_are_each_seen_through_their_life(user: SignedIn) -> None:
     seen: dict[str, list[str]] = defaultdict(list)

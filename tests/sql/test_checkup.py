@@ -155,8 +155,9 @@ REACHED = {
         [("authenticated", "select"), ("authenticated", "update"), ("authenticated", "delete")],
     ),
     "guests may order": (
-        "grant insert on public.music_tracks to anon;"
-        " create policy everybody on public.music_tracks for insert to anon with check (true)",
+        "grant insert on public.music_tracks to anon; alter table public.music_tracks"
+        " disable trigger music_tracks_check_insert; create policy everybody"
+        " on public.music_tracks for insert to anon with check (true)",
         [("anon", "insert")],
     ),
     "a gallery": (

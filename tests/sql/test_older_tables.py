@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 import pytest
@@ -162,9 +163,9 @@ async def apply(project: Project) -> None:
     await migrations.apply(project.postgres.conninfo("postgres", project.name), SUPABASE)
 
 
-async def what_there_is(project: Project) -> list[object]:
+async def what_there_is(project: Project) -> list[Any]:
     """Everything in `public`, with its columns, rules and rows."""
-    found: list[object] = await project.sql(
+    found: list[Any] = await project.sql(
         """
         select c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod) as type,
                a.attnotnull, pg_get_expr(d.adbin, d.adrelid) as fallback, c.relacl::text,
@@ -178,7 +179,7 @@ async def what_there_is(project: Project) -> list[object]:
         order by 1, 2
         """
     )
-    for name in {row["relname"] for row in found}:  # type: ignore[index]
+    for name in {row["relname"] for row in found}:
         found += await project.sql(f"select to_jsonb(t) from public.{name} t order by 1")
     found.append(await project.value("select to_regnamespace('music') is null"))
     return found

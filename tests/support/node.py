@@ -1,24 +1,22 @@
-"""Node.js and npm for the tests of `web/`."""
+"""Node.js, and packages that tests need of npm: as locked, installed once and kept."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
 from tests.support.project import WEB
 
-LOCK = WEB / "package-lock.json"
-INSTALLED = WEB / "node_modules" / ".package-lock.json"  # npm writes it last
 
-
-async def run(*command: str, environment: dict[str, str] | None = None) -> None:
-    """Run a command in `web/`; fail with all it said where it fails."""
+async def run(*command: str, environment: dict[str, str] | None = None, folder: Path = WEB) -> None:
+    """Run a command in a folder, by default `web/`; fail with all it said where it fails."""
     process = await asyncio.create_subprocess_exec(
         *command,
-        cwd=WEB,
+        cwd=folder,
         env=os.environ | (environment or {}),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -34,11 +32,16 @@ async def run(*command: str, environment: dict[str, str] | None = None) -> None:
         pytest.fail(f"{' '.join(command)} failed:\n{said.decode()}", pytrace=False)
 
 
-async def installed_node() -> str:
-    """The program that runs JavaScript, once the packages of the lock file are installed."""
+async def installed_node(folder: Path = WEB) -> str:
+    """The program that runs JavaScript, once the packages of the folder's lock are installed."""
     program, npm = shutil.which("node"), shutil.which("npm")
     if program is None or npm is None:
-        pytest.fail("npm was not found. Install Node.js 20 or newer to run the tests of web/.")
-    if not INSTALLED.exists() or INSTALLED.stat().st_mtime < LOCK.stat().st_mtime:
-        await run(npm, "ci", "--no-audit", "--no-fund", "--loglevel=error")
+        pytest.fail("npm was not found. Install Node.js 20 or newer to run the tests that need it.")
+    lock = folder / "package-lock.json"
+    installed = folder / "node_modules" / ".package-lock.json"  # npm writes it last
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+        # Not `ci`, which refuses a lock without the programs of other systems, where a registry
+        # does not have all of them; what is locked is installed as locked, and the lock stays.
+        quietly = ("--no-save", "--no-audit", "--no-fund", "--loglevel=error")
+        await run(npm, "install", *quietly, folder=folder)
     return program

@@ -43,8 +43,11 @@ def starting_workers_on(stack: Stack) -> StartWorker:
     """
 
     @contextlib.asynccontextmanager
-    async def start(url: str | None = None, **options: Any) -> AsyncIterator[None]:
-        settings = settings_for(stack, **({"supabase_url": url} if url else {}))
+    async def start(
+        url: str | None = None, public_url: str | None = None, **options: Any
+    ) -> AsyncIterator[None]:
+        given = {"supabase_url": url, "supabase_public_url": public_url}
+        settings = settings_for(stack, **{name: value for name, value in given.items() if value})
         stop, ready = asyncio.Event(), asyncio.Event()
         quick = replace(options_of(settings), **(QUICK | options))
         running = asyncio.create_task(

@@ -6,13 +6,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from click import unstyle
 
 from music_service.cli.arguments import checked_code, checked_time
 from music_service.cli.doctor import described, summary
 from music_service.cli.queue_health import health_line
 from music_service.cli.retry import cost_in_words, price_of
 from music_service.doctor.address import check_key
-from music_service.doctor.findings import Verdict, is_well, ok, skipped, warning, wrong
+from music_service.doctor.findings import (
+    Finding,
+    Verdict,
+    is_well,
+    note,
+    ok,
+    skipped,
+    warning,
+    wrong,
+)
 from music_service.doctor.fleet import QueueHealth, check_budget
 from music_service.doctor.probe import Answer, functions_in
 from music_service.errors import ConfigurationError, ErrorCode
@@ -24,19 +34,49 @@ SHAKY = warning("clock", "It is off.", "Set it.")
 BAD = wrong("key", "It is refused.", "Copy it.")
 
 
-def test_a_finding_is_a_line_with_its_fix_behind_an_arrow() -> None:
-    assert described(SOUND) == "OK bucket: It is there."
-    assert described(BAD) == "WRONG key: It is refused. → Copy it."
+def plain_lines(finding: Finding, width: int | None = None) -> list[str]:
+    return [unstyle(line) for line in described(finding, width)]
+
+
+def test_a_finding_is_a_line_in_columns_with_its_fix_behind_an_arrow() -> None:
+    assert plain_lines(SOUND) == ["OK       bucket      It is there."]
+    assert plain_lines(BAD) == ["WRONG    key         It is refused. → Copy it."]
+
+
+def test_on_a_terminal_a_finding_is_wrapped_between_words_under_its_column() -> None:
+    statement = "alter table public.music_tracks disable trigger music_tracks_tell_owner_update;"
+    lines = plain_lines(wrong("triggers", "One is off.", f"Run in the SQL editor: {statement}"), 80)
+    assert lines[0] == "WRONG    triggers    One is off."
+    assert lines[1] == " " * 21 + "→ Run in the SQL editor: alter table public.music_tracks"
+    assert all(len(line) <= 80 and line[:21].isspace() for line in lines[1:])
+    assert statement in " ".join(" ".join(lines).split())
+
+
+def test_what_came_from_elsewhere_does_not_steer_the_terminal() -> None:
+    evil = wrong("key", "It\x1b[2J is\nrefused.", "Copy\x07 it.")
+    assert "\x1b[2J" not in described(evil)[0]
+    assert "\x07" not in "".join(described(evil, 80))
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_every_verdict_has_a_look_of_its_own(verdict: Verdict) -> None:
+    [line] = described(Finding("check", verdict, "found"))
+    assert line != unstyle(line)
 
 
 @pytest.mark.parametrize(
     ("findings", "words", "well"),
     [
-        ([SOUND], "All is well.", True),
-        ([SOUND, SHAKY], "Nothing is wrong; 1 warning.", True),
-        ([SHAKY, SHAKY, skipped("x", "y")], "Nothing is wrong; 2 warnings.", True),
-        ([SOUND, SHAKY, BAD], "1 thing is wrong.", False),
-        ([BAD, BAD], "2 things are wrong.", False),
+        ([SOUND], "All is well: 1 check.", True),
+        ([SOUND, note("access", "Open.")], "All is well: 2 checks, 1 note.", True),
+        ([SOUND, SHAKY], "No problem, 1 warning; 1 of 2 checks are well.", True),
+        (
+            [SHAKY, SHAKY, skipped("x", "y")],
+            "No problem, 2 warnings, 1 check skipped; 0 of 3 checks are well.",
+            True,
+        ),
+        ([SOUND, SHAKY, BAD], "1 problem, 1 warning; 1 of 3 checks are well.", False),
+        ([BAD, BAD], "2 problems; 0 of 2 checks are well.", False),
     ],
 )
 def test_only_what_is_wrong_makes_the_checkup_fail(

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from music_service.errors import ConfigurationError
-from music_service.settings import MurekaSettings, ProjectSettings, Settings
+from music_service.settings import GivenSettings, MurekaSettings, ProjectSettings, Settings
 
 SECRET = "sb_secret_topsecret"
 
@@ -81,6 +81,7 @@ def test_an_empty_variable_is_not_set(environment: Environment, name: str) -> No
 MALFORMED = [
     ("SUPABASE_URL", "ref.supabase.example"),
     ("SUPABASE_URL", "https://"),
+    ("SUPABASE_PUBLIC_URL", "api.example"),
     ("SUPABASE_SECRET_KEY", "no-key-at-all"),
     ("SUPABASE_SECRET_KEY", "a.b.c"),
     ("SUPABASE_SECRET_KEY", "a.!!!!.c"),
@@ -151,6 +152,54 @@ def test_without_a_secret_key_the_service_role_key_is_used(
     environment.set(SUPABASE_SERVICE_ROLE_KEY=legacy_key("service_role"))
     key = Settings.load().supabase_secret_key.get_secret_value()
     assert key == legacy_key("service_role")
+
+
+@pytest.mark.parametrize("others", [True, False], ids=["with the others", "alone"])
+def test_the_keys_that_the_platform_hands_out_win(environment: Environment, others: bool) -> None:
+    if others:
+        environment.set(SUPABASE_SERVICE_ROLE_KEY=legacy_key("service_role"))
+    else:
+        environment.unset("SUPABASE_SECRET_KEY")
+    environment.set(SUPABASE_SECRET_KEYS='{"default":"sb_secret_platform","ci":"sb_secret_ci"}')
+    assert Settings.load().supabase_secret_key.get_secret_value() == "sb_secret_platform"
+    assert GivenSettings.load().supabase_secret_key.get_secret_value() == "sb_secret_platform"
+    assert ProjectSettings.is_given()
+    assert "sb_secret" not in repr(Settings.load())
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "sb_secret_hunter2",
+        '{"default":"sb_secret_hunter2"',
+        '{"ci":"sb_secret_hunter2"}',
+        '{"default":["sb_secret_hunter2"]}',
+        '{"default":""}',
+        '["sb_secret_hunter2"]',
+        "{}",
+    ],
+)
+def test_keys_of_the_platform_without_a_default_are_refused_in_a_sentence(
+    environment: Environment, keys: str
+) -> None:
+    environment.set(SUPABASE_SECRET_KEYS=keys)
+    assert re.fullmatch(r"SUPABASE_SECRET_KEY [^\n]*SUPABASE_SECRET_KEYS[^\n]*\.", complaint())
+    assert "hunter2" not in complaint()
+    assert Settings.problems().keys() == {"SUPABASE_SECRET_KEY"}
+    GivenSettings.load()  # the doctor has more to say than that
+
+
+def test_empty_keys_of_the_platform_are_not_set(environment: Environment) -> None:
+    environment.set(SUPABASE_SECRET_KEYS="")
+    assert Settings.load().supabase_secret_key.get_secret_value() == SECRET
+
+
+def test_the_public_address_is_one_of_its_own_only_where_it_is_set(
+    environment: Environment,
+) -> None:
+    assert Settings.load().supabase_public_url is None
+    environment.set(SUPABASE_PUBLIC_URL="https://api.example.com/rest/v1/")
+    assert Settings.load().supabase_public_url == "https://api.example.com"
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from music_service.errors import ConfigurationError, MusicServiceError
 from music_service.network import reach_this_machine_directly
 
 COMMANDS = {
+    "init": "Copy the migrations into an app's supabase/migrations.",
     "run": "Make the music of a Supabase project until SIGTERM or Ctrl-C.",
     "dev": "Run a Supabase, the worker and a demo track on this machine.",
     "stack": "Run a whole Supabase and a Mureka simulator on this machine.",

@@ -20,7 +20,7 @@ from uuid import UUID
 import typer
 
 from music_service import log
-from music_service.cli.output import PROGRAM, ExitCode, answer, say
+from music_service.cli.output import PROGRAM, ExitCode, answer, say, say_command
 from music_service.cli.project import project
 from music_service.cli.signals import run_async, stop_on_signal
 from music_service.cli.stack import (
@@ -181,10 +181,10 @@ def say_how_to_go_on(settings: Settings, file: Path | None) -> None:
     answer(f"ready {settings.supabase_url}")
     if file is None:
         say("From another shell with the same settings:")
-        typer.echo(f"  {example(None)}", err=True)
+        say_command(example(None))
     else:
         say(f"URL and keys are in {file}; from any shell:")
-        typer.echo(f"  {example(file)}", err=True)
+        say_command(example(file))
     say("Ctrl-C stops everything.")
 
 

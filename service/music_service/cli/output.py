@@ -42,6 +42,11 @@ def say(text: str) -> None:
     typer.echo(wrapped(printable(text), columns_of(sys.stderr)), err=True)
 
 
+def say_command(text: str) -> None:
+    """A command for a person, on stderr: never broken, so that it can be pasted."""
+    typer.echo(f"  {printable(text)}", err=True)
+
+
 def complain(text: str) -> None:
     """One sentence that says what went wrong, on stderr."""
     color = False if os.environ.get("NO_COLOR") else None

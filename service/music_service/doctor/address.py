@@ -24,13 +24,23 @@ async def check_address(probe: Probe, url: str) -> Finding:
 
 
 def check_encryption(name: str, url: str) -> list[Finding]:
-    """A warning where the key would cross a network for everybody to read.
+    """Whether a URL can be read at all, and keeps the key that crosses a network from others.
 
     Args:
         name: the setting that holds the URL.
         url: where the key is sent.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # refuses what is no number
+    except ValueError:
+        return [
+            wrong(
+                "address",
+                f"{name} is no address: what stands between its slashes cannot be read.",
+                "Copy it again: https://, a host name, and nothing else.",
+            )
+        ]
     if parts.scheme != "http" or _is_this_machine(parts.hostname or ""):
         return []
     return [

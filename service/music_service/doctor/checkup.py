@@ -20,6 +20,7 @@ from music_service.doctor.realtime import check_realtime
 from music_service.doctor.schema import check_schema
 from music_service.doctor.storage import check_storage
 from music_service.doctor.trial import check_rows, check_trial
+from music_service.doctor.version import check_version
 from music_service.errors import ConfigurationError
 from music_service.mureka.prices import expected_cost_cents, is_free
 
@@ -121,6 +122,7 @@ async def _check_database(
     is_sound = is_well(schema) and health.is_known
     for finding in (
         *schema,
+        await check_version(probe),
         *check_access(catalogue, given.bucket, public=given.bucket_public),
         *check_triggers(catalogue),
         *check_queue(health),
@@ -156,7 +158,10 @@ async def _check_mureka(given: Given, health: QueueHealth) -> list[Finding]:
     for name in ("MUREKA_API_KEY", "MUREKA_API_URL"):
         if name in given.problems:
             return [wrong("mureka", given.problems[name], _ENVIRONMENT)]
+    address = check_encryption("MUREKA_API_URL", given.mureka.url)
+    if not is_well(address):
+        return address
     return [
-        *check_encryption("MUREKA_API_URL", given.mureka.url),
+        *address,
         *await check_account(given.mureka, health.max_concurrent, known=health.is_known),
     ]

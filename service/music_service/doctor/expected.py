@@ -89,6 +89,7 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
     "check_music_project": {"p_bucket": "text"},
     "try_music_track": {"p_user_id": "uuid"},
     "list_music_numbers": {"p_count": "int"},
+    "music_schema_version": {},
 }
 
 # The columns of `music_tracks` that workers and commands read or write.

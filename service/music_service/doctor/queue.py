@@ -34,7 +34,7 @@ def check_queue(health: QueueHealth) -> list[Finding]:
 def _paused(row: dict[str, Any]) -> Finding | None:
     if not row["paused"]:
         return None
-    why = f": {plain(row['paused_reason'])}" if row["paused_reason"] else ""
+    why = f": {plain(row['paused_reason']).rstrip('.')}" if row["paused_reason"] else ""
     return wrong(
         "queue",
         f"It is paused by {plain(row['paused_by'] or 'somebody')}{why}. New tracks wait.",

@@ -19,7 +19,7 @@ class AudioStore:
 
     Args:
         client: has the service's rights.
-        url: the project's URL.
+        url: the project's URL as apps reach it.
         bucket: the bucket's name.
         public: whether the bucket can be read by everyone who has the URL.
     """

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import structlog
+
 from music_service.errors import ConfigurationError
 from music_service.store import failures
 from music_service.store.buckets import rules_of
 from music_service.store.client import ProjectClient
+from music_service.store.schema_version import SchemaVersion
+
+log = structlog.get_logger(__name__)
 
 
 async def check(client: ProjectClient, bucket: str, *, public: bool) -> None:
@@ -22,6 +27,8 @@ async def check(client: ProjectClient, bucket: str, *, public: bool) -> None:
     """
     with failures.calling_project(client.url):
         await client.table("music_tracks").select("id,run_after").limit(1).execute()
+        version = await client.rpc("music_schema_version", {}).execute()
+        check_version(SchemaVersion.read(version.data))
         await client.rpc(
             "renew_music_claims", {"p_worker_id": "", "p_claim_ids": [], "p_lease_seconds": 1}
         ).execute()
@@ -36,3 +43,17 @@ async def check(client: ProjectClient, bucket: str, *, public: bool) -> None:
             f'The bucket "{bucket}" is private, so nobody could open a file_url; '
             "set MUSIC_BUCKET_PUBLIC=false, or make the bucket public."
         )
+
+
+def check_version(found: SchemaVersion) -> None:
+    """Make sure that this worker can work with the database; a mere difference is logged.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    if found.misfit is not None:
+        reason, remedy = found.misfit
+        raise ConfigurationError(f"{reason}: {remedy}.")
+    if found.difference is not None:
+        reason, remedy = found.difference
+        log.warning("schema_differs", reason=f"{reason}: {remedy}.")
