@@ -78,7 +78,7 @@ isOneToOne: false
                   ]
                 },"music_review": {
                   Row: {
-                    "is_free": boolean | null,"reason": string | null,"since": string | null,"track_id": string | null,"tracks": number | null,"user_id": string | null,"what": string | null,"what_to_do": string | null,"worker_id": string | null
+                    "generation_id": string | null,"is_free": boolean | null,"reason": string | null,"since": string | null,"track_id": string | null,"tracks": number | null,"user_id": string | null,"what": string | null,"what_to_do": string | null,"worker_id": string | null
                   }
                   ComputedFields: never
                   Relationships: [

@@ -344,6 +344,20 @@ $$;
 
 COMMENT ON FUNCTION music.check_reading_log() IS 'Before insert and update: texts of allowed length, emotions without blanks and repetitions, and the number, which no reader chooses.';
 
+CREATE FUNCTION music.check_settings_row() RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if not exists (select from music.settings) then
+    raise exception 'The row of music.settings is missing; without it nothing is taken up.'
+      using errcode = 'MU007', hint = 'Make it again: insert into music.settings default values;';
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION music.check_settings_row() IS 'Refuse to go on, with a sentence, where somebody has deleted the one row of settings.';
+
 CREATE FUNCTION music.check_status(p_status text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
@@ -893,6 +907,16 @@ CREATE FUNCTION music.cost_of_retry(p_track_id uuid) RETURNS numeric
 $$;
 
 COMMENT ON FUNCTION music.cost_of_retry(p_track_id uuid) IS 'What a retry will probably cost in US cents: nothing, or as much as the track''s last paid call, or the last of all; null when nothing was ever submitted.';
+
+CREATE FUNCTION music.counted_tracks(p_status text) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select case count(*) when 1 then '1 track' else count(*) || ' tracks' end
+  from public.music_tracks t where t.status = p_status
+$$;
+
+COMMENT ON FUNCTION music.counted_tracks(p_status text) IS 'How many tracks are in a status, in words.';
 
 CREATE FUNCTION music.defer_over_budget() RETURNS void
     LANGUAGE plpgsql
@@ -2264,12 +2288,12 @@ CREATE FUNCTION public.pause_music_queue(p_reason text DEFAULT NULL::text) RETUR
     SET search_path TO ''
     AS $$
 begin
+  perform music.check_settings_row();
   update music.settings
   set paused = true, paused_reason = coalesce(nullif(btrim(p_reason), ''), paused_reason)
   where id;
-  return format('Paused: %s tracks wait; %s that run are finished.',
-    (select count(*) from public.music_tracks t where t.status = 'pending'),
-    (select count(*) from public.music_tracks t where t.status = 'generating'));
+  return format('Paused. Waiting: %s. Being finished: %s.',
+    music.counted_tracks('pending'), music.counted_tracks('generating'));
 end
 $$;
 
@@ -2472,11 +2496,11 @@ CREATE FUNCTION public.resume_music_queue() RETURNS text
     SET search_path TO ''
     AS $$
 begin
+  perform music.check_settings_row();
   update music.settings set paused = false where id;
   -- Also when it was not paused: whoever calls this wants the workers to look.
   perform music.broadcast('music:pending', 'pending', '{}'::jsonb);
-  return format('Going on: %s tracks wait.',
-    (select count(*) from public.music_tracks t where t.status = 'pending'));
+  return format('Going on. Waiting: %s.', music.counted_tracks('pending'));
 end
 $$;
 
@@ -3056,8 +3080,13 @@ CREATE VIEW public.music_review WITH (security_invoker='on') AS
     1 AS tracks,
     f.is_free,
     f.error_message AS reason,
+    ( SELECT g.id
+           FROM music.generations g
+          WHERE ((g.track_id = f.id) AND (g.state = 'unknown'::text))
+          ORDER BY g.intent_at DESC
+         LIMIT 1) AS generation_id,
         CASE f.error_code
-            WHEN 'submission_unknown'::text THEN 'Look at Mureka''s usage for the minute of the call; then retry it and perhaps pay twice, or give it its receipt with record_music_task, or set error_code to "cancelled" to leave it.'::text
+            WHEN 'submission_unknown'::text THEN 'Look at Mureka''s usage for the minute of the call; then retry it and perhaps pay twice, or call record_music_task with generation_id and the task id, or set error_code to "cancelled" to leave it.'::text
             WHEN 'attempts_exhausted'::text THEN ('Fix what the reason names, then retry it'::text ||
             CASE
                 WHEN f.is_free THEN ': it is free.'::text
@@ -3086,6 +3115,7 @@ UNION ALL
     w.tracks,
     NULL::boolean AS is_free,
     w.reason,
+    NULL::uuid AS generation_id,
         CASE w.what
             WHEN 'over_budget'::text THEN 'Raise or lift daily_budget_cents or daily_budget_cents_per_user in music.settings, or leave them for tomorrow.'::text
             WHEN 'quota_exhausted'::text THEN 'Top up the Mureka account; the workers notice within a minute.'::text
@@ -3103,7 +3133,8 @@ UNION ALL
           WHERE (t.status = 'pending'::text)) AS tracks,
     NULL::boolean AS is_free,
     (('Paused by '::text || COALESCE(s.paused_by, 'somebody'::text)) || COALESCE((': '::text || s.paused_reason), '.'::text)) AS reason,
-    'Run resume_music_queue() when the reason has passed.'::text AS what_to_do
+    NULL::uuid AS generation_id,
+    'select resume_music_queue(); when the reason has passed.'::text AS what_to_do
    FROM music.settings s
   WHERE s.paused
 UNION ALL
@@ -3115,6 +3146,7 @@ UNION ALL
     d.tracks,
     NULL::boolean AS is_free,
     'Tracks are due and no worker was seen for a minute.'::text AS reason,
+    NULL::uuid AS generation_id,
     'Start a worker: music-service run.'::text AS what_to_do
    FROM due d
   WHERE ((d.tracks > 0) AND (NOT (EXISTS ( SELECT
@@ -3133,6 +3165,7 @@ UNION ALL
     NULL::integer AS tracks,
     NULL::boolean AS is_free,
     s.note AS reason,
+    NULL::uuid AS generation_id,
         CASE
             WHEN (s.is_alive AND (s.state = 'failing'::text)) THEN 'Fix what its note says about the database; it claims again by itself. music-service doctor names the cause.'::text
             WHEN s.is_alive THEN 'Fix what its note says about the Mureka account; it checks again each minute.'::text
@@ -3151,13 +3184,14 @@ UNION ALL
     1 AS tracks,
     NULL::boolean AS is_free,
     ('A rule of the app does not let its row be changed: '::text || r.reason) AS reason,
+    NULL::uuid AS generation_id,
     (('Change the trigger or rule of the app that says so, or the row; it is tried again at '::text || to_char((r.next_try_at AT TIME ZONE 'utc'::text), 'HH24:MI'::text)) || ' UTC.'::text) AS what_to_do
    FROM music.rejected_tracks r
   WHERE (( SELECT t.status
            FROM public.music_tracks t
           WHERE (t.id = r.track_id)) = ANY (ARRAY['pending'::text, 'generating'::text]));
 
-COMMENT ON VIEW public.music_review IS 'What waits for a person, and what to do about it. Failed tracks of the last 30 days, tracks that a rule of the app rejects, what keeps many tracks waiting, and workers that are blocked, failing or lost. Empty: all is well.';
+COMMENT ON VIEW public.music_review IS 'What waits for a person, and what to do about it. Failed tracks of the last 30 days, tracks that a rule of the app rejects, what keeps many tracks waiting, and workers that are blocked, failing or lost. Empty: all is well. To retry a track: update public.music_tracks set status = ''pending'' where id = ''its id'';';
 
 COMMENT ON COLUMN public.music_review.what IS 'An error code of tracks, or rejected, over_budget, queue_paused, no_worker, worker_blocked, worker_failing, worker_lost.';
 
@@ -3174,6 +3208,8 @@ COMMENT ON COLUMN public.music_review.tracks IS 'How many tracks it concerns.';
 COMMENT ON COLUMN public.music_review.is_free IS 'Whether a retry of the track costs nothing.';
 
 COMMENT ON COLUMN public.music_review.reason IS 'What the row or the worker says.';
+
+COMMENT ON COLUMN public.music_review.generation_id IS 'The paid call that was never confirmed; null for all else.';
 
 COMMENT ON COLUMN public.music_review.what_to_do IS 'What to do about it, in a sentence.';
 
@@ -3358,6 +3394,8 @@ CREATE INDEX generations_unconfirmed_idx ON music.generations USING btree (track
 CREATE INDEX generations_user_id_intent_at_idx ON music.generations USING btree (user_id, intent_at DESC);
 
 CREATE INDEX journeys_user_id_idx ON public.journeys USING btree (user_id);
+
+CREATE INDEX music_tracks_completed_idx ON public.music_tracks USING btree (completed_at DESC NULLS LAST) WHERE (status = 'completed'::text);
 
 CREATE INDEX music_tracks_failed_idx ON public.music_tracks USING btree (updated_at) WHERE (status = 'error'::text);
 
@@ -3554,6 +3592,9 @@ GRANT ALL ON FUNCTION music.check_new_track() TO service_role;
 REVOKE ALL ON FUNCTION music.check_reading_log() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_reading_log() TO service_role;
 
+REVOKE ALL ON FUNCTION music.check_settings_row() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.check_settings_row() TO service_role;
+
 REVOKE ALL ON FUNCTION music.check_status(p_status text) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_status(p_status text) TO service_role;
 
@@ -3596,6 +3637,9 @@ GRANT ALL ON FUNCTION music.compose_journey_prompt(p_journey_id uuid, p_station 
 
 REVOKE ALL ON FUNCTION music.cost_of_retry(p_track_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.cost_of_retry(p_track_id uuid) TO service_role;
+
+REVOKE ALL ON FUNCTION music.counted_tracks(p_status text) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.counted_tracks(p_status text) TO service_role;
 
 REVOKE ALL ON FUNCTION music.defer_over_budget() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.defer_over_budget() TO service_role;

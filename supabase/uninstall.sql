@@ -68,7 +68,8 @@ begin
     alter table public.music_tracks drop constraint music_tracks_status_check;
     drop index if exists public.music_tracks_generating_idx,
       public.music_tracks_user_id_created_at_idx, public.music_tracks_pending_by_user_idx,
-      public.music_tracks_pending_due_idx, public.music_tracks_failed_idx;
+      public.music_tracks_pending_due_idx, public.music_tracks_failed_idx,
+      public.music_tracks_completed_idx;
     foreach v_statement in array v_changes loop
       begin
         execute v_statement;

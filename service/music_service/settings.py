@@ -6,9 +6,11 @@ import base64
 import binascii
 import json
 import os
+import re
 import secrets
 import socket
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AliasChoices,
@@ -18,18 +20,21 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from music_service.environment import GivenValues
 from music_service.errors import ConfigurationError
+from music_service.network import network_problems
 
+_NO_HOST = re.compile(r"[\s\\^`{|}<>\"%]")
 _CONFIG = SettingsConfigDict(
-    env_file=".env",
     extra="ignore",
     env_ignore_empty=True,
     defer_build=True,  # a command needs one of the classes here
 )
 
 
+_MISSING, _PLACES = " is not set", "the environment or into a file .env"
 # Stands for the key where SUPABASE_SECRET_KEYS has none, so that the key is complained about.
 _NO_DEFAULT = "{}"
 
@@ -51,16 +56,27 @@ class _FromEnvironment(BaseSettings):
         return given | {"SUPABASE_SECRET_KEY": _default_of(keys)} if keys else given
 
     @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *_: object, **__: object
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment and the file, both read by us."""
+        return (GivenValues(settings_cls),)
+
+    @classmethod
     def load(cls) -> Self:
         """Read the environment and `.env`.
 
         Raises:
-            ConfigurationError: something is missing or malformed; the text names it.
+            ConfigurationError: something is missing or malformed; the text names all of it.
         """
+        found = network_problems()
         try:
-            return cls()
+            settings = cls()
         except ValidationError as error:
-            raise ConfigurationError(next(iter(_sentences(error).values()))) from None
+            found = _sentences(error) | found
+        if found:
+            raise ConfigurationError(_in_one(found)) from None
+        return settings
 
     @classmethod
     def problems(cls) -> dict[str, str]:
@@ -116,9 +132,7 @@ class ProjectSettings(_FromEnvironment):
     def _is_a_url(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        if not value.startswith(("http://", "https://")) or len(value.split("://", 1)[1]) < 3:
-            raise ValueError("must start with https:// (the Project URL in the dashboard)")
-        return _root(value)
+        return _root(_checked_url(value, "https:// (the Project URL in the dashboard)"))
 
     @field_validator("supabase_secret_key")
     @classmethod
@@ -145,7 +159,7 @@ class ProjectSettings(_FromEnvironment):
         except ValidationError as error:
             missing = [d for d in error.errors(include_input=False) if d["type"] == "missing"]
             if len(missing) == 1:
-                raise ConfigurationError(next(iter(_sentences(error).values()))) from None
+                raise ConfigurationError(_in_one(_sentences(error))) from None
 
 
 class MurekaSettings(_FromEnvironment):
@@ -177,9 +191,7 @@ class MurekaSettings(_FromEnvironment):
     @field_validator("mureka_api_url")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("must start with https://")
-        return value.rstrip("/")
+        return _checked_url(value, "https://").rstrip("/")
 
 
 class Settings(ProjectSettings, MurekaSettings):
@@ -225,6 +237,25 @@ class GivenSettings(_FromEnvironment):
         return _root(value)
 
 
+def _checked_url(url: str, beginning: str) -> str:
+    """The address; raises ValueError, whose text never holds any of it, if it is none."""
+    url = url.strip()
+    if not url.lower().startswith(("http://", "https://")):
+        raise ValueError(f"must start with {beginning}")
+    try:
+        parts = urlsplit(url)
+        has_place = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        has_place = False
+    if not has_place or not url.isascii() or _NO_HOST.search(parts.netloc):
+        raise ValueError("is not an address: it needs a host, and a port must be a number")
+    if "@" in parts.netloc:
+        raise ValueError("holds a user name or a password; leave them out of the address")
+    if parts.query or parts.fragment:
+        raise ValueError("goes on after a ? or a #; leave that out of the address")
+    return url
+
+
 def _root(url: str) -> str:
     return url.strip().rstrip("/").removesuffix("/rest/v1")
 
@@ -258,9 +289,19 @@ def _sentences(error: ValidationError) -> dict[str, str]:
     for detail in error.errors(include_input=False, include_url=False):
         name = str(detail["loc"][0]).upper()
         if detail["type"] == "missing":
-            sentence = f"{name} is not set; put it into the environment or into a file .env."
+            sentence = f"{name}{_MISSING}; put it into {_PLACES}."
         else:
             reason = detail["msg"].removeprefix("Value error, ")
             sentence = f"{name} {reason[0].lower()}{reason[1:]}."
         found.setdefault(name, sentence)
     return found
+
+
+def _in_one(found: dict[str, str]) -> str:
+    """All that is wrong in one text; what is missing shares a sentence."""
+    missing = [name for name, text in found.items() if text.startswith(f"{name}{_MISSING}")]
+    rest = [text for name, text in found.items() if name not in missing]
+    if len(missing) > 1:
+        names = f"{', '.join(missing[:-1])} and {missing[-1]}"
+        return " ".join([f"{names} are not set; put them into {_PLACES}.", *rest])
+    return " ".join([*(found[name] for name in missing), *rest])

@@ -50,16 +50,37 @@ create trigger settings_wake_workers after update on music.settings
        > coalesce(old.max_concurrent_per_user, 2147483647))
   execute function music.wake_workers();
 
+create function music.counted_tracks(p_status text) returns text
+language sql stable set search_path = ''
+as $$
+  select case count(*) when 1 then '1 track' else count(*) || ' tracks' end
+  from public.music_tracks t where t.status = p_status
+$$;
+comment on function music.counted_tracks(text) is 'How many tracks are in a status, in words.';
+
+create function music.check_settings_row() returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  if not exists (select from music.settings) then
+    raise exception 'The row of music.settings is missing; without it nothing is taken up.'
+      using errcode = 'MU007', hint = 'Make it again: insert into music.settings default values;';
+  end if;
+end
+$$;
+comment on function music.check_settings_row() is
+  'Refuse to go on, with a sentence, where somebody has deleted the one row of settings.';
+
 create function public.pause_music_queue(p_reason text default null) returns text
 language plpgsql set search_path = ''
 as $$
 begin
+  perform music.check_settings_row();
   update music.settings
   set paused = true, paused_reason = coalesce(nullif(btrim(p_reason), ''), paused_reason)
   where id;
-  return format('Paused: %s tracks wait; %s that run are finished.',
-    (select count(*) from public.music_tracks t where t.status = 'pending'),
-    (select count(*) from public.music_tracks t where t.status = 'generating'));
+  return format('Paused. Waiting: %s. Being finished: %s.',
+    music.counted_tracks('pending'), music.counted_tracks('generating'));
 end
 $$;
 comment on function public.pause_music_queue(text) is
@@ -70,11 +91,11 @@ create function public.resume_music_queue() returns text
 language plpgsql set search_path = ''
 as $$
 begin
+  perform music.check_settings_row();
   update music.settings set paused = false where id;
   -- Also when it was not paused: whoever calls this wants the workers to look.
   perform music.broadcast('music:pending', 'pending', '{}'::jsonb);
-  return format('Going on: %s tracks wait.',
-    (select count(*) from public.music_tracks t where t.status = 'pending'));
+  return format('Going on. Waiting: %s.', music.counted_tracks('pending'));
 end
 $$;
 comment on function public.resume_music_queue() is

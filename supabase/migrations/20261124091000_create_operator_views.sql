@@ -2,10 +2,12 @@
 -- queue is, what was spent, what waits for a person, what happened to one track. They run with the
 -- reader's own rights and are granted to the service alone, so no app user reaches them.
 -- Nothing here reads finished tracks other than by index, so a million of them cost nothing.
--- Locks: writes to music_tracks while the index is built.
+-- Locks: writes to music_tracks while the indexes are built.
 
 create index if not exists music_tracks_failed_idx
   on public.music_tracks (updated_at) where status = 'error';
+create index if not exists music_tracks_completed_idx
+  on public.music_tracks (completed_at desc nulls last) where status = 'completed';
 
 create view public.music_queue_health with (security_invoker = on) as
 with today as (
@@ -246,11 +248,14 @@ with failed as (
 )
 select f.error_code as what, f.id as track_id, f.user_id, null::text as worker_id,
        f.updated_at as since, 1 as tracks, f.is_free, f.error_message as reason,
+       (select g.id from music.generations g
+        where g.track_id = f.id and g.state = 'unknown'
+        order by g.intent_at desc limit 1) as generation_id,
        case f.error_code
          when 'submission_unknown' then
            'Look at Mureka''s usage for the minute of the call; then retry it and perhaps pay '
-           'twice, or give it its receipt with record_music_task, or set error_code to '
-           '"cancelled" to leave it.'
+           'twice, or call record_music_task with generation_id and the task id, or set '
+           'error_code to "cancelled" to leave it.'
          when 'attempts_exhausted' then
            'Fix what the reason names, then retry it'
            || case when f.is_free then ': it is free.' else '.' end
@@ -269,7 +274,7 @@ select f.error_code as what, f.id as track_id, f.user_id, null::text as worker_i
        end as what_to_do
 from failed f
 union all
-select w.what, null, null, null, w.since, w.tracks, null, w.reason,
+select w.what, null, null, null, w.since, w.tracks, null, w.reason, null,
        case w.what
          when 'over_budget' then
            'Raise or lift daily_budget_cents or daily_budget_cents_per_user in music.settings, '
@@ -284,12 +289,13 @@ union all
 select 'queue_paused', null, null, null, s.paused_at,
        (select count(*)::int from public.music_tracks t where t.status = 'pending'), null,
        'Paused by ' || coalesce(s.paused_by, 'somebody') || coalesce(': ' || s.paused_reason, '.'),
-       'Run resume_music_queue() when the reason has passed.'
+       null,
+       'select resume_music_queue(); when the reason has passed.'
 from music.settings s
 where s.paused
 union all
 select 'no_worker', null, null, null, d.since, d.tracks, null,
-       'Tracks are due and no worker was seen for a minute.',
+       'Tracks are due and no worker was seen for a minute.', null,
        'Start a worker: music-service run.'
 from due d
 where d.tracks > 0 and not exists (
@@ -297,7 +303,7 @@ where d.tracks > 0 and not exists (
   where w.state <> 'stopped' and w.last_seen_at > now() - interval '1 minute')
 union all
 select case when s.is_alive then 'worker_' || s.state else 'worker_lost' end,
-       null, null, s.id, s.last_seen_at, null, null, s.note,
+       null, null, s.id, s.last_seen_at, null, null, s.note, null,
        case when s.is_alive and s.state = 'failing' then
            'Fix what its note says about the database; it claims again by itself. '
            'music-service doctor names the cause.'
@@ -312,7 +318,7 @@ union all
 select 'rejected', r.track_id,
        (select t.user_id from public.music_tracks t where t.id = r.track_id), null, r.since, 1,
        null,
-       'A rule of the app does not let its row be changed: ' || r.reason,
+       'A rule of the app does not let its row be changed: ' || r.reason, null,
        'Change the trigger or rule of the app that says so, or the row; it is tried again at '
        || to_char(r.next_try_at at time zone 'utc', 'HH24:MI') || ' UTC.'
 from music.rejected_tracks r
@@ -322,7 +328,8 @@ where (select t.status from public.music_tracks t where t.id = r.track_id)
 comment on view public.music_review is
   'What waits for a person, and what to do about it. Failed tracks of the last 30 days, tracks '
   'that a rule of the app rejects, what keeps many tracks waiting, and workers that are blocked, '
-  'failing or lost. Empty: all is well.';
+  'failing or lost. Empty: all is well. To retry a '
+  'track: update public.music_tracks set status = ''pending'' where id = ''its id'';';
 comment on column public.music_review.what is
   'An error code of tracks, or rejected, over_budget, queue_paused, no_worker, worker_blocked, '
   'worker_failing, worker_lost.';
@@ -334,6 +341,8 @@ comment on column public.music_review.since is 'Since when.';
 comment on column public.music_review.tracks is 'How many tracks it concerns.';
 comment on column public.music_review.is_free is 'Whether a retry of the track costs nothing.';
 comment on column public.music_review.reason is 'What the row or the worker says.';
+comment on column public.music_review.generation_id is
+  'The paid call that was never confirmed; null for all else.';
 comment on column public.music_review.what_to_do is 'What to do about it, in a sentence.';
 
 create view public.music_track_history with (security_invoker = on) as

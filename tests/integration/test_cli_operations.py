@@ -145,7 +145,8 @@ async def test_retry_with_yes_retries_and_says_what_it_costs(
     assert said.out == "retried 2 tracks: 1 free, about 4.5 US cents for the others.\n"
     assert [await status_of(database, each) for each in (free, paid)] == ["pending", "pending"]
     again = await command("retry", free, "--yes")
-    assert (again.code, again.out) == (0, "nothing to retry\n")
+    assert (again.code, again.out) == (1, "")
+    assert again.sentence == f"error: Track {free} waits already; `queue` says what for."
 
 
 async def test_retry_takes_what_meets_every_condition(
@@ -253,11 +254,11 @@ async def test_pause_is_seen_in_queue_and_review_until_resume(
     await pending(database)
     paused = await command("pause", "--reason", EVIL)
     assert (paused.code, paused.err) == (0, "")
-    assert paused.out == "Paused: 1 tracks wait; 0 that run are finished.\n"
+    assert paused.out == "Paused. Waiting: 1 track. Being finished: 0 tracks.\n"
     queue = await command("queue")
     line = queue.out.splitlines()[-1]
     assert line.startswith("paused by service_role: evil")
-    assert "1 wait for the queue to go on" in line
+    assert "1 waits for the queue to go on" in line
     assert "0 US cents spent today" in line
     review = await command("review")
     assert review.code == 0
@@ -267,7 +268,7 @@ async def test_pause_is_seen_in_queue_and_review_until_resume(
         assert "\x1b" not in said.out
         assert "\x07" not in said.out
     resumed = await command("resume")
-    assert (resumed.code, resumed.out) == (0, "Going on: 1 tracks wait.\n")
+    assert (resumed.code, resumed.out) == (0, "Going on. Waiting: 1 track.\n")
     assert "paused" not in (await command("queue")).out
 
 
@@ -297,6 +298,107 @@ async def test_review_lists_what_waits_for_a_person(command: Command, database: 
     [row] = [json.loads(line) for line in (await command("review", "--json")).out.splitlines()]
     assert row["track_id"] == track_id
     assert "record_music_task" in row["what_to_do"]
+    assert row["commands"] == [
+        f"music-service retry {track_id}",
+        f"music-service record {track_id} TASK_ID",
+        f"music-service dismiss {track_id}",
+    ]
+    for typed in row["commands"]:
+        assert f"\n    {typed}\n" in said.out
+
+
+async def test_what_is_alike_is_said_once(command: Command, database: Connection) -> None:
+    alike = [await failed(database, code="storage_failed", message="Full.") for _ in range(7)]
+    other = await failed(database, code="storage_failed", message="Odd.")
+    said = await command("review")
+    assert said.out.count("Make the bucket take audio/mpeg") == 2
+    assert "storage_failed: 7 tracks\n" in said.out
+    assert "storage_failed: 1 track\n" in said.out
+    assert sum(each in said.out for each in alike) == 5
+    assert "and 2 more, which --json lists" in said.out
+    assert "    music-service retry ID ...\n" in said.out
+    assert f"    music-service retry {other}\n" in said.out
+
+
+async def test_a_task_that_mureka_named_puts_the_track_back_to_work(
+    command: Command, database: Connection
+) -> None:
+    track_id = await failed(database, code="submission_unknown")
+    await database.execute(
+        "update music.generations set state = 'unknown', mureka_task_id = null, accepted_at = null,"
+        " finished_at = null, failed_reason = null where track_id = %s",
+        (track_id,),
+    )
+    said = await command("record", track_id, "1795669640482")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith(f"recorded task 1795669640482 of {track_id}")
+    assert await status_of(database, track_id) == "pending"
+    again = await command("record", track_id, "1795669640482")
+    assert again.code == 2
+    assert f"No paid call of track {track_id} waits to be confirmed" in again.sentence
+
+
+async def test_what_was_dismissed_is_not_reviewed_and_can_still_be_retried(
+    command: Command, database: Connection
+) -> None:
+    done, waiting = await failed(database), await pending(database)
+    said = await command("dismiss", done, waiting)
+    assert said.code == 1
+    assert said.out == f"dismissed {done}\n"
+    assert f"Track {waiting} has not failed" in said.sentence
+    assert done not in (await command("review", "--json")).out
+    assert await status_of(database, waiting) == "pending"
+    assert (await command("retry", done, "--yes")).code == 0
+
+
+async def test_a_completed_track_is_not_retried_and_one_is_told_why(
+    command: Command, database: Connection
+) -> None:
+    track_id = str(uuid.uuid4())
+    await database.execute(
+        "insert into public.music_tracks (id, prompt, status, file_url, storage_path, completed_at)"
+        " values (%s, 'a waltz', 'completed', 'https://x.example/a.mp3', 'a.mp3', now())",
+        (track_id,),
+    )
+    said = await command("retry", track_id, await failed(database), "--yes")
+    assert said.code == 1
+    assert said.out == "retried 1 track: about 4.5 US cents.\n"
+    assert f"Track {track_id} is completed, and only failed tracks can be retried" in said.sentence
+    assert await status_of(database, track_id) == "completed"
+
+
+async def test_the_queue_lists_what_was_completed_lately_with_its_url(
+    command: Command, database: Connection
+) -> None:
+    for name, age in (("old", "1 hour"), ("new", "1 minute")):
+        await database.execute(
+            "insert into public.music_tracks"
+            " (prompt, status, file_url, storage_path, completed_at) values"
+            " (%s, 'completed', %s, 'a.mp3', now() - %s::interval)",
+            (name, f"https://x.example/{name}.mp3", age),
+        )
+    said = await command("queue", "--completed", "--limit", "1")
+    assert said.code == 0
+    first, second = said.out.splitlines()[:2]
+    assert first.endswith(" new")
+    assert second == "  https://x.example/new.mp3"
+    assert "old" not in said.out
+    listed = json.loads((await command("queue", "--completed", "--json")).out)["tracks"]
+    assert [track["prompt"] for track in listed] == ["new", "old"]
+
+
+@pytest.mark.parametrize("name", ["pause", "resume", "queue"])
+async def test_without_the_row_of_settings_one_is_told_how_to_make_it_again(
+    command: Command, database: Connection, name: str
+) -> None:
+    await database.execute("delete from music.settings")
+    try:
+        said = await command(name)
+    finally:
+        await database.execute("insert into music.settings default values")
+    assert said.code == 2
+    assert "The row of music.settings is missing" in said.sentence
+    assert "insert into music.settings default values" in said.sentence
 
 
 async def test_history_tells_the_story_of_a_track(command: Command, database: Connection) -> None:

@@ -59,7 +59,7 @@ async def test_a_pause_says_who_when_and_why_and_ends_without_a_trace(project: P
     [answer] = await project.as_service(
         "select public.pause_music_queue('Mureka has an outage.') as said"
     )
-    assert answer["said"] == "Paused: 1 tracks wait; 1 that run are finished."
+    assert answer["said"] == "Paused. Waiting: 1 track. Being finished: 1 track."
     assert await project.claim() == []
     seen = await health(project)
     assert (seen["paused"], seen["paused_by"], seen["paused_reason"]) == (
@@ -74,7 +74,9 @@ async def test_a_pause_says_who_when_and_why_and_ends_without_a_trace(project: P
     assert again["paused_reason"] == "Mureka has an outage."
     told = "select count(*) from realtime.messages where topic = 'music:pending'"
     before = await project.value(told)
-    assert await project.value("select public.resume_music_queue()") == "Going on: 1 tracks wait."
+    assert (
+        await project.value("select public.resume_music_queue()") == "Going on. Waiting: 1 track."
+    )
     assert await project.value(told) > before
     seen = await health(project)
     assert [seen[name] for name in ("paused", "paused_at", "paused_by", "paused_reason")] == [

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from music_service.cli.commands import COMMANDS, PROGRAM, LazyCommand
+from music_service.cli.commands import COMMANDS, LazyCommand
+from music_service.cli.output import PROGRAM
 from tests.support.project import ROOT
 
 MAIN = "from music_service.cli.app import main; main()"
@@ -121,7 +122,11 @@ def test_completion_can_be_installed_for_a_shell(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "completed"),
-    [("re", ["retry", "resume", "review"]), ("retry --a", ["--all"]), ("doctor --j", ["--json"])],
+    [
+        ("re", ["retry", "resume", "review", "record"]),
+        ("retry --a", ["--all"]),
+        ("doctor --j", ["--json"]),
+    ],
 )
 def test_commands_and_their_options_are_completed(
     tmp_path: Path, words: str, completed: list[str]
@@ -152,7 +157,7 @@ def test_without_the_extra_all_else_works(tmp_path: Path) -> None:
     assert (watching.returncode, watching.stderr) == (0, "")
     doctor = python(tmp_path, without_extra(MAIN), "doctor")
     assert doctor.returncode == 2
-    assert doctor.stderr.startswith("error: SUPABASE_URL is not set;")
+    assert doctor.stderr.startswith("error: SUPABASE_URL and SUPABASE_SECRET_KEY are not set;")
 
 
 def test_what_is_installed_without_an_extra_is_none_of_the_extras() -> None:
@@ -164,3 +169,12 @@ def test_what_is_installed_without_an_extra_is_none_of_the_extras() -> None:
     extras = project["optional-dependencies"].values()
     of_extras = set().union(*(names(requirements) for requirements in extras))
     assert names(project["dependencies"]) & of_extras == set()
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_what_uninstall_prints_can_be_run_as_it_is(tmp_path: Path, is_kept: bool) -> None:
+    said = python(tmp_path, MAIN, "uninstall", *(["--keep-tracks"] if is_kept else []))
+    script = (ROOT / "supabase" / "uninstall.sql").read_text()
+    flag = "v_keep_tracks constant boolean := "
+    assert flag + "false" in script
+    assert said.stdout == script.replace(flag + "false", flag + str(is_kept).lower())

@@ -318,8 +318,8 @@ def test_the_next_commands_are_those_of_the_cli_that_the_app_has(
     install_cli(app, version)
     lines = run().stderr.splitlines()
     assert f"Next, with the Supabase CLI {version}:" in lines
-    assert f"The local stack: {local}" in lines
-    assert f"Apply it to the linked project: {linked}" in lines
+    assert lines[lines.index("The local stack:") + 1] == f"  {local}"
+    assert lines[lines.index("Apply it to the linked project:") + 1] == f"  {linked}"
     assert any("link --project-ref" in line for line in lines)
 
 

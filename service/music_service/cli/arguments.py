@@ -23,7 +23,7 @@ _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, a line each, for scripts.")]
-TrackId = Annotated[str, typer.Argument(help="The id of a track.")]
+TrackId = Annotated[str, typer.Argument(metavar="TRACK_ID", help="The id of a track.")]
 
 
 def checked_prompt(prompt: str) -> str:

@@ -13,7 +13,7 @@ from music_service.cli.output import ExitCode, answer, answer_json, complain
 from music_service.cli.project import project
 from music_service.cli.signals import run_async
 
-Tracks = Annotated[list[str], typer.Argument(metavar="TRACK_ID...", help="Ids of tracks.")]
+Tracks = Annotated[list[str], typer.Argument(metavar="TRACK_ID", help="Ids of tracks.")]
 
 
 def cancel(track_ids: Tracks, *, json: Json = False) -> None:
@@ -23,7 +23,7 @@ def cancel(track_ids: Tracks, *, json: Json = False) -> None:
 
 async def _cancel(ids: Sequence[UUID], *, json: bool) -> int:
     async with project() as opened:
-        await opened.queue.check_known(ids)
+        await opened.queue.known_statuses(ids)
         cancelled = await opened.queue.cancel(ids)
     for row in cancelled:
         answer_json(row) if json else answer(

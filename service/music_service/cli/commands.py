@@ -7,16 +7,18 @@ stands here, which a test compares with the commands themselves.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from music_service.cli.output import ExitCode, answer, complain
+from music_service.cli.output import PROGRAM, ExitCode, answer, complain
 from music_service.errors import ConfigurationError, MusicServiceError
+from music_service.network import reach_this_machine_directly
 
-PROGRAM = "music-service"
 COMMANDS = {
     "init": "Copy the migrations into an app's supabase/migrations.",
     "run": "Make the music of a Supabase project until SIGTERM or Ctrl-C.",
@@ -31,13 +33,15 @@ COMMANDS = {
     "pause": "Take up nothing new until `resume`.",
     "resume": "Take up tracks again, at once.",
     "review": "Show what waits for a person, and what to do about it.",
+    "record": "Record the task of a paid call that was never confirmed.",
+    "dismiss": "Have done with failed tracks.",
     "history": "Show what happened to a track.",
     "uninstall": "Print the SQL that removes all of the service from a database; run nothing.",
 }
+WITHOUT_PROJECT = ("init", "uninstall")
 
 _app = typer.Typer(
     help="Music for apps built on Supabase: a pending row becomes a playable track.",
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
 )
@@ -49,15 +53,50 @@ class LazyCommand(TyperCommand):
     def load(self) -> TyperCommand:
         """The command, from the function that has its name in the module that has its name."""
         module = import_module(f"music_service.cli.{self.name}")
-        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        alone.command(self.name)(getattr(module, str(self.name)))
-        command = typer.main.get_command(alone)
-        assert isinstance(command, TyperCommand)  # noqa: S101  so a Typer of one command is
+        command = _command_of(str(self.name), getattr(module, str(self.name)))
+        has_own = any("--env-file" in parameter.opts for parameter in command.params)
+        if not has_own and self.name not in WITHOUT_PROJECT:
+            [option] = _command_of("option", _read_settings).params[:1]
+            command.params.append(option)
         return command
 
     def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
         """Where parsing of the command's own arguments begins."""
         return self.load().make_context(info_name, args, parent, **extra)
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """The whole sentence; a narrow terminal breaks it."""
+        return str(self.help)
+
+
+def _command_of(name: str, function: Callable[..., object]) -> TyperCommand:
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(name)(function)
+    command = typer.main.get_command(alone)
+    assert isinstance(command, TyperCommand)  # noqa: S101  so a Typer of one command is
+    return command
+
+
+def _use_env_file(path: Path | None) -> None:
+    if path is not None:
+        from music_service.environment import use_env_file  # noqa: PLC0415  slow to import
+
+        use_env_file(path)
+
+
+def _read_settings(
+    *,
+    env_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            callback=_use_env_file,
+            expose_value=False,
+            help="Read the settings from this file alone, not from the environment and .env.",
+        ),
+    ] = None,
+) -> None:
+    """The option of all commands that use a project."""
 
 
 def command_line() -> TyperGroup:
@@ -71,14 +110,35 @@ def command_line() -> TyperGroup:
 
 def run_command() -> None:
     """Run the command that the arguments name; errors end the process with their exit code."""
+    sys.exit(exit_code_of(sys.argv[1:]))
+
+
+def exit_code_of(arguments: list[str]) -> int:
+    """Run a command in this process; says on stderr what went wrong and answers the exit code."""
+    reach_this_machine_directly()
     try:
-        command_line()(prog_name=PROGRAM)
+        # Without a command there is nothing to do but to say which there are.
+        given = arguments or ["--help"]
+        code = command_line()(given, prog_name=PROGRAM, standalone_mode=False)
+    except typer.Abort:
+        return ExitCode.INTERRUPTED
+    except typer.TyperException as error:  # what was typed is no command of ours
+        complain(_usage_of(error))
+        return ExitCode.BAD_INPUT
     except ConfigurationError as error:
         complain(str(error))
-        sys.exit(ExitCode.BAD_INPUT)
+        return ExitCode.BAD_INPUT
     except MusicServiceError as error:
         complain(str(error))
-        sys.exit(ExitCode.FAILED)
+        return ExitCode.FAILED
+    return (code or ExitCode.OK) if arguments else ExitCode.BAD_INPUT
+
+
+def _usage_of(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context is not None else PROGRAM
+    sentence = error.format_message().rstrip(".")
+    return f"{sentence}{'' if sentence.endswith('?') else '.'} See: {where} --help"
 
 
 def _show_version(*, wanted: bool) -> None:

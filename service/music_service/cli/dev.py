@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
+import shutil
 import sys
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
 
 from music_service import log
-from music_service.cli.output import ExitCode, answer, say
+from music_service.cli.output import PROGRAM, ExitCode, answer, say, say_command
 from music_service.cli.project import project
 from music_service.cli.signals import run_async, stop_on_signal
 from music_service.cli.stack import (
@@ -42,6 +45,7 @@ from music_service.waiting import first_of
 if TYPE_CHECKING:
     from local_supabase.stack import Stack
 
+ENV_FILE = "stack.env"
 DEMO_TRACK = {
     "prompt": "A quiet evening with the first chapter of a long novel: warm, curious, unhurried",
     "genre": "neoclassical piano",
@@ -69,7 +73,7 @@ def dev(
     ProjectSettings.check_whole()
     if MurekaSettings.is_given():
         confirm_cost(MurekaSettings.load(), yes=yes)
-    options = StackOptions(port, data_dir, env_file, sim_seconds, reset)
+    options = StackOptions(port, data_dir, env_file or data_dir / ENV_FILE, sim_seconds, reset)
     raise typer.Exit(run_async(_dev(options, once=once)))
 
 
@@ -88,11 +92,17 @@ async def _dev(options: StackOptions, *, once: bool) -> int:
         log.configure("warning" if quiet else settings.log_level, "console")
         say(f"Supabase at {settings.supabase_url}, Mureka at {settings.mureka_api_url}")
         stop = open_things.enter_context(stop_on_signal())
-        return await _make_music(settings, stack, stop, once=once)
+        file = None if stack is None else options.env_file
+        return await _make_music(settings, stack, stop, file=file, once=once)
 
 
 async def _make_music(
-    settings: Settings, stack: Stack | None, stop: asyncio.Event, *, once: bool
+    settings: Settings,
+    stack: Stack | None,
+    stop: asyncio.Event,
+    *,
+    file: Path | None,
+    once: bool,
 ) -> int:
     ready, stop_worker = asyncio.Event(), asyncio.Event()
     worker = asyncio.create_task(run_worker(settings, stop=stop_worker, ready=ready), name="worker")
@@ -106,7 +116,7 @@ async def _make_music(
             return ExitCode.INTERRUPTED
         if once:
             return demo.result()
-        say_how_to_go_on(settings, stack)
+        say_how_to_go_on(settings, file)
         await first_of_all(stack, stop.wait(), worker)
         return ExitCode.OK
     finally:
@@ -161,11 +171,32 @@ def confirm_cost(settings: MurekaSettings, *, yes: bool) -> None:
         raise typer.Exit(ExitCode.OK)
 
 
-def say_how_to_go_on(settings: Settings, stack: Stack | None) -> None:
-    """What a newcomer can do while everything runs."""
+def say_how_to_go_on(settings: Settings, file: Path | None) -> None:
+    """What a newcomer can do while everything runs.
+
+    Args:
+        settings: where everything is.
+        file: holds URL and keys; None where the project is not this process's own.
+    """
     answer(f"ready {settings.supabase_url}")
-    if stack is not None:
-        for name, value in stack.environment().items():
-            answer(f"{name}={value}")
-    say('Ask for more: music-service enqueue "a slow tango" --watch (with these variables set)')
+    if file is None:
+        say("From another shell with the same settings:")
+        say_command(example(None))
+    else:
+        say(f"URL and keys are in {file}; from any shell:")
+        say_command(example(file))
     say("Ctrl-C stops everything.")
+
+
+def example(file: Path | None) -> str:
+    """A command that asks for a track, as it can be typed in another shell."""
+    words = [_program(), "enqueue", "a slow tango", "--watch"]
+    return shlex.join(words if file is None else [*words, "--env-file", str(file.absolute())])
+
+
+def _program() -> str:
+    """How a shell finds this program: by its name, or else by its path."""
+    own = Path(sys.argv[0]).absolute()
+    found = shutil.which(PROGRAM)
+    is_own = found is not None and Path(found).resolve() == own.resolve()
+    return PROGRAM if is_own or own.name != PROGRAM else str(own)

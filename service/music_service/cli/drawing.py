@@ -6,8 +6,15 @@ import sys
 
 from rich.console import Console
 from rich.table import Table
+from rich.theme import Theme
 
-console = Console(stderr=True, highlight=False)
+from music_service.cli.lines import columns_of
+
+_COLUMNS_IN_A_FILE = 120
+
+# Rich's own yellow and dark grey cannot be told from a light background, or look full on it.
+_THEME = Theme({"progress.elapsed": "default", "bar.back": "bright_black"})
+console = Console(stderr=True, highlight=False, theme=_THEME)
 
 
 def new_table() -> Table:
@@ -15,7 +22,12 @@ def new_table() -> Table:
     return Table(box=None, pad_edge=False)
 
 
-def answer_table(table: Table) -> None:
-    """A table as the result, on stdout, never narrower than it can be read."""
-    width = None if sys.stdout.isatty() else 120
-    Console(file=sys.stdout, highlight=False, width=width).print(table)
+def columns() -> int:
+    """How wide what goes to stdout may be."""
+    return columns_of(sys.stdout) or _COLUMNS_IN_A_FILE
+
+
+def answer_table(table: Table, *, least_columns: int = 0) -> None:
+    """A table as the result, on stdout; a narrower terminal than `least_columns` breaks lines."""
+    width = max(columns(), least_columns)
+    Console(file=sys.stdout, highlight=False, width=width, theme=_THEME).print(table)

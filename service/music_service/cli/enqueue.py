@@ -18,18 +18,21 @@ from music_service.tracks import MAX_DURATION_SECONDS, MAX_PROMPT_CHARACTERS
 def enqueue(
     prompt: Annotated[
         str,
-        typer.Argument(help=f"What the music should be; up to {MAX_PROMPT_CHARACTERS} characters."),
+        typer.Argument(
+            metavar="PROMPT",
+            help=f"What the music should be; up to {MAX_PROMPT_CHARACTERS} characters.",
+        ),
     ],
     *,
-    genre: Annotated[str | None, typer.Option(help="A wished genre.")] = None,
-    mood: Annotated[str | None, typer.Option(help="A wished mood.")] = None,
-    tempo: Annotated[str | None, typer.Option(help="A wished tempo.")] = None,
+    genre: Annotated[str | None, typer.Option(metavar="TEXT", help="A wished genre.")] = None,
+    mood: Annotated[str | None, typer.Option(metavar="TEXT", help="A wished mood.")] = None,
+    tempo: Annotated[str | None, typer.Option(metavar="TEXT", help="A wished tempo.")] = None,
     duration: Annotated[
         int | None,
-        typer.Option(help="A wished length in seconds.", min=1, max=MAX_DURATION_SECONDS),
+        typer.Option(metavar="SECONDS", help="A wished length.", min=1, max=MAX_DURATION_SECONDS),
     ] = None,
     lyrics_file: Annotated[
-        Path | None, typer.Option(help="A text file with lyrics; makes it a song.")
+        Path | None, typer.Option(metavar="FILE", help="A text file with lyrics; makes it a song.")
     ] = None,
     user: Annotated[
         str | None, typer.Option(metavar="EMAIL", help="Make it for this user of the app.")

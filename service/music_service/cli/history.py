@@ -14,12 +14,12 @@ from music_service.cli.signals import run_async
 def history(track_id: TrackId, *, json: Json = False) -> None:
     """Show what happened to a track."""
     for row in run_async(_history(checked_id(track_id))):
-        answer_json(row) if json else answer(event_line(row))
+        answer_json(row) if json else answer(event_line(row), hang=20)
 
 
 async def _history(track_id: UUID) -> list[dict[str, Any]]:
     async with project() as opened:
-        await opened.queue.check_known([track_id])
+        await opened.queue.known_statuses([track_id])
         return await opened.queue.history(track_id)
 
 

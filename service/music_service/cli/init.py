@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from music_service.cli.output import ExitCode, answer, complain, say
+from music_service.cli.output import ExitCode, answer, complain, say, say_command
 from music_service.cli.stack import project_dir
 from music_service.errors import ConfigurationError
 from music_service.install import config, migrations, supabase_cli
@@ -130,5 +130,6 @@ def _say_what_next(app: Path) -> None:
     else:
         say(f"Next, with the Supabase CLI {cli.version or 'that was found'}:")
     for purpose, command in supabase_cli.next_commands(cli, app):
-        say(f"{purpose}: {command}")
+        say(f"{purpose}:")
+        say_command(command)
     say("Then: music-service doctor")

@@ -14,9 +14,12 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.progress_bar import ProgressBar
 
 from music_service.cli.drawing import console
+from music_service.cli.lines import cells, shortened
 from music_service.cli.output import printable
 
 _EXPECTED_SECONDS = 60.0
+_WIDE = 100
+_CLOCK_COLUMNS = len("0:00:00") + 3  # and a blank between each two parts
 
 
 def fraction_done(row: Mapping[str, Any], now: datetime) -> float:
@@ -48,6 +51,13 @@ def describe(row: Mapping[str, Any]) -> str:
             return f"error: {row.get('error_code')}"
 
 
+def describe_briefly(row: Mapping[str, Any]) -> str:
+    """The same, with the code of the reason in place of its sentence."""
+    if row["status"] == "pending" and row.get("error_code"):
+        return f"put off: {row['error_code']}"
+    return "waiting" if row["status"] == "pending" else describe(row)
+
+
 def bar(row: Mapping[str, Any]) -> ProgressBar:
     """How far a track is, drawn once."""
     return ProgressBar(total=1.0, completed=fraction_done(row, datetime.now(UTC)), width=12)
@@ -58,9 +68,12 @@ class TrackProgress:
 
     def __init__(self) -> None:
         self._row: Mapping[str, Any] | None = None
+        is_wide = console.width >= _WIDE
+        self._title_columns, bar_columns = (40, 30) if is_wide else (20, 16)
+        self._words_columns = console.width - self._title_columns - bar_columns - _CLOCK_COLUMNS
         self._progress = Progress(
             TextColumn("{task.fields[title]}", markup=False),
-            _ByTheClock(self),
+            _ByTheClock(self, bar_columns),
             TimeElapsedColumn(),
             TextColumn("{task.description}", markup=False),
             console=console,
@@ -77,8 +90,11 @@ class TrackProgress:
     def show(self, row: Mapping[str, Any]) -> None:
         """Draw the newest state of the track."""
         self._row = row
-        title = printable(str(row["prompt"]))[:40]
-        self._progress.update(self._task, description=printable(describe(row)), title=title)
+        title = shortened(printable(str(row["prompt"])), self._title_columns)
+        words = printable(describe(row))
+        if cells(words) > self._words_columns:
+            words = shortened(printable(describe_briefly(row)), self._words_columns)
+        self._progress.update(self._task, description=words, title=title)
 
     def fraction(self) -> float:
         """How far the bar stands at this moment."""
@@ -88,10 +104,10 @@ class TrackProgress:
 class _ByTheClock(ProgressColumn):
     max_refresh = 0.1
 
-    def __init__(self, owner: TrackProgress) -> None:
+    def __init__(self, owner: TrackProgress, columns: int) -> None:
         super().__init__()
         self._owner = owner
-        self._bar = BarColumn(bar_width=30)
+        self._bar = BarColumn(bar_width=columns)
 
     def render(self, task: Task) -> Any:
         task.completed = self._owner.fraction()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from music_service.cli.output import counted
+
 _REASONS = {
     "paused": "for the queue to go on",
     "fleet_limit": "for the limit of all",
@@ -21,10 +23,14 @@ def health_line(health: dict[str, Any]) -> str:
         why = f": {health['paused_reason']}" if health["paused_reason"] else ""
         parts.append(f"paused by {health['paused_by']}{why}")
     waiting = health["waiting"]
-    parts += [f"{waiting[name]} wait {words}" for name, words in _REASONS.items() if waiting[name]]
+    parts += [
+        f"{waiting[name]} {'waits' if waiting[name] == 1 else 'wait'} {words}"
+        for name, words in _REASONS.items()
+        if waiting[name]
+    ]
     parts += [f"{count} put off ({code})" for code, count in sorted(waiting["put_off"].items())]
     alive = health["workers_alive"]
-    parts.append("1 worker" if alive == 1 else f"{alive or 'no'} workers")
+    parts.append(counted(alive, "worker") if alive else "no workers")
     parts += [
         f"{worker['id']} is blocked: {worker['note']}" for worker in health["workers_blocked"]
     ]

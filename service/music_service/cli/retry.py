@@ -13,15 +13,24 @@ from rich.text import Text
 
 from music_service.cli.arguments import Json, checked_code, checked_ids, checked_time
 from music_service.cli.drawing import answer_table, new_table
-from music_service.cli.output import ExitCode, answer, answer_json, complain, printable, say
+from music_service.cli.output import (
+    ExitCode,
+    answer,
+    answer_json,
+    complain,
+    counted,
+    printable,
+    say,
+)
 from music_service.cli.project import project
 from music_service.cli.signals import run_async
 from music_service.errors import ConfigurationError, ErrorCode
+from music_service.tracks import Status
 
 
 def retry(
     track_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[TRACK_ID...]", help="Ids of failed tracks.")
+        list[str] | None, typer.Argument(metavar="TRACK_ID", help="Ids of failed tracks.")
     ] = None,
     *,
     error_code: Annotated[
@@ -45,26 +54,47 @@ def retry(
         raise ConfigurationError(
             "Say which tracks to retry: ids, --error-code, --since, or --all for all that failed."
         )
-    found = run_async(_retriable(ids, code, start))
+    found, refused = run_async(_retriable(ids, code, start))
+    for sentence in refused:
+        complain(sentence)
+    exit_code = ExitCode.FAILED if refused else ExitCode.OK
     if not found:
-        answer_json(retry_report([], retried=False)) if json else answer("nothing to retry")
-        raise typer.Exit(ExitCode.OK)
+        if json:
+            answer_json(retry_report([], retried=False))
+        elif not refused:
+            answer("nothing to retry")
+        raise typer.Exit(exit_code)
     if not yes:
         _show(found, json=json)
         _confirm(found)
-    raise typer.Exit(run_async(_retry(found, json=json)))
+    raise typer.Exit(run_async(_retry(found, json=json)) or exit_code)
 
 
 async def _retriable(
     ids: Sequence[UUID], code: str | None, since: datetime | None
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], list[str]]:
     async with project() as opened:
-        await opened.queue.check_known(ids)
+        statuses = await opened.queue.known_statuses(ids)
         found = await opened.queue.retriable(ids, code, since)
-    if ids or code is not None:
-        return found
-    # What somebody cancelled did not fail; it is retried only where it is asked for by name.
-    return [row for row in found if row["error_code"] != ErrorCode.CANCELLED]
+    refused = [why_not(each, statuses[each]) for each in ids if statuses[each] != Status.ERROR]
+    if not ids and code is None:
+        # What somebody cancelled did not fail; it is retried only where it is asked for by name.
+        found = [row for row in found if row["error_code"] != ErrorCode.CANCELLED]
+    return found, refused
+
+
+def why_not(track_id: UUID, status: str) -> str:
+    """Why a track that was named is not retried."""
+    match status:
+        case Status.COMPLETED:
+            return (
+                f"Track {track_id} is completed, and only failed tracks can be retried; "
+                "`enqueue` asks for another one."
+            )
+        case Status.PENDING:
+            return f"Track {track_id} waits already; `queue` says what for."
+        case _:
+            return f"Track {track_id} is being made already."
 
 
 async def _retry(found: list[dict[str, Any]], *, json: bool) -> int:
@@ -76,7 +106,7 @@ async def _retry(found: list[dict[str, Any]], *, json: bool) -> int:
         answer(f"retried {counted(len(retried))}: {cost_in_words(retried)}")
     missed = len(found) - len(retried)
     if missed:
-        complain(f"{counted(missed)} had changed meanwhile and were left alone.")
+        complain(f"Left alone, since changed meanwhile: {counted(missed)}.")
     return ExitCode.FAILED if missed else ExitCode.OK
 
 
@@ -111,6 +141,11 @@ def price_of(row: dict[str, Any]) -> str:
 
 def cost_in_words(rows: list[dict[str, Any]]) -> str:
     """What retrying these tracks costs, as a sentence."""
+    if len(rows) == 1:
+        price = price_of(rows[0])
+        if price == "free":
+            return "free."
+        return "its price is not known." if price == "?" else f"about {price} US cents."
     free = sum(bool(row["is_free"]) for row in rows)
     unknown = sum(row["expected_cost_cents"] is None for row in rows)
     words = f"{free} free, about {total_cents(rows):g} US cents for the others"
@@ -130,8 +165,3 @@ def retry_report(rows: list[dict[str, Any]], *, retried: bool) -> dict[str, Any]
         "expected_cost_cents": total_cents(rows),
         "tracks": rows,
     }
-
-
-def counted(number: int) -> str:
-    """A number of tracks in words."""
-    return "1 track" if number == 1 else f"{number} tracks"

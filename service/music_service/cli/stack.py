@@ -21,14 +21,21 @@ if TYPE_CHECKING:
     from local_supabase.stack import Stack
 
 Port = Annotated[
-    int, typer.Option(help="First of four ports in a row on 127.0.0.1.", min=1, max=65532)
+    int,
+    typer.Option(
+        metavar="PORT", help="First of four ports in a row on 127.0.0.1.", min=1, max=65532
+    ),
 ]
-DataDir = Annotated[Path, typer.Option(help="Where the stack keeps its data between runs.")]
+DataDir = Annotated[
+    Path, typer.Option(metavar="DIR", help="Where the stack keeps its data between runs.")
+]
 EnvFile = Annotated[
-    Path | None, typer.Option(help="Write URL and keys to this file once everything is ready.")
+    Path | None,
+    typer.Option(metavar="FILE", help="Write URL and keys to this file once everything is ready."),
 ]
 SimSeconds = Annotated[
-    float, typer.Option(help="How long a simulated generation takes.", min=0, max=3600)
+    float,
+    typer.Option(metavar="SECONDS", help="How long a simulated generation takes.", min=0, max=3600),
 ]
 Reset = Annotated[bool, typer.Option("--reset", help="Delete the data directory first.")]
 
@@ -73,6 +80,8 @@ async def opened(options: StackOptions) -> AsyncIterator[Stack]:
         ConfigurationError: the embedded extra is not installed, a port is taken, the directory
             is in use or is not one of ours.
     """
+    if options.env_file is not None:
+        env_file.check(options.env_file)
     with _as_our_errors():
         from local_supabase.ports import Ports  # noqa: PLC0415  an extra that may be missing
         from local_supabase.stack import Stack, erase  # noqa: PLC0415

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from music_service.cli.output import answer
+from music_service.cli.output import answer_text
 from music_service.cli.stack import project_dir
 
 _KEEP = "v_keep_tracks constant boolean := "
@@ -24,4 +24,4 @@ def uninstall(
     Stop the workers, then paste it into the SQL editor. The audio stays in its bucket.
     """
     text = (project_dir() / "supabase" / "uninstall.sql").read_text()
-    answer(text.replace(_KEEP + "false", _KEEP + str(keep_tracks).lower()).rstrip())
+    answer_text(text.replace(_KEEP + "false", _KEEP + str(keep_tracks).lower()))

@@ -106,7 +106,8 @@ RELATIONS: Mapping[str, str] = {
     "allowed_at_once,max_concurrent,spent_today_cents,daily_budget_cents,"
     "daily_budget_cents_per_user",
     "music_spend_daily": "utc_day,model,paid_calls,expected_cost_cents",
-    "music_review": "what,track_id,user_id,worker_id,since,tracks,is_free,reason,what_to_do",
+    "music_review": "what,track_id,user_id,worker_id,since,tracks,is_free,reason,generation_id,"
+    "what_to_do",
     "music_track_history": "track_id,event_id,at,kind,what_happened,by_whom",
 }
 TRACK_RIGHTS = ("insert", "update", "delete")

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from music_service.errors import ConfigurationError
+from music_service.errors import ConfigurationError, ErrorCode
 from music_service.operations.queries import Queries
+from music_service.tracks import Status
 
 # The API answers at most 1000 rows at a time, and ids in an address must not be too many.
 _ROWS_AT_ONCE = 1000
@@ -71,17 +72,58 @@ class QueueOperations(Queries):
             found |= {UUID(row["id"]): row["status"] for row in await self.rows(query)}
         return found
 
-    async def check_known(self, track_ids: Sequence[UUID]) -> None:
-        """Raise ConfigurationError for the first of these tracks that does not exist."""
+    async def known_statuses(self, track_ids: Sequence[UUID]) -> dict[UUID, str]:
+        """The status of each of these tracks; ConfigurationError where one does not exist."""
         known = await self.statuses(track_ids)
         for track_id in track_ids:
             if track_id not in known:
                 raise ConfigurationError(f"There is no track {track_id}; nothing was done.")
+        return known
+
+    async def dismiss(self, track_ids: Sequence[UUID]) -> list[UUID]:
+        """Have done with those that failed, so that nobody reviews them; answers which."""
+        dismissed: list[UUID] = []
+        for ids in _portions(track_ids, _IDS_AT_ONCE):
+            query = (
+                self.client.table("music_tracks")
+                .update({"error_code": ErrorCode.CANCELLED.value})
+                .in_("id", _texts(ids))
+                .eq("status", Status.ERROR.value)
+            )
+            dismissed += [UUID(row["id"]) for row in await self.rows(query)]
+        return dismissed
+
+    async def record_task(self, track_id: UUID, mureka_task_id: str) -> None:
+        """Give a track's call that was never confirmed its receipt, so that it is resumed.
+
+        Raises:
+            ConfigurationError: no call of the track waits for a receipt.
+        """
+        query = self.client.table("music_review").select("generation_id")
+        rows = await self.rows(query.eq("track_id", str(track_id)))
+        generation_ids = [row["generation_id"] for row in rows if row["generation_id"]]
+        if not generation_ids:
+            raise ConfigurationError(
+                f"No paid call of track {track_id} waits to be confirmed; nothing was recorded."
+            )
+        await self.rows(
+            self._call(
+                "record_music_task",
+                p_generation_id=generation_ids[0],
+                p_mureka_task_id=mureka_task_id,
+                p_trace_id=None,
+            )
+        )
 
     async def health(self) -> dict[str, Any]:
         """How the queue is right now; see the view `music_queue_health`."""
-        [row] = await self.rows(self.client.table("music_queue_health").select("*"))
-        return row
+        rows = await self.rows(self.client.table("music_queue_health").select("*"))
+        if not rows:
+            raise ConfigurationError(
+                "The row of music.settings is missing, without which nothing is taken up; make it "
+                "again in the SQL editor: insert into music.settings default values;"
+            )
+        return rows[0]
 
     async def review(self) -> list[dict[str, Any]]:
         """What waits for a person, the newest first; see the view `music_review`."""

@@ -1,4 +1,4 @@
-"""Tracks as a backend or an operator handles them: ask for one, read one, list what waits."""
+"""Tracks as a backend or an operator handles them: ask for one, read one, list them."""
 
 from __future__ import annotations
 
@@ -36,6 +36,17 @@ class TrackTable(Queries):
             .order("status")
             .order("priority", desc=True)
             .order("created_at")
+            .limit(limit)
+        )
+        return await self.rows(query)
+
+    async def completed(self, limit: int) -> list[dict[str, Any]]:
+        """Tracks that are completed, the last one first."""
+        query = (
+            self.client.table("music_tracks")
+            .select("*")
+            .eq("status", "completed")
+            .order("completed_at", desc=True, nullsfirst=False)
             .limit(limit)
         )
         return await self.rows(query)

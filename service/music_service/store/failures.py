@@ -6,6 +6,7 @@ await client.rpc(...).execute()
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -31,7 +32,8 @@ _LATER_CLASSES = ("08", "53")
 _NOT_MIGRATED = ("PGRST205", "42P01", "PGRST202", "42883", "PGRST204", "PGRST106")
 _NOT_ALLOWED = ("42501",)
 _BAD_KEY = ("PGRST301", "PGRST302", "PGRST303")
-_BAD_INPUT = ("23514", "23502", "23503", "22P02", "MU001", "MU003")
+_BAD_INPUT = ("22", "23", "MU")  # classes: no such value, a constraint, and our own
+_SQLSTATE = re.compile("[0-9A-Z]{5}")
 
 
 @contextmanager
@@ -39,6 +41,8 @@ def calling_database() -> Iterator[None]:
     """What the database's client raises inside the block leaves it as an error of ours."""
     try:
         yield
+    except httpx.InvalidURL as error:
+        raise ConfigurationError("SUPABASE_URL is not an address that can be asked.") from error
     except (APIError, httpx.HTTPError) as error:
         raise of_database(error) from error
 
@@ -66,6 +70,14 @@ def calling_project(url: str) -> Iterator[None]:
         with calling_database():
             yield
     except (TransientError, ContractError, ValueError) as error:  # ValueError: no JSON came
+        code = _code_of(error.__cause__)
+        if code in _LATER:
+            raise TransientError(
+                f"Supabase answers at {url}, but its database does not ({code}); "
+                "wait, or see whether the project is paused."
+            ) from error
+        if isinstance(error, ContractError) and _SQLSTATE.fullmatch(code):
+            raise
         raise TransientError(
             f"No Supabase answers at {url}; check SUPABASE_URL and whether the project is running."
         ) from error
@@ -92,8 +104,9 @@ def of_database(error: APIError | httpx.HTTPError) -> MusicServiceError:  # noqa
         return TransientError(
             f"The database cannot answer now ({message[:100]}).", code=ErrorCode.INTERNAL
         )
-    if code in _BAD_INPUT:
-        return ConfigurationError(f"The database refused this: {message}")
+    if code.startswith(_BAD_INPUT) and _SQLSTATE.fullmatch(code):
+        hint = plain(error.hint or "") if code.startswith("MU") else ""
+        return ConfigurationError(f"The database refused this: {message} {hint}".rstrip())
     if code in _LATER or code.startswith(_LATER_CLASSES) or code in ("429",) or _is_5xx(code):
         return TransientError(
             f"The database cannot answer now ({code or message}).", code=ErrorCode.INTERNAL
@@ -119,6 +132,10 @@ def of_storage(error: StorageApiError | httpx.HTTPError) -> MusicServiceError:
         f"The music is made, but Storage does not take it now ({status}: {reason}).",
         code=ErrorCode.STORAGE_FAILED,
     )
+
+
+def _code_of(error: BaseException | None) -> str:
+    return plain(str(error.code or "")) if isinstance(error, APIError) else ""
 
 
 def _is_5xx(code: str) -> bool:
