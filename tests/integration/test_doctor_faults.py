@@ -78,8 +78,10 @@ FAULTS = {
     ),
     "guests may spend": Fault(
         f"grant insert on {TRACKS} to anon; create policy guests on {TRACKS} for insert to anon"
-        " with check (user_id is null)",
-        f"drop policy guests on {TRACKS}; revoke insert on {TRACKS} from anon",
+        f" with check (user_id is null); alter table {TRACKS}"
+        " disable trigger music_tracks_check_insert",
+        f"drop policy guests on {TRACKS}; revoke insert on {TRACKS} from anon; alter table {TRACKS}"
+        " enable trigger music_tracks_check_insert",
         "access",
         "Anybody with the public key can ask for tracks that belong to nobody and are paid for",
         f'drop policy "guests" on {TRACKS};',

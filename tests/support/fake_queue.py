@@ -42,6 +42,7 @@ class FakeQueue:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._rows: list[Row] = []
+        self.rejections: dict[UUID, str] = {}
 
     def add(self, claims: Iterable[Claim]) -> None:
         """Let tracks be due; the next claim of each is this one."""
@@ -107,6 +108,10 @@ class FakeQueue:
         self, *, host: str, version: str, capacity: int, state: str, note: str | None = None
     ) -> None:
         await self._journal.take("report", state=state, note=note, capacity=capacity)
+
+    async def rejected(self) -> dict[UUID, str]:
+        await self._journal.take("rejected")
+        return dict(self.rejections)
 
     async def report_account(
         self, concurrent_request_limit: int | None, balance_cents: float

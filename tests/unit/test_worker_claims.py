@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
+from structlog.testing import capture_logs
 
 from music_service.errors import (
     ConfigurationError,
@@ -102,3 +105,16 @@ async def test_a_worker_stops_while_its_claims_fail() -> None:
     assert list(dict.fromkeys(state for state, _ in told(work))) == [
         "failing", "draining", "stopped"
     ]  # fmt: skip
+
+
+async def test_a_track_that_the_app_rejects_is_logged_once_for_each_reason() -> None:
+    work = Working()
+    track_id = uuid4()
+    work.fakes.queue.rejections = {track_id: "profile missing"}
+    with capture_logs() as logged:
+        async with work.at_work():
+            await work.journal.reached("rejected", 3)
+            work.fakes.queue.rejections = {track_id: "something else"}
+            await work.journal.reached("rejected", 5)
+    said = [entry["reason"] for entry in logged if entry["event"] == "track_rejected"]
+    assert said == ["profile missing", "something else"]

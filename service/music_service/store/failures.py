@@ -33,6 +33,7 @@ _NOT_MIGRATED = ("PGRST205", "42P01", "PGRST202", "42883", "PGRST204", "PGRST106
 _NOT_ALLOWED = ("42501",)
 _BAD_KEY = ("PGRST301", "PGRST302", "PGRST303")
 _BAD_INPUT = ("22", "23", "MU")  # classes: no such value, a constraint, and our own
+_NO_SENSE = "MU002"  # an argument of ours: no input of anybody's
 _SQLSTATE = re.compile("[0-9A-Z]{5}")
 
 
@@ -104,7 +105,7 @@ def of_database(error: APIError | httpx.HTTPError) -> MusicServiceError:  # noqa
         return TransientError(
             f"The database cannot answer now ({message[:100]}).", code=ErrorCode.INTERNAL
         )
-    if code.startswith(_BAD_INPUT) and _SQLSTATE.fullmatch(code):
+    if code.startswith(_BAD_INPUT) and _SQLSTATE.fullmatch(code) and code != _NO_SENSE:
         hint = plain(error.hint or "") if code.startswith("MU") else ""
         return ConfigurationError(f"The database refused this: {message} {hint}".rstrip())
     if code in _LATER or code.startswith(_LATER_CLASSES) or code in ("429",) or _is_5xx(code):

@@ -82,6 +82,16 @@ class Queue:
             **self._me,
         )
 
+    async def rejected(self) -> dict[UUID, str]:
+        """Why a rule of the app's does not let the row of a track be changed, up to 100 tracks."""
+        query = self._client.table("music_review").select("track_id,reason")
+        with failures.calling_database():
+            found: Any = (await query.eq("what", "rejected").limit(100).execute()).data
+        try:
+            return {UUID(row["track_id"]): str(row["reason"]) for row in found}
+        except (KeyError, TypeError, ValueError) as error:
+            raise ContractError("music_review did not answer tracks.") from error
+
     async def report_account(
         self, concurrent_request_limit: int | None, balance_cents: float
     ) -> None:

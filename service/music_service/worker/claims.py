@@ -1,11 +1,19 @@
-"""Claims that fail, told to operators from the second in a row on until one succeeds."""
+"""What operators have to hear of claims.
+
+That they fail, from the second in a row on until one succeeds; and which tracks they pass over,
+because a rule of the app's rejects them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from uuid import UUID
 
 import structlog
+
+from music_service.errors import MusicServiceError
+from music_service.worker.ports import Queue
 
 _TOLD_FROM = 2  # one alone is a moment without a network
 
@@ -55,3 +63,18 @@ class ClaimFailures:
             if not await self._report(state, self.reason):
                 self._changed.set()
             await asyncio.sleep(self._pause_seconds)
+
+
+async def keep_rejections_logged(queue: Queue, pause_seconds: float) -> None:
+    """Log, until cancelled, each track that the app rejects, once for each thing that it says."""
+    known: dict[UUID, str] = {}
+    while True:
+        await asyncio.sleep(pause_seconds)
+        try:
+            found = await queue.rejected()
+        except MusicServiceError:
+            continue  # claims fail for the same reason, and say so
+        for track_id, reason in found.items():
+            if known.get(track_id) != reason:
+                log.warning("track_rejected", track_id=str(track_id), reason=reason)
+        known = found

@@ -21,7 +21,7 @@ from music_service.tracks import Claim, Generation
 from music_service.waiting import first_of
 from music_service.worker.account import Blockade, keep_account_reported
 from music_service.worker.attempt import Attempt
-from music_service.worker.claims import ClaimFailures
+from music_service.worker.claims import ClaimFailures, keep_rejections_logged
 from music_service.worker.leases import LeaseKeeper
 from music_service.worker.ports import AudioStore, Feed, Options, Provider, Queue
 
@@ -122,6 +122,10 @@ class Worker:
                 group.create_task(self._blockade.run(), name="blockade"),
                 group.create_task(self._failures.run(), name="claim failures"),
                 group.create_task(self._keep_account_reported(), name="account"),
+                group.create_task(
+                    keep_rejections_logged(self._queue, self._options.sweep_seconds),
+                    name="rejections",
+                ),
             ]
             try:
                 await self._work(group, stop, ready or asyncio.Event())
