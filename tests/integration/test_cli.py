@@ -14,7 +14,7 @@ import pytest
 
 from local_supabase.ports import HOST, Ports
 from local_supabase.stack import Stack
-from tests.support.programs import PROGRAM, Command, environment
+from tests.support.programs import PROGRAM, Command, environment, run_program
 from tests.support.project import Connection, SignedIn
 from tests.support.times import QUICK
 
@@ -238,6 +238,28 @@ async def test_dev_uses_the_project_of_the_environment(command: Command, stack: 
     said = await command("dev", "--once")
     assert said.code == 0, said.err
     assert said.out.splitlines()[-1].split()[2].startswith(stack.url)
+
+
+async def test_dev_says_why_it_uses_a_project_and_how_it_would_not(
+    command: Command, tmp_path: Path
+) -> None:
+    said = await command("dev", "--once", SUPABASE_URL="http://127.0.0.1:9")
+    assert said.code == 1
+    assert "No Supabase answers at http://127.0.0.1:9" in said.sentence
+    assert "used because of SUPABASE_URL in this shell" in said.sentence
+    stale = "SUPABASE_URL SUPABASE_SECRET_KEY SUPABASE_SERVICE_ROLE_KEY MUREKA_API_KEY"
+    assert f"`unset {stale} MUREKA_API_URL` for an embedded one" in said.sentence
+
+    half = await command("dev", "--once", SUPABASE_URL="")
+    assert half.code == 2
+    assert "SUPABASE_URL is not set" in half.sentence
+    assert "Or `unset SUPABASE_SECRET_KEY SUPABASE_SERVICE_ROLE_KEY`" in half.sentence
+
+    names = "SUPABASE_URL=http://127.0.0.1:9\nSUPABASE_SECRET_KEY=sb_secret_x\nMUREKA_API_KEY=x\n"
+    (tmp_path / ".env").write_text(f"{names}MUREKA_API_URL=http://127.0.0.1:9\n")
+    from_file = await run_program(tmp_path, environment(None), "dev", "--once")
+    assert "because of SUPABASE_URL in .env; take what begins with SUPABASE_" in from_file.sentence
+    assert "used because of MUREKA_API_KEY in .env" in from_file.sentence
 
 
 async def test_dev_asks_before_it_spends_money(command: Command) -> None:

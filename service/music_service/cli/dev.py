@@ -20,6 +20,7 @@ from uuid import UUID
 import typer
 
 from music_service import log
+from music_service.cli.named import MUREKA, PROJECT, way_out, where_named
 from music_service.cli.output import PROGRAM, ExitCode, answer, say, say_command
 from music_service.cli.project import project
 from music_service.cli.signals import run_async, stop_on_signal
@@ -37,7 +38,7 @@ from music_service.cli.stack import (
 )
 from music_service.cli.watch import follow
 from music_service.compose import run_worker
-from music_service.errors import ConfigurationError, EmbeddedStackError
+from music_service.errors import ConfigurationError, EmbeddedStackError, TransientError
 from music_service.mureka.prices import expected_cost_cents, is_free
 from music_service.settings import MurekaSettings, ProjectSettings, Settings
 from music_service.waiting import first_of
@@ -70,7 +71,7 @@ def dev(
     Uses the project that SUPABASE_URL and SUPABASE_SECRET_KEY name, if they are set, and the real
     Mureka if MUREKA_API_KEY is set; else an embedded stack and a simulator.
     """
-    ProjectSettings.check_whole()
+    check_named_project()
     if MurekaSettings.is_given():
         confirm_cost(MurekaSettings.load(), yes=yes)
     options = StackOptions(port, data_dir, env_file or data_dir / ENV_FILE, sim_seconds, reset)
@@ -90,10 +91,42 @@ async def _dev(options: StackOptions, *, once: bool) -> int:
         settings = Settings.load()
         quiet = "log_level" not in settings.model_fields_set
         log.configure("warning" if quiet else settings.log_level, "console")
-        say(f"Supabase at {settings.supabase_url}, Mureka at {settings.mureka_api_url}")
+        say_what_is_used(settings, own_project=stack is None, own_mureka=own_mureka)
         stop = open_things.enter_context(stop_on_signal())
         file = None if stack is None else options.env_file
-        return await _make_music(settings, stack, stop, file=file, once=once)
+        try:
+            return await _make_music(settings, stack, stop, file=file, once=once)
+        except TransientError as error:
+            if stack is not None:
+                raise
+            raise TransientError(f"{error} {named_project()}") from error
+
+
+def check_named_project() -> None:
+    """Raise ConfigurationError where a project is named by half, with both ways out."""
+    try:
+        ProjectSettings.check_whole()
+    except ConfigurationError as error:
+        out = way_out(PROJECT, "for an embedded Supabase")
+        raise ConfigurationError(f"{error} Or {out}.") from error
+
+
+def named_project() -> str:
+    """Why `dev` uses a project of one's own, and how to make it use none."""
+    # The simulator of an earlier stack is gone with it.
+    with_mureka = MUREKA if is_free(os.environ.get("MUREKA_API_URL", "")) else ()
+    out = way_out((*PROJECT, *with_mureka), "for an embedded one")
+    return f"That Supabase is used because of {where_named(PROJECT)}; {out}."
+
+
+def say_what_is_used(settings: Settings, *, own_project: bool, own_mureka: bool) -> None:
+    """Where Supabase and Mureka are, and why there."""
+    say(f"Supabase at {settings.supabase_url}, Mureka at {settings.mureka_api_url}")
+    if own_project:
+        say(named_project())
+    if own_mureka:
+        out = way_out(MUREKA, "for the simulator")
+        say(f"That Mureka is used because of {where_named(MUREKA)}; {out}.")
 
 
 async def _make_music(
