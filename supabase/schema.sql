@@ -36,6 +36,28 @@ CREATE FUNCTION music.act_as_worker() RETURNS void
 
 COMMENT ON FUNCTION music.act_as_worker() IS 'For the worker functions: what follows in this statement is a worker''s write. The mark is worthless in the client''s next message.';
 
+CREATE FUNCTION music.add_realtime_policy() RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if pg_catalog.to_regclass('realtime.messages') is null
+     or pg_catalog.to_regprocedure('realtime.topic()') is null then
+    return 'Realtime has no tables here yet; they come with its first connection. Run this again '
+      'then: select music.add_realtime_policy();';
+  end if;
+  drop policy if exists "Users hear of their own tracks" on realtime.messages;
+  create policy "Users hear of their own tracks" on realtime.messages
+    for select to authenticated
+    using (
+      extension = 'broadcast'
+      and (select realtime.topic()) = 'music:' || (select music.user_id())::text);
+  return 'Users hear of their own tracks by broadcast.';
+end
+$$;
+
+COMMENT ON FUNCTION music.add_realtime_policy() IS 'For operators: let users hear the private topic of their own tracks; harmless to repeat. The migrations run it, and where Realtime''s tables come later, the doctor says to run it then. Answers a sentence.';
+
 CREATE FUNCTION music.add_station(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[], p_track_id uuid) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -3556,6 +3578,9 @@ GRANT ALL ON FUNCTION music.act_as(p_role text, p_user_id uuid) TO service_role;
 
 REVOKE ALL ON FUNCTION music.act_as_worker() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.act_as_worker() TO service_role;
+
+REVOKE ALL ON FUNCTION music.add_realtime_policy() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.add_realtime_policy() TO service_role;
 
 REVOKE ALL ON FUNCTION music.add_station(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[], p_track_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.add_station(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[], p_track_id uuid) TO service_role;

@@ -1,4 +1,8 @@
-"""`/rest/v1`: every request handed on to PostgREST and every answer handed back, unread."""
+"""`/rest/v1`: requests handed on to PostgREST and answers handed back, unread.
+
+Only what the platform's database refuses on connections of the API (pg-safeupdate), and this one
+cannot, is refused here: to change or delete the rows of a table without saying which.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,11 @@ _HOP_BY_HOP = {
     "upgrade",
     "host",
 }
+
+
+# What a request may say besides which rows it means.
+_NO_FILTERS = {"select", "columns", "order", "limit", "offset", "on_conflict"}
+_REFUSED_WITHOUT_WHERE = {"PATCH": "UPDATE", "DELETE": "DELETE"}
 
 
 class RestApi:
@@ -63,6 +72,9 @@ class _Proxy:
 
     async def _answer(self, request: Request) -> Response:
         path = request.scope["raw_path"].decode().removeprefix(ROOT)
+        statement = _REFUSED_WITHOUT_WHERE.get(request.method)
+        if statement is not None and not request.query_params.keys() - _NO_FILTERS:
+            return _without_where(statement)
         handed_on = self._client.build_request(
             request.method,
             httpx.URL(path, query=request.scope["query_string"]),
@@ -74,6 +86,13 @@ class _Proxy:
         except httpx.TransportError:
             return _not_there()
         return _StreamedAnswer(answer)
+
+
+def _without_where(statement: str) -> Response:
+    message = f"{statement} requires a WHERE clause"
+    return JSONResponse(
+        {"code": "21000", "details": None, "hint": None, "message": message}, status_code=400
+    )
 
 
 def _not_there() -> Response:

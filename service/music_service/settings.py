@@ -57,10 +57,14 @@ class _FromEnvironment(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], *_: object, **__: object
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_: object,
+        **__: object,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment and the file, both read by us."""
-        return (GivenValues(settings_cls),)
+        """What the program says itself, then the environment and the file, both read by us."""
+        return init_settings, GivenValues(settings_cls)
 
     @classmethod
     def load(cls) -> Self:

@@ -118,10 +118,14 @@ create trigger music_tracks_tell_owner_update after update on public.music_track
     (new.status, new.stage, new.stream_url, new.file_url, new.error_code, new.error_message))
   execute function music.tell_owner();
 
-do $$
+create function music.add_realtime_policy() returns text
+language plpgsql set search_path = ''
+as $$
 begin
-  if to_regclass('realtime.messages') is null or to_regprocedure('realtime.topic()') is null then
-    return;
+  if pg_catalog.to_regclass('realtime.messages') is null
+     or pg_catalog.to_regprocedure('realtime.topic()') is null then
+    return 'Realtime has no tables here yet; they come with its first connection. Run this again '
+      'then: select music.add_realtime_policy();';
   end if;
   drop policy if exists "Users hear of their own tracks" on realtime.messages;
   create policy "Users hear of their own tracks" on realtime.messages
@@ -129,5 +133,16 @@ begin
     using (
       extension = 'broadcast'
       and (select realtime.topic()) = 'music:' || (select music.user_id())::text);
+  return 'Users hear of their own tracks by broadcast.';
+end
+$$;
+comment on function music.add_realtime_policy() is
+  'For operators: let users hear the private topic of their own tracks; harmless to repeat. '
+  'The migrations run it, and where Realtime''s tables come later, the doctor says to run it then. '
+  'Answers a sentence.';
+
+do $$
+begin
+  raise notice '%', music.add_realtime_policy();
 end
 $$;

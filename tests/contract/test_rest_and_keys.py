@@ -102,3 +102,16 @@ async def test_what_is_not_served_answers_501_with_a_sentence(
     answer = await http.post(path, headers={"apikey": stack.keys.publishable}, json={})
     assert answer.status_code == 501
     assert "embedded stack" in answer.text
+
+
+@pytest.mark.parametrize(("method", "statement"), [("PATCH", "UPDATE"), ("DELETE", "DELETE")])
+async def test_rows_are_not_changed_without_saying_which(
+    stack: Stack, http: httpx.AsyncClient, method: str, statement: str
+) -> None:
+    headers = {"apikey": stack.keys.secret, "authorization": f"Bearer {stack.keys.secret}"}
+    answer = await http.request(
+        method, "/rest/v1/music_tracks", headers=headers, json={"priority": 0}
+    )
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "21000"
+    assert answer.json()["message"] == f"{statement} requires a WHERE clause"

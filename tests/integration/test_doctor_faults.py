@@ -116,6 +116,14 @@ FAULTS = {
         ' (policy "open_door")',
         'drop policy "open_door" on realtime.messages;',
     ),
+    "Realtime's tables came after the migrations": Fault(
+        'drop policy "Users hear of their own tracks" on realtime.messages',
+        "select music.add_realtime_policy()",
+        "owners",
+        "Users cannot hear of their own tracks by broadcast",
+        "select music.add_realtime_policy();",
+        Verdict.WARNING,
+    ),
     "everybody broadcasts": Fault(
         *policy("open_door", "realtime.messages", "for insert to authenticated with check (true)"),
         "access",

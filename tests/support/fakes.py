@@ -129,7 +129,7 @@ class FakeFeed:
     def has_missed(self, track_id: UUID, waited_seconds: float | None) -> bool:
         return self.missed
 
-    def distrust(self) -> None:
+    def distrust(self, reason: str) -> None:
         self.distrusted += 1
 
     async def run(self) -> None:

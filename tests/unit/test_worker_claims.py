@@ -118,3 +118,16 @@ async def test_a_track_that_the_app_rejects_is_logged_once_for_each_reason() -> 
             await work.journal.reached("rejected", 5)
     said = [entry["reason"] for entry in logged if entry["event"] == "track_rejected"]
     assert said == ["profile missing", "something else"]
+
+
+async def test_once_the_database_is_back_the_feed_is_connected_again() -> None:
+    work = Working()
+    work.journal.break_down("claim", AWAY)
+    async with work.at_work():
+        await work.journal.reached("claim", 3)
+        await settled()
+        assert work.fakes.feed.distrusted == 0
+        work.journal.repair("claim")
+        await work.journal.reached("claim", 5)
+        await settled()
+        assert work.fakes.feed.distrusted == 1

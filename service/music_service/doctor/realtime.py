@@ -19,6 +19,24 @@ PUBLISH = f"alter publication supabase_realtime add table public.{TABLE};"
 _STATUS = "Look at Realtime in the dashboard (Settings, Logs) and at status.supabase.com."
 _FALLBACK = "Until then workers hear of new tracks by postgres_changes, about 250 ms later."
 _TRIES = 2
+_OWNERS_HEAR = "Users hear of their own tracks"
+
+
+def check_owners_hear(catalogue: Catalogue | None) -> list[Finding]:
+    """Whether owners may hear the topic of their tracks; nothing where that is as it should be."""
+    if catalogue is None or any(
+        (policy.table, policy.name) == ("realtime.messages", _OWNERS_HEAR)
+        for policy in catalogue.policies
+    ):
+        return []
+    return [
+        warning(
+            "owners",
+            f'Users cannot hear of their own tracks by broadcast: the policy "{_OWNERS_HEAR}" '
+            "on realtime.messages is missing.",
+            "Run in the SQL editor: select music.add_realtime_policy();",
+        )
+    ]
 
 
 async def check_realtime(

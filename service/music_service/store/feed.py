@@ -76,10 +76,10 @@ class Feed:
         was_due = _DELIVERY_SECONDS < waited_seconds < listened_seconds
         return was_due and not self._announcements.has_named(track_id)
 
-    def distrust(self) -> None:
-        """It has missed something: connect again."""
+    def distrust(self, reason: str) -> None:
+        """It has missed something, or may from now on: connect again."""
         if self._channel is not None and self.is_working:
-            self._channel.end("rows came that it had not announced")
+            self._channel.end(reason)
 
     async def run(self) -> None:
         """Subscribe, and again whenever the connection ends; returns only when cancelled."""

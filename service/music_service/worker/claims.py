@@ -27,14 +27,20 @@ class ClaimFailures:
         pause_seconds: between two reports, however often claims fail.
         report: writes the worker's state, `failing` with the reason or `running`; answers whether
             the database took it.
+        on_restored: called when claims succeed after they were told to fail.
     """
 
     def __init__(
-        self, pause_seconds: float, *, report: Callable[[str, str | None], Awaitable[bool]]
+        self,
+        pause_seconds: float,
+        *,
+        report: Callable[[str, str | None], Awaitable[bool]],
+        on_restored: Callable[[], None],
     ) -> None:
         self.reason: str | None = None
         self._pause_seconds = pause_seconds
         self._report = report
+        self._on_restored = on_restored
         self._in_a_row = 0
         self._changed = asyncio.Event()
 
@@ -53,6 +59,7 @@ class ClaimFailures:
             self.reason = None
             log.info("claims_work_again")
             self._changed.set()
+            self._on_restored()
 
     async def run(self) -> None:
         """Tell operators until cancelled; what the database does not take is told again."""

@@ -86,7 +86,12 @@ class Worker:
             report=self._report,
             on_lifted=self._wake.set,
         )
-        self._failures = ClaimFailures(options.sweep_seconds, report=self._report_claims)
+        # While the database is away Realtime's own poller gives up, and its channel stays joined.
+        self._failures = ClaimFailures(
+            options.sweep_seconds,
+            report=self._report_claims,
+            on_restored=partial(self._feed.distrust, "the database was away"),
+        )
 
     def status(self) -> dict[str, Any]:
         """The worker in a few words and numbers, as JSON.
@@ -187,7 +192,7 @@ class Worker:
         if missed:
             self.counters.unannounced += len(missed)
             log.warning("found_by_sweep", tracks=len(missed))
-            self._feed.distrust()
+            self._feed.distrust("rows came that it had not announced")
 
     def _start(self, group: asyncio.TaskGroup, claim: Claim) -> None:
         log.info("claimed", track_id=str(claim.track.id), claim_id=str(claim.id))
