@@ -192,7 +192,9 @@ begin
         'The column status is of type %s and has to be text; drop views, policies and triggers '
         'that use it first and make them again after: begin; alter table public.music_tracks '
         'alter column status drop default; alter table public.music_tracks '
-        'alter column status type text using status::text; commit;', v_column.type);
+        'alter column status type text using status::text;%s commit;', v_column.type,
+        coalesce(' alter table public.music_tracks alter column status set default '
+          || substring(v_column.default_value from '^(''[^'']*'')::') || ';', ''));
     elsif not v_fits and v_column.name = 'user_id' then
       return next format(
         'The column user_id is of type %s, and the service knows the owner of a track by the '

@@ -429,3 +429,13 @@ async def test_a_track_is_known_by_its_uuid(project: Project) -> None:
     track = str(uuid.uuid4())
     await project.new_track(id=track)
     assert (await project.track(track))["status"] == "pending"
+
+
+async def test_an_app_goes_on_writing_once_its_status_is_text(platform: Project) -> None:
+    await platform.operator.execute(REFUSED[0].sql.encode())
+    with pytest.raises(migrations.MigrationError) as refusal:
+        await apply(platform)
+    [statement] = _STATEMENT.findall(str(refusal.value))
+    await platform.operator.execute(statement.encode())
+    await platform.sql("insert into public.music_tracks (prompt) values ('as before')")
+    assert await platform.value("select status from public.music_tracks") == "pending"
