@@ -1,7 +1,11 @@
 -- Where the audio goes: public to read by URL, listed by nobody but the owner of each folder,
 -- written by the service alone. Keys: <user id, or "service">/<track id>/<generation id>.mp3
 -- A bucket of this name that is there already keeps its settings.
--- Locks: nothing for long. Skipped where there is no Storage.
+-- Locks: storage.objects for an instant, and where supautils is older than September 2026 the
+-- platform's tables of auth, storage and realtime until the end of this file; gives up after five
+-- seconds of waiting. Skipped where there is no Storage.
+
+set local lock_timeout = '5s';
 
 do $$
 begin
