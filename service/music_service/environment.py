@@ -53,7 +53,8 @@ def given_values() -> dict[str, str]:
     """
     if _chosen:
         return read_env_file(_chosen[0])
-    from_file = read_env_file(ENV_FILE) if ENV_FILE.exists() else {}
+    has_file = ENV_FILE.exists() and not ENV_FILE.is_dir()  # a folder may be a virtual environment
+    from_file = read_env_file(ENV_FILE) if has_file else {}
     own = {name: _unquoted(value) for name, value in os.environ.items()}
     return from_file | {name: value for name, value in own.items() if value}
 

@@ -27,6 +27,18 @@ def network_problems(variables: Mapping[str, str] = os.environ) -> dict[str, str
     return found
 
 
+def proxy_to(url: str) -> str | None:
+    """The variable that names the proxy by which an address is reached; None where none is."""
+    # Slow to import, and wanted only where nobody answers.
+    from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # noqa: PLC0415
+
+    parts = urlsplit(url)
+    names = _named((f"{parts.scheme.upper()}_PROXY", "ALL_PROXY"), os.environ)
+    if not names or proxy_bypass_environment(parts.netloc):
+        return None
+    return names[0]
+
+
 def reach_this_machine_directly() -> None:
     """Take what is on this machine out of the proxies' hands, and NO_PROXY as people write it.
 

@@ -60,11 +60,12 @@ class _FromEnvironment(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        *_: object,
-        **__: object,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What the program says itself, then the environment and the file, both read by us."""
-        return init_settings, GivenValues(settings_cls)
+        """What the code gives, then the environment and the file, both read by us."""
+        return (init_settings, GivenValues(settings_cls))
 
     @classmethod
     def load(cls) -> Self:
@@ -253,6 +254,8 @@ def _checked_url(url: str, beginning: str) -> str:
         has_place = False
     if not has_place or not url.isascii() or _NO_HOST.search(parts.netloc):
         raise ValueError("is not an address: it needs a host, and a port must be a number")
+    if parts.hostname == "supabase.com":
+        raise ValueError("is the dashboard's address; the project's is https://<ref>.supabase.co")
     if "@" in parts.netloc:
         raise ValueError("holds a user name or a password; leave them out of the address")
     if parts.query or parts.fragment:

@@ -108,7 +108,7 @@ CASES = [
         {"prompt": "x", "journey_id": "{journey}"},
         TRACKS,
         DONE,
-        ROW_SECURITY,
+        Refusal(403, "42501", "There is no such journey of yours."),
     ),
     Case(
         "POST",

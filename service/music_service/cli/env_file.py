@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from music_service.errors import ConfigurationError
@@ -15,16 +17,38 @@ def check(path: Path) -> None:
     Raises:
         ConfigurationError: it cannot.
     """
-    folder = next(each for each in path.absolute().parents if each.exists())
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigurationError(f"--env-file {path} cannot be written; name another file.")
+    with _complaining_of(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        unfinished, descriptor = _opened_beside(path)
+        os.close(descriptor)
+        unfinished.unlink()
 
 
 def write(path: Path, values: Mapping[str, str]) -> None:
-    """Write the file in one step, readable by its owner alone: it holds secrets."""
+    """Write the file in one step, readable by its owner alone: it holds secrets.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+    """
+    with _complaining_of(path):
+        unfinished, descriptor = _opened_beside(path)
+        with os.fdopen(descriptor, "w") as file:
+            file.writelines(f"{name}={value}\n" for name, value in values.items())
+        unfinished.replace(path)
+
+
+def _opened_beside(path: Path) -> tuple[Path, int]:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.writelines(f"{name}={value}\n" for name, value in values.items())
-    unfinished.replace(path)
+    return unfinished, os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+
+
+@contextmanager
+def _complaining_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(
+            f"--env-file {path} cannot be written ({error.strerror}); name another file."
+        ) from error

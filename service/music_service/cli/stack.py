@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 Port = Annotated[
     int,
     typer.Option(
-        metavar="PORT", help="First of four ports in a row on 127.0.0.1.", min=1, max=65532
+        metavar="PORT", help="First of four ports in a row on 127.0.0.1.", min=1024, max=65532
     ),
 ]
 DataDir = Annotated[
@@ -80,6 +81,7 @@ async def opened(options: StackOptions) -> AsyncIterator[Stack]:
         ConfigurationError: the embedded extra is not installed, a port is taken, the directory
             is in use or is not one of ours.
     """
+    check_data_dir(options.data_dir)
     if options.env_file is not None:
         env_file.check(options.env_file)
     with _as_our_errors():
@@ -112,6 +114,7 @@ async def opened_simulator(options: StackOptions) -> AsyncIterator[dict[str, str
 
     Raises as `opened`.
     """
+    check_data_dir(options.data_dir)
     async with AsyncExitStack() as open_things:
         with _as_our_errors():
             from local_supabase.ports import Ports  # noqa: PLC0415  an extra that may be missing
@@ -121,6 +124,30 @@ async def opened_simulator(options: StackOptions) -> AsyncIterator[dict[str, str
             serving = serve_simulator(port, options.sim_seconds, options.data_dir)
             variables = await open_things.enter_async_context(serving)
         yield variables
+
+
+def check_data_dir(path: Path) -> None:
+    """Make sure that a stack's data can be kept there.
+
+    Raises:
+        ConfigurationError: it is no directory, or one with other things in it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o755)
+        others = {each.name for each in path.iterdir()} - {"simulator"}  # that may run alone
+        is_foreign = bool(others) and "stack.lock" not in others
+        can_write = os.access(path, os.W_OK | os.X_OK)
+    except OSError as error:
+        raise ConfigurationError(
+            f"--data-dir {path} cannot be used ({error.strerror}); name another directory."
+        ) from error
+    if is_foreign:
+        raise ConfigurationError(
+            f"{path.absolute()} is not the directory of a stack and not empty; nothing was "
+            "deleted or written. Name another with --data-dir."
+        )
+    if not can_write:
+        raise ConfigurationError(f"--data-dir {path} cannot be written to; name another directory.")
 
 
 def project_dir() -> Path:

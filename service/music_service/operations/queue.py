@@ -21,10 +21,12 @@ class QueueOperations(Queries):
 
     async def pause(self, reason: str | None) -> str:
         """Take up nothing new; answers a sentence."""
+        await self.check_answers()
         return str((await self.answer(self._call("pause_music_queue", p_reason=reason))).data)
 
     async def resume(self) -> str:
         """Take up tracks again; answers a sentence."""
+        await self.check_answers()
         return str((await self.answer(self._call("resume_music_queue"))).data)
 
     async def retriable(

@@ -14,9 +14,8 @@ class TrackTable(Queries):
 
     async def insert(self, track: dict[str, Any]) -> dict[str, Any]:
         """Ask for a track; `track` holds columns and values. Answers the row."""
-        table = self.client.table("music_tracks")
-        await self.rows(table.select("id").limit(0))  # an insert does not say what is missing
-        [row] = await self.rows(table.insert(track))
+        await self.check_answers()  # an insert does not say what is missing
+        [row] = await self.rows(self.client.table("music_tracks").insert(track))
         return row
 
     async def read(self, track_id: UUID) -> dict[str, Any]:

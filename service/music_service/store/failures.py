@@ -22,6 +22,7 @@ from music_service.errors import (
     MusicServiceError,
     TransientError,
 )
+from music_service.network import proxy_to
 from music_service.redact import plain
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def calling_project(url: str) -> Iterator[None]:
     try:
         with calling_database():
             yield
-    except (TransientError, ContractError, ValueError) as error:  # ValueError: no JSON came
+    except (TransientError, ContractError, ValueError, TypeError) as error:
+        # ValueError: no JSON came; TypeError: none of the kind that was asked for.
         code = _code_of(error.__cause__)
         if code in _LATER:
             raise TransientError(
@@ -79,8 +81,11 @@ def calling_project(url: str) -> Iterator[None]:
             ) from error
         if isinstance(error, ContractError) and _SQLSTATE.fullmatch(code):
             raise
+        proxy = proxy_to(url)
+        also = f", and the proxy that {proxy} names" if proxy else ""
         raise TransientError(
-            f"No Supabase answers at {url}; check SUPABASE_URL and whether the project is running."
+            f"No Supabase answers at {url}; check SUPABASE_URL and whether the project is "
+            f"running{also}."
         ) from error
 
 
