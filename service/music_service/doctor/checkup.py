@@ -16,7 +16,7 @@ from music_service.doctor.fleet import QueueHealth, check_budget, check_clock, c
 from music_service.doctor.mureka import Mureka, check_account
 from music_service.doctor.probe import Answer, Probe, probing
 from music_service.doctor.queue import Review, check_queue
-from music_service.doctor.realtime import check_realtime
+from music_service.doctor.realtime import check_owners_hear, check_realtime
 from music_service.doctor.schema import check_schema
 from music_service.doctor.storage import check_storage
 from music_service.doctor.trial import check_rows, check_trial
@@ -126,6 +126,7 @@ async def _check_database(
         await check_version(probe),
         *check_access(catalogue, given.bucket, public=given.bucket_public),
         *triggers,
+        *check_owners_hear(catalogue),
         *check_queue(health),
         *await check_trial(probe, catalogue, is_sound=is_sound),
         await check_rows(probe),
