@@ -8,7 +8,7 @@
 -- SQLSTATEs of the service, each with a sentence: MU001 a change of status that does not exist,
 -- MU002 an argument that makes no sense, MU003 not for app users, MU004 no such journey of yours,
 -- MU005 the journey is finished, MU006 a text is missing or too long, MU007 the migrations cannot
--- work with what is there.
+-- work with what is there, MU008 the row of music.settings is gone.
 -- Locks: nothing that exists.
 
 create function music.caller() returns text

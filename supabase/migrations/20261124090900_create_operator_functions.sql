@@ -64,7 +64,7 @@ as $$
 begin
   if not exists (select from music.settings) then
     raise exception 'The row of music.settings is missing; without it nothing is taken up.'
-      using errcode = 'MU007', hint = 'Make it again: insert into music.settings default values;';
+      using errcode = 'MU008', hint = 'Make it again: insert into music.settings default values;';
   end if;
 end
 $$;
