@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import pty
+import re
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -430,3 +432,44 @@ async def test_a_story_cannot_steer_the_terminal(command: Command, database: Con
     said = await command("history", track_id)
     assert "[red]words[/red]" in said.out
     assert "\x1b" not in said.out
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+async def test_on_a_terminal_ids_states_and_commands_stay_whole(
+    stack: Stack, database: Connection, tmp_path: Path, columns: int
+) -> None:
+    waiting, lost = await pending(database, "a prompt " * 20), await failed(database)
+    long = "Mureka has an outage, says their status page; " * 3
+    await database.execute("update music.settings set paused = true, paused_reason = %s", (long,))
+    shown = {
+        name: await on_a_terminal(stack, tmp_path, columns, name) for name in ("queue", "review")
+    }
+    [line] = [line for line in shown["queue"] if line.startswith(waiting)]
+    assert "waiting for a worker" in line
+    assert line.endswith("…")
+    assert f"    music-service retry {lost}" in shown["review"]
+    assert all(len(line) <= columns for lines in shown.values() for line in lines)
+
+
+async def on_a_terminal(stack: Stack, directory: Path, columns: int, *typed: str) -> list[str]:
+    """What a command shows on a terminal of that width, without its colours."""
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *PROGRAM,
+        *typed,
+        cwd=directory,
+        env=environment(stack, COLUMNS=str(columns), TERM="dumb", NO_COLOR="1"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(theirs)
+    written = bytearray()
+    with contextlib.suppress(OSError):  # which says that nobody writes any more
+        while part := await asyncio.to_thread(os.read, ours, 4096):
+            written += part
+    os.close(ours)
+    _, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    text = re.sub(r"\x1b\[[0-9;]*m", "", written.decode())
+    return [line.rstrip() for line in text.splitlines()]
