@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from local_supabase import migrations
+from music_service.doctor.expected import FUNCTIONS
 from tests.sql.test_older_tables import ID, OWNER, WORKS, table
 from tests.support.database import Project
 from tests.support.project import SUPABASE
@@ -22,6 +23,12 @@ GALLERY = table(
     'create policy "public songs" on public.music_tracks for select to anon using (is_public);'
     "grant all on public.music_tracks to authenticated, anon;"
 )
+
+
+def test_the_check_and_the_way_back_name_every_function_that_workers_and_operators_call() -> None:
+    [check] = (SUPABASE / "migrations").glob("*_check_existing_tables.sql")
+    for text in (UNINSTALL, check.read_text()):
+        assert [name for name in FUNCTIONS if f"'{name}'" not in text] == []
 
 
 async def apply(project: Project) -> None:
