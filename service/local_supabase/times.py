@@ -28,6 +28,9 @@ class Times:
             again; each further pause is twice as long.
             Source: events came back within 3 s of an outage of 5 s, 15 to 18 s after one of 45 s.
         longest_reconnect_seconds: the longest of these pauses.
+        longest_outage_seconds: without a database, after which the reader of the write-ahead log
+            gives up: those who are subscribed hear of no change any more and are not told so,
+            until one of them joins again. Source: Realtime 2.129, which gives up after 6 failures.
         silence_seconds: after which a client that sends nothing is let go.
         access_token_seconds: how long a user's token is good. Source: the platform's default.
         refresh_reuse_seconds: how long an exchanged refresh token is answered with its successor,
@@ -44,6 +47,7 @@ class Times:
     idle_poll_seconds: float = 0.5
     first_reconnect_seconds: float = 1.0
     longest_reconnect_seconds: float = 30.0
+    longest_outage_seconds: float = 86.0
     silence_seconds: Range = (60.0, 66.0)
     access_token_seconds: int = 3600
     refresh_reuse_seconds: float = 10.0

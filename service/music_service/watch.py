@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 2.0
 _TABLE = "music_tracks"
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 30.0
 
 
 def watch_track(
@@ -74,12 +76,17 @@ async def follow_track(
         poll_seconds: the longest time between two reads.
     """
     changed = asyncio.Event()
-    listening = asyncio.create_task(_listen(channel, track_id, changed), name="watch")
+    listening = _begin_to_listen(channel, track_id, changed)
     last: dict[str, Any] | None = None
+    was_away = False
     try:
         while True:
             changed.clear()
-            row = await _read(table, track_id, before=last)
+            row, is_away = await _read(table, track_id, before=last)
+            if was_away and not is_away:  # Realtime may have given up on the database, silently
+                await _end(listening)
+                listening = _begin_to_listen(channel, track_id, changed)
+            was_away = is_away
             if row != last:
                 yield row
                 last = row
@@ -89,14 +96,13 @@ async def follow_track(
                 async with asyncio.timeout(poll_seconds):
                     await changed.wait()
     finally:
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+        await _end(listening)
 
 
 async def _read(
     table: Callable[[str], Any], track_id: UUID, *, before: dict[str, Any] | None
-) -> dict[str, Any]:
-    """The row; while the project cannot be reached, the row as it was `before`."""
+) -> tuple[dict[str, Any], bool]:
+    """The row; while the project cannot be reached, the row as it was `before` and True."""
     query = table(_TABLE).select("*").eq("id", str(track_id))
     try:
         with failures.calling_database():
@@ -105,20 +111,36 @@ async def _read(
             raise TransientError("The project answered something else than rows.")
     except MusicServiceError:
         if before is not None:
-            return before
+            return before, True
         raise
     if not rows:
         raise ConfigurationError(f"There is no track {track_id}, or it is not yours to see.")
     row: dict[str, Any] = rows[0]
-    return row
+    return row, False
+
+
+def _begin_to_listen(
+    channel: Callable[[], Awaitable[Channel]], track_id: UUID, changed: asyncio.Event
+) -> asyncio.Task[None]:
+    return asyncio.create_task(_listen(channel, track_id, changed), name="watch")
+
+
+async def _end(listening: asyncio.Task[None]) -> None:
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
 
 
 async def _listen(
     make: Callable[[], Awaitable[Channel]], track_id: UUID, changed: asyncio.Event
 ) -> None:
-    """Set `changed` on events; one connection, thrown away with the watch."""
-    channel = await make()
-    channel.hear_changes("UPDATE", _TABLE, lambda _: changed.set(), where=f"id=eq.{track_id}")
-    channel.hear_subscribed(changed.set)
-    async with channel.opened():
-        await channel.wait_ended()
+    """Set `changed` on events, over one connection after the other; returns when cancelled."""
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        channel = await make()
+        channel.hear_changes("UPDATE", _TABLE, lambda _: changed.set(), where=f"id=eq.{track_id}")
+        channel.hear_subscribed(changed.set)
+        with contextlib.suppress(TransientError):
+            async with channel.opened():
+                await channel.wait_ended()
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -115,6 +117,32 @@ async def test_broadcasts_are_heard_again_after_postgres_was_away(
             )
             await asyncio.wait([listening], timeout=0.3)
         assert (await listening).payload["payload"] == {"id": 1}
+
+
+async def test_after_a_long_outage_changes_are_dead_without_a_word_until_somebody_joins(
+    tmp_path: Path, sockets: contextlib.AsyncExitStack
+) -> None:
+    times = replace(QUICK, longest_outage_seconds=0.6)
+    async with Stack(tmp_path / "outage", Ports.free(), times=times) as stack:
+        await administrate(stack, SCHEMA)
+        wire = await open_wire(project_of(stack), sockets, "1.0.0", stack.keys.secret)
+        topic = topic_name()
+        await wire.subscribe(topic, everything(TABLE))
+        await stack.postgres.stop()
+        await stack.realtime._changes.given_up.wait()
+        await stack.postgres.start()
+        await reconnected(stack)
+        await administrate(stack, f"insert into {TABLE} values (1, 'never told')")
+        await administrate(stack, f"select realtime.send('{{\"id\": 1}}', 'ev', '{topic}', false)")
+        assert (await wire.next()).event == "broadcast"
+        await wire.heartbeat()
+        other = await open_wire(project_of(stack), sockets, "1.0.0", stack.keys.secret)
+        await other.subscribe(topic_name(), everything(TABLE))
+        await administrate(stack, f"insert into {TABLE} values (2, 'told')")
+        assert (await other.next()).data["record"]["status"] == "told"
+        await wire.heartbeat()
+        await other.socket.close()
+        await wire.socket.close()
 
 
 async def test_what_is_no_message_on_the_database_channel_is_passed_over(

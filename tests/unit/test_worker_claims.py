@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import uuid4
 
 import pytest
@@ -130,4 +131,18 @@ async def test_once_the_database_is_back_the_feed_is_connected_again() -> None:
         work.journal.repair("claim")
         await work.journal.reached("claim", 5)
         await settled()
+        assert work.fakes.feed.distrusted == 1
+
+
+async def test_after_an_outage_of_a_full_worker_the_feed_is_connected_again() -> None:
+    work = Working(capacity=1)
+    work.take_long()
+    work.waiting(1)
+    async with work.at_work():
+        work.journal.break_down("renew", AWAY)
+        await asyncio.sleep(200)
+        assert work.state == "cut_off"
+        assert work.fakes.feed.distrusted == 0
+        work.journal.repair("renew")
+        await asyncio.sleep(20)
         assert work.fakes.feed.distrusted == 1

@@ -7,6 +7,7 @@ import json
 import logging
 import random
 import secrets
+import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -64,6 +65,8 @@ class Changes:
         self._times = times
         self._is_cold = True
         self._failures = 0
+        self._lost_at: float | None = None
+        self.given_up = asyncio.Event()  # on a database that was away for too long
         self._subscribers: set[Subscriber] = set()
         self._wanted = asyncio.Event()
         self._following = asyncio.Event()
@@ -74,6 +77,7 @@ class Changes:
         self._subscribers.add(subscriber)
         self._wanted.set()
         await self._following.wait()
+        self._subscribers.add(subscriber)  # who came while the database was given up
         await asyncio.sleep(random.uniform(*self._times.warm_subscription_seconds))  # noqa: S311
 
     def remove(self, subscriber: Subscriber) -> None:
@@ -96,8 +100,22 @@ class Changes:
                 _LOG.exception("Changes are interrupted")
             else:
                 continue
-            self._failures += 1
-            await asyncio.sleep(self._times.reconnect_seconds(self._failures))
+            await self._pause_or_give_up()
+
+    async def _pause_or_give_up(self) -> None:
+        """Wait for the next attempt; after the last one forget everybody without a word."""
+        self._failures += 1
+        if self._lost_at is None:
+            self._lost_at = time.monotonic()
+        left = self._lost_at + self._times.longest_outage_seconds - time.monotonic()
+        if left > 0:
+            await asyncio.sleep(min(self._times.reconnect_seconds(self._failures), left))
+            return
+        _LOG.warning("Changes are given up: the database was away for too long")
+        self._failures, self._lost_at = 0, None
+        self._subscribers.clear()
+        self._wanted.clear()
+        self.given_up.set()
 
     async def _follow(self) -> None:
         if self._is_cold:
@@ -108,7 +126,8 @@ class Changes:
             await log.execute(
                 "select pg_create_logical_replication_slot(%s, 'pgoutput', true)", (slot,)
             )
-            self._is_cold, self._failures = False, 0
+            self._is_cold, self._failures, self._lost_at = False, 0, None
+            self.given_up.clear()
             self._following.set()
             try:
                 await self._poll(slot, log, reader)

@@ -25,6 +25,7 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30
 _STEADY_SECONDS = 60
 _DELIVERY_SECONDS = 1.0  # an event may take this long and is not missed yet
+_CONFIRMATION_SECONDS = 30.0  # a broadcast's change has followed by then, also under load
 _REMEMBERED_IDS = 10_000
 
 log = structlog.get_logger(__name__)
@@ -56,7 +57,7 @@ class Feed:
         self._on_gap = on_gap
         self._ready_seconds = ready_seconds
         self._channel: Channel | None = None
-        self._announcements = _Announcements(on_hint)
+        self._announcements = _Announcements(on_hint, self._doubt_changes)
         self._silent_since: float | None = time.monotonic()
         self._subscribed_at: float | None = None
 
@@ -81,12 +82,15 @@ class Feed:
         if self._channel is not None and self.is_working:
             self._channel.end(reason)
 
+    def _doubt_changes(self) -> None:
+        self.distrust("broadcasts came, but no changes")
+
     async def run(self) -> None:
         """Subscribe, and again whenever the connection ends; returns only when cancelled."""
         pause, private = _FIRST_PAUSE_SECONDS, True
         while True:
             began = time.monotonic()
-            self._announcements = _Announcements(self._on_hint)
+            self._announcements = _Announcements(self._on_hint, self._doubt_changes)
             self._channel = self._channel_for(self._announcements, private=private)
             reason = await self._listen(self._channel)
             if private and self._channel.was_refused:
@@ -146,12 +150,21 @@ class Feed:
 
 
 class _Announcements:
-    """What one connection has announced: each change is one hint, though it is announced twice."""
+    """What one connection has announced: each change is one hint, though it is announced twice.
 
-    def __init__(self, on_hint: Callable[[], None]) -> None:
+    Args:
+        on_hint: called for each change, once.
+        on_half_deaf: called where changes were heard and then no more, though broadcasts still
+            are. Where none ever was, nothing follows: of several workers one may hear them all.
+    """
+
+    def __init__(self, on_hint: Callable[[], None], on_half_deaf: Callable[[], None]) -> None:
         self._on_hint = on_hint
+        self._on_half_deaf = on_half_deaf
         self._by_broadcast: Counter[str] = Counter()
         self._named: dict[str, None] = {}
+        self._has_heard_change = False
+        self._unconfirmed_since: float | None = None
 
     def hear_broadcast(self, payload: dict[str, Any]) -> None:
         """Tracks became pending; `ids` may name them."""
@@ -160,9 +173,12 @@ class _Announcements:
             self._by_broadcast.update(ids)
         self._name(ids)
         self._on_hint()
+        if ids and self._has_heard_change:
+            self._doubt_changes()
 
     def hear_change(self, row: dict[str, Any]) -> None:
         """The row with this `id` became pending."""
+        self._has_heard_change, self._unconfirmed_since = True, None
         track_id = row["id"]
         self._name([track_id])
         if self._by_broadcast[track_id] > 0:
@@ -174,10 +190,18 @@ class _Announcements:
     def forget_broadcasts(self) -> None:
         """Changes of what was broadcast may not follow."""
         self._by_broadcast.clear()
+        self._unconfirmed_since = None
 
     def has_named(self, track_id: UUID) -> bool:
         """Whether an event named the track, as far as is remembered."""
         return str(track_id) in self._named
+
+    def _doubt_changes(self) -> None:
+        """Count the time since the first broadcast that no change has followed."""
+        if self._unconfirmed_since is None:
+            self._unconfirmed_since = time.monotonic()
+        elif time.monotonic() - self._unconfirmed_since > _CONFIRMATION_SECONDS:
+            self._on_half_deaf()
 
     def _name(self, ids: list[str]) -> None:
         self._named.update(dict.fromkeys(ids))

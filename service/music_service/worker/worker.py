@@ -78,7 +78,7 @@ class Worker:
             options.lease_seconds,
             held=self._running.keys,
             on_lost=self._lose,
-            on_restored=self._wake.set,
+            on_restored=self._restored,
         )
         self._blockade = Blockade(
             provider,
@@ -86,11 +86,10 @@ class Worker:
             report=self._report,
             on_lifted=self._wake.set,
         )
-        # While the database is away Realtime's own poller gives up, and its channel stays joined.
         self._failures = ClaimFailures(
             options.sweep_seconds,
             report=self._report_claims,
-            on_restored=partial(self._feed.distrust, "the database was away"),
+            on_restored=self._restored,
         )
 
     def status(self) -> dict[str, Any]:
@@ -185,6 +184,11 @@ class Worker:
 
     def _next_sweep(self) -> float:
         return _now() + self._options.sweep_seconds * random.uniform(0.8, 1.2)  # noqa: S311
+
+    def _restored(self) -> None:
+        """The database is back; meanwhile Realtime may have given up on it without a word."""
+        self._wake.set()
+        self._feed.distrust("the database was away")
 
     def _distrust_feed_for(self, claims: list[Claim]) -> None:
         """Hold against the feed what a sweep found and it should have announced."""
