@@ -1,7 +1,8 @@
 """`/rest/v1`: requests handed on to PostgREST and answers handed back, unread.
 
 Only what the platform's database refuses on connections of the API (pg-safeupdate), and this one
-cannot, is refused here: to change or delete the rows of a table without saying which.
+cannot, is refused here: to change or delete the rows of a table without saying which. What it
+refuses inside a function goes unnoticed.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _HOP_BY_HOP = {
 
 
 # What a request may say besides which rows it means.
-_NO_FILTERS = {"select", "columns", "order", "limit", "offset", "on_conflict"}
+_NO_FILTERS = {"select", "columns", "order", "limit", "offset", "on_conflict", "apikey"}
 _REFUSED_WITHOUT_WHERE = {"PATCH": "UPDATE", "DELETE": "DELETE"}
 
 
@@ -73,8 +74,8 @@ class _Proxy:
     async def _answer(self, request: Request) -> Response:
         path = request.scope["raw_path"].decode().removeprefix(ROOT)
         statement = _REFUSED_WITHOUT_WHERE.get(request.method)
-        if statement is not None and not request.query_params.keys() - _NO_FILTERS:
-            return _without_where(statement)
+        if statement is not None and not _has_filter(request):
+            return await self._refuse(request, path, statement)
         handed_on = self._client.build_request(
             request.method,
             httpx.URL(path, query=request.scope["query_string"]),
@@ -87,12 +88,29 @@ class _Proxy:
             return _not_there()
         return _StreamedAnswer(answer)
 
+    async def _refuse(self, request: Request, path: str, statement: str) -> Response:
+        """Refuse what has no condition, unless PostgREST refuses it before it asks the database."""
+        headers = {
+            name: request.headers[name]
+            for name in ("authorization", "apikey")
+            if name in request.headers
+        }
+        if "content-profile" in request.headers:
+            headers["accept-profile"] = request.headers["content-profile"]
+        try:
+            tried = await self._client.get(path, params={"limit": 0}, headers=headers)
+        except httpx.TransportError:
+            return _not_there()
+        if tried.status_code == 404 or b'"PGRST' in tried.content:
+            return Response(tried.content, tried.status_code, media_type="application/json")
+        message = f"{statement} requires a WHERE clause"
+        refusal = {"code": "21000", "details": None, "hint": None, "message": message}
+        return JSONResponse(refusal, status_code=400)
 
-def _without_where(statement: str) -> Response:
-    message = f"{statement} requires a WHERE clause"
-    return JSONResponse(
-        {"code": "21000", "details": None, "hint": None, "message": message}, status_code=400
-    )
+
+def _has_filter(request: Request) -> bool:
+    """Whether a parameter names a condition; those of embedded tables, `logs.order`, do not."""
+    return any(name.rpartition(".")[2] not in _NO_FILTERS for name in request.query_params)
 
 
 def _not_there() -> Response:

@@ -168,7 +168,7 @@ async def test_what_is_missing_is_not_found(
         "message": "Object not found",
     }
     answer = await stranger.get("object/public/contract-missing/a.txt")
-    assert answer.json()["code"] == "NoSuchKey"
+    assert (answer.json()["statusCode"], answer.json()["code"]) == ("404", "NoSuchBucket")
 
 
 async def test_a_private_bucket_hides_its_objects(

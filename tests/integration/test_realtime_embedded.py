@@ -16,8 +16,9 @@ from websockets.exceptions import ConnectionClosed
 from local_supabase.database import Connection, Database
 from local_supabase.faults import RealtimeFaults
 from local_supabase.ports import Ports
-from local_supabase.realtime.bindings import parse
+from local_supabase.realtime.bindings import Binding, parse
 from local_supabase.realtime.changes import Changes
+from local_supabase.realtime.tables import resolve
 from local_supabase.stack import Stack
 from tests.support.contract import project_of
 from tests.support.realtime import Wire, everything, open_wire, topic_name
@@ -174,12 +175,15 @@ async def test_changes_go_on_after_every_connection_was_ended(own_stack: Stack, 
     await change_until_heard(own_stack, wire, "told again after all")
 
 
+SERVICE: dict[str, Any] = {"role": "service_role"}
+
+
 class Listener:
     """A subscriber that keeps what it is told."""
 
-    def __init__(self) -> None:
-        self.claims: dict[str, Any] = {"role": "service_role"}
-        self.bindings = [parse(everything(TABLE))]
+    def __init__(self, binding: Binding) -> None:
+        self.claims = SERVICE
+        self.bindings = [binding]
         self.told: asyncio.Queue[str] = asyncio.Queue()
 
     def deliver_change(self, payload: str) -> None:
@@ -220,7 +224,8 @@ async def slow_changes(own_stack: Stack) -> AsyncIterator[SlowToClose]:
 async def test_a_newcomer_does_not_trust_the_slot_that_is_being_given_up(
     own_stack: Stack, slow_changes: SlowToClose
 ) -> None:
-    first, second = Listener(), Listener()
+    binding = await resolve(own_stack.database, parse(everything(TABLE)), SERVICE)
+    first, second = Listener(binding), Listener(binding)
     async with asyncio.timeout(20):
         await slow_changes.add(first)
         slow_changes.remove(first)

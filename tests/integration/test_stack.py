@@ -181,3 +181,11 @@ def test_a_named_postgrest_that_is_no_program_is_refused(
     monkeypatch.setenv("POSTGREST_BIN", str(tmp_path / "nothing"))
     with pytest.raises(SetupError, match="POSTGREST_BIN names"):
         find_binary()
+
+
+@pytest.mark.parametrize("path", ["/functions/v1/hello", "/graphql/v1", "/auth/v1/otp"])
+async def test_what_is_not_served_answers_501_with_a_sentence(stack: Stack, path: str) -> None:
+    async with httpx.AsyncClient(base_url=stack.url) as http:
+        answer = await http.post(path, headers={"apikey": stack.keys.publishable}, json={})
+    assert answer.status_code == 501
+    assert "embedded stack" in answer.text

@@ -19,13 +19,15 @@ from local_supabase.stack import Stack
 
 @dataclass(frozen=True)
 class Project:
-    """One Supabase; `jwt_secret` is None where only its owner knows it."""
+    """One Supabase; `jwt_secret` is None where only its owner knows it, as are its older keys."""
 
     url: str
     secret_key: str
     publishable_key: str
     database_url: str
     jwt_secret: str | None
+    legacy_secret_key: str | None = None
+    legacy_publishable_key: str | None = None
 
     @property
     def storage_url(self) -> str:
@@ -62,10 +64,20 @@ def named_project() -> Project | None:
         publishable_key=os.environ["CONTRACT_SUPABASE_PUBLISHABLE_KEY"],
         database_url=os.environ["CONTRACT_SUPABASE_DB_URL"],
         jwt_secret=os.environ.get("CONTRACT_SUPABASE_JWT_SECRET"),
+        legacy_secret_key=os.environ.get("CONTRACT_SUPABASE_SERVICE_ROLE_KEY"),
+        legacy_publishable_key=os.environ.get("CONTRACT_SUPABASE_ANON_KEY"),
     )
 
 
 def project_of(stack: Stack) -> Project:
     """An embedded stack as a project."""
     keys = stack.keys
-    return Project(stack.url, keys.secret, keys.publishable, stack.database_url, keys.jwt_secret)
+    return Project(
+        stack.url,
+        keys.secret,
+        keys.publishable,
+        stack.database_url,
+        keys.jwt_secret,
+        keys.service_role,
+        keys.anon,
+    )

@@ -112,13 +112,13 @@ class Wire:
         self,
         topic: str,
         *bindings: Any,
-        token: Any = "",
+        token: Any = ...,
         ref: str = "1",
         **config: Any,
     ) -> Frame:
         """Join `realtime:<topic>`; answers the reply. Without a token the key's rights are used."""
         payload = {"config": {"postgres_changes": list(bindings), **config}}
-        if token != "":
+        if token is not ...:
             payload["access_token"] = token
         await self.send(f"realtime:{topic}", "phx_join", payload, ref=ref, join_ref=ref)
         frame = await self.next()

@@ -25,7 +25,7 @@ def test_members_keep_every_value_as_postgres_wrote_it() -> None:
 
 
 def test_a_filter_is_cut_at_commas_outside_of_lists() -> None:
-    conditions = parse({"filter": "a=in.(1,2),b=not.eq.x.y,c=is.null"}).conditions
+    conditions = parse({"table": "t", "filter": "a=in.(1,2),b=not.eq.x.y,c=is.null"}).conditions
     assert [(c.column, c.operator, c.value, c.negated) for c in conditions] == [
         ("a", "in", "(1,2)", False),
         ("b", "eq", "x.y", True),

@@ -41,10 +41,21 @@ end
 $$;
 comment on function realtime.send(jsonb, text, text, boolean) is 'Broadcast a message to a topic; never fails. A payload without an id is given that of the message.';
 
+create table realtime.unsent (
+  id uuid primary key,
+  topic text not null,
+  event text not null,
+  private boolean not null,
+  payload jsonb not null
+);
+comment on table realtime.unsent is 'What the gateway has still to broadcast, whatever becomes of the message; the platform reads it in the write-ahead log.';
+
 create function realtime.notify_of_message() returns trigger
-language plpgsql set search_path = ''
+language plpgsql security definer set search_path = ''
 as $$
 begin
+  insert into realtime.unsent (id, topic, event, private, payload)
+  values (new.id, new.topic, new.event, coalesce(new.private, false), coalesce(new.payload, '{}'));
   perform pg_notify('realtime_messages', new.id::text);
   return null;
 end

@@ -60,7 +60,11 @@ class Condition:
 
 @dataclass(frozen=True)
 class Binding:
-    """One entry of `postgres_changes`; `params` is what the client sent."""
+    """One entry of `postgres_changes`.
+
+    `params` is what the client sent; `oids` are the published tables that it found when it was
+    subscribed, so that one made later is not told, though it has the same name.
+    """
 
     params: dict[str, Any]
     schema: str
@@ -68,18 +72,21 @@ class Binding:
     event: str
     conditions: tuple[Condition, ...]
     columns: tuple[str, ...] | None
+    oids: frozenset[int] = frozenset()
 
     @property
     def id(self) -> int:
         """The same number for the same parameters, below 2^27."""
         return id_of(self.params)
 
-    def concerns(self, schema: str, table: str, kind: str) -> bool:
-        """Whether a change of this kind to this table is asked for."""
-        return (
-            self.schema in ("*", schema)
-            and self.table in ("*", table)
-            and (self.event not in ("INSERT", "UPDATE", "DELETE") or self.event == kind)
+    def names(self, schema: str, table: str) -> bool:
+        """Whether this table is asked for."""
+        return self.schema in ("*", schema) and self.table in ("*", table)
+
+    def concerns(self, oid: int, kind: str) -> bool:
+        """Whether a change of this kind to the table with this number is asked for."""
+        return oid in self.oids and (
+            self.event not in ("INSERT", "UPDATE", "DELETE") or self.event == kind
         )
 
     def described(self) -> str:
@@ -104,12 +111,14 @@ def parse(params: Any) -> Binding:
     """Read one entry; raises BadBindingError."""
     if not isinstance(params, dict):
         raise _without_parameters(params)
+    if not (params.get("schema") or params.get("table")):
+        raise _without_parameters(params)
     columns = params.get("select")
     return Binding(
         params=params,
         schema=str(params.get("schema") or "*"),
         table=str(params.get("table") or "*"),
-        event=str(params.get("event") or "*"),
+        event="INSERT" if params.get("event") == "insert" else str(params.get("event") or "*"),
         conditions=_conditions(params),
         columns=tuple(map(str, columns)) if isinstance(columns, list) and columns else None,
     )
@@ -132,14 +141,18 @@ def _conditions(params: dict[str, Any]) -> tuple[Condition, ...]:
 def _condition(part: str) -> Condition:
     match = _PART.match(part)
     if match is None or match[3] not in (*_OPERATORS, "in", "is"):
-        pieces = json.dumps(part.split("=", 1), ensure_ascii=False)
-        raise BadBindingError(f"Error parsing `filter` params: {pieces}")
+        pieces = part.partition("=")[2].split(".", 1) if "=" in part else [part]
+        raise _unparsed(json.dumps(pieces, ensure_ascii=False))
     column, operator, value = match[1], match[3], match[4]
     if operator == "in" and not (value.startswith("(") and value.endswith(")")):
-        raise BadBindingError("`in` filter value must be wrapped by parentheses")
+        raise _unparsed("`in` filter value must be wrapped by parentheses")
     if operator == "is" and value not in _KEYWORDS:
-        raise BadBindingError("invalid value for is filter: must be null, true, false, or unknown")
+        raise _unparsed("invalid value for is filter: must be null, true, false, or unknown")
     return Condition(column, operator, value, bool(match[2]))
+
+
+def _unparsed(reason: str) -> BadBindingError:
+    return BadBindingError(f"Error parsing `filter` params: {reason}")
 
 
 def _without_parameters(params: Any) -> BadBindingError:

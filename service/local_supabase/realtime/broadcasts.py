@@ -15,8 +15,7 @@ from local_supabase.times import Times
 
 _KEPT = "3 days"
 _MESSAGE = """
-select topic, event, coalesce(private, false) as private, coalesce(payload, '{}')::text as payload
-from realtime.messages where id::text = %s
+delete from realtime.unsent where id::text = %s returning topic, event, private, payload::text
 """
 _LOG = logging.getLogger(__name__)
 
@@ -68,8 +67,8 @@ class Broadcasts:
         # Reading needs a connection beside the listening one, of its own because the pool
         # takes long to believe that Postgres is back.
         async with await self._connect() as listener, await self._connect() as reader:
-            await listener.execute("listen realtime_messages")
             await self._forget_old(reader)
+            await listener.execute("listen realtime_messages")
             self._failures = 0
             self.listening.set()
             async for notice in listener.notifies():
@@ -85,6 +84,7 @@ class Broadcasts:
             await reader.execute(
                 "delete from realtime.messages where inserted_at < now() - %s::interval", (_KEPT,)
             )
+            await reader.execute("delete from realtime.unsent")
         except psycopg.ProgrammingError as error:
             _LOG.warning("Old broadcasts cannot be deleted: %s", error)
 
@@ -93,7 +93,7 @@ class Broadcasts:
         try:
             cursor = await reader.execute(_MESSAGE, (message_id,))
             row = await cursor.fetchone()
-            if row is not None and row["event"] is not None:
+            if row is not None:
                 self._deliver(Broadcast(message_id, **row))
         except Exception:  # whatever is wrong with one message, the next ones must arrive
             if reader.closed:

@@ -271,8 +271,7 @@ class _Delivery:
 
 
 def _concerned(bindings: list[Binding], change: Change) -> list[Binding]:
-    relation = change.relation
-    return [b for b in bindings if b.concerns(relation.schema, relation.name, change.kind)]
+    return [b for b in bindings if b.concerns(change.relation.oid, change.kind)]
 
 
 def _payloads(shown: Shown, bindings: list[Binding], selectable: frozenset[str]) -> Iterator[str]:

@@ -60,6 +60,7 @@ class Channel:
         self.wants_presence = _object(config.get("presence")).get("enabled") is True
         self.claims = claims
         self.bindings: list[Binding] = []
+        self._is_legacy = not join.payload
         self._wanted = _wanted(join, config)
         self._socket = socket
         self._changes = changes
@@ -105,8 +106,12 @@ class Channel:
             )
 
     def deliver_change(self, payload: str) -> None:
-        """Send a change."""
-        self._socket.send(self.topic, "postgres_changes", payload)
+        """Send a change; who joined without a configuration gets the bare data."""
+        if self._is_legacy:
+            data = json.loads(payload)["data"]
+            self._socket.send(self.topic, data["type"], json.dumps(data))
+        else:
+            self._socket.send(self.topic, "postgres_changes", payload)
 
     def expel(self, reason: str) -> None:
         """End the channel from our side and say why."""
@@ -130,9 +135,11 @@ class Channel:
     async def _subscribe(self, after_seconds: float) -> None:
         await asyncio.sleep(after_seconds)
         try:
-            bindings = [parse(params) for params in self._wanted]
-            for binding in bindings:
-                await tables.check(self._changes.database, binding, self.claims)
+            asked = [parse(params) for params in self._wanted]
+            bindings = [
+                await tables.resolve(self._changes.database, binding, self.claims)
+                for binding in asked
+            ]
         except BadBindingError as error:
             self._fail(str(error))
         except psycopg.Error as error:

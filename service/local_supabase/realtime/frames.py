@@ -28,7 +28,7 @@ class Message:
 def decode(text: str, version: str) -> Message | None:
     """The message in a text frame, or None for anything that is none."""
     try:
-        value = json.loads(text)
+        value = _loads(text)
     except (ValueError, RecursionError):
         return None
     if version == "2.0.0":
@@ -55,7 +55,7 @@ def decode_binary(data: bytes) -> Message | None:
         at += size
     try:
         join_ref, ref, topic, event, _ = (part.decode() for part in parts)
-        payload = {"type": "broadcast", "event": event, "payload": json.loads(data[at:])}
+        payload = {"type": "broadcast", "event": event, "payload": _loads(data[at:])}
     except (ValueError, RecursionError):
         return None
     return Message(topic, "broadcast", payload, ref or None, join_ref or None)
@@ -98,6 +98,13 @@ def encode_broadcast(
         raise ValueError(f"A broadcast's topic and event have at most {_LONGEST_PART} bytes.")
     head = bytes([_USER_BROADCAST, *map(len, parts), _JSON_ENCODING])
     return head + b"".join(parts) + payload.encode()
+
+
+def _loads(text: str | bytes) -> Any:
+    """JSON; raises ValueError, also for half a surrogate pair, which is no text."""
+    value = json.loads(text)
+    json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def _compact(value: Any) -> str:

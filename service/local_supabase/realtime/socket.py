@@ -202,7 +202,7 @@ class Socket:
         if message.topic == PREFIX:
             raise _JoinRefusedError("TopicNameRequired: You must provide a topic name")
         token = message.payload.get("access_token")
-        if not isinstance(token, str) or not token or token.startswith("sb_"):
+        if not isinstance(token, str) or token.startswith("sb_"):
             token = self._api_key
         try:
             claims = claims_of(self._context.keys, token)

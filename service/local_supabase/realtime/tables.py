@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -14,7 +14,7 @@ from local_supabase.database import Connection, Database
 from local_supabase.realtime.bindings import BadBindingError, Binding, Condition
 
 _PUBLISHED = """
-select n.nspname as schema, c.relname as name,
+select n.nspname as schema, c.relname as name, c.oid::int8 as oid,
        coalesce((select jsonb_object_agg(a.attname, format_type(a.atttypid, -1))
         from pg_catalog.pg_attribute a
         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '{}') as columns
@@ -96,23 +96,29 @@ def _field(row: DictRow) -> Field:
     return Field(row["name"], row["type"], row["short_type"], row["is_key"])
 
 
-async def check(database: Database, binding: Binding, claims: dict[str, Any]) -> None:
-    """Raise BadBindingError where a binding can never work for the bearer of the claims."""
+async def resolve(database: Database, binding: Binding, claims: dict[str, Any]) -> Binding:
+    """The binding with the tables that it means.
+
+    Raises:
+        BadBindingError: it can never work for the bearer of the claims.
+    """
     async with database.administrator() as connection:
         tables = [
-            table["columns"]
+            table
             for table in await (await connection.execute(_PUBLISHED)).fetchall()
-            if binding.concerns(table["schema"], table["name"], binding.event)
+            if binding.names(table["schema"], table["name"])
         ]
         if not tables:
             asked = "Please check Realtime is enabled for the given"
             raise BadBindingError(_CONTEXT.format(asked, binding.described(), ""))
-        problem = await _problem(connection, binding, claims, tables)
+        columns = [table["columns"] for table in tables]
+        problem = await _problem(connection, binding, claims, columns)
     if problem is not None:
         asked = "An exception happened so please check your"
         raise BadBindingError(
             _CONTEXT.format(asked, binding.described(), f". Exception: ERROR {problem}")
         )
+    return replace(binding, oids=frozenset(table["oid"] for table in tables))
 
 
 async def _problem(

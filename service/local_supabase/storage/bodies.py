@@ -103,7 +103,8 @@ class _Part:
         self.name = options.get(b"name", b"").decode(errors="replace")
         self.is_file = b"filename" in options
         if "content-type" in self.headers:
-            self.mime_type = self.headers["content-type"].split(b";")[0].strip().decode("latin-1")
+            kind = self.headers["content-type"].split(b";")[0].strip()
+            self.mime_type = kind.decode("latin-1").lower()
 
 
 class _Form:

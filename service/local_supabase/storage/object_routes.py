@@ -66,12 +66,10 @@ class ObjectRoutes:
         return downloads.answer(request, row, content)
 
     async def _public(self, request: Request) -> Row:
-        row = await self._parts.objects.find(
-            request.path_params["bucket"], request.path_params["key"]
-        )
-        if not (await self._parts.buckets.get(row["bucket_id"]))["public"]:
+        bucket = await self._parts.buckets.get(request.path_params["bucket"])
+        if not bucket["public"]:
             raise rejections.no_such_bucket()
-        return row
+        return await self._parts.objects.find(bucket["id"], request.path_params["key"])
 
     async def _get_signed(self, request: Request) -> Response:
         claims = signatures.check(self._parts.keys, request)
