@@ -84,7 +84,12 @@ async def check_all(
     client: ProjectClient, queue: Queue, provider: MurekaClient, settings: Settings
 ) -> None:
     """Make sure that project and account are fit for the service; raises as `run_worker` does."""
-    await preflight.check(client, settings.music_bucket, public=settings.music_bucket_public)
+    await preflight.check(
+        client,
+        settings.music_bucket,
+        public=settings.music_bucket_public,
+        capacity=settings.music_max_concurrent,
+    )
     billing = await check_account(provider)
     if billing is not None:
         await report_account(queue, billing)

@@ -71,7 +71,7 @@ async def test_a_project_without_the_migrations_is_told_to_apply_them(
     async with Stack(tmp_path / "bare", Ports.free(), times=QUICK) as bare:
         said = await command("run", **bare.environment())
     assert said.code == 2
-    assert "apply the migrations: supabase db push" in said.sentence
+    assert 'apply the migrations ("music-service init"' in said.sentence
 
 
 @pytest.mark.parametrize("name", ["run", "queue", "enqueue x"])

@@ -131,7 +131,7 @@ FAULTS = {
         ),
         "migrations",
         "function resume_music_queue",
-        "supabase db push",
+        "music-service init",
     ),
     "a function is of an older version": (
         (
@@ -143,7 +143,7 @@ FAULTS = {
         ),
         "migrations",
         "Of another version of the service: function pause_music_queue",
-        "supabase db push",
+        "music-service init",
     ),
     "a column is missing": (
         (
@@ -152,7 +152,7 @@ FAULTS = {
         ),
         "migrations",
         "column music_tracks.tempo",
-        "supabase db push",
+        "music-service init",
     ),
     "a view is missing": (
         (
@@ -161,7 +161,7 @@ FAULTS = {
         ),
         "migrations",
         "view music_review",
-        "supabase db push",
+        "music-service init",
     ),
     "the schema is older than the service needs": (
         _version(OLDEST_SCHEMA - 1, 1),
@@ -263,7 +263,7 @@ async def test_a_project_without_the_migrations_is_told_so(tmp_path: Path) -> No
     checks = {finding.check: finding for finding in wrong}
     assert checks.keys() == {"migrations", "publication", "bucket"}
     assert f"and {len(FUNCTIONS) + len(RELATIONS) - 5} more" in checks["migrations"].found
-    assert "supabase db push" in str(checks["migrations"].fix)
+    assert "music-service init" in str(checks["migrations"].fix)
     assert "does not exist" in checks["bucket"].found
 
 

@@ -16,6 +16,9 @@ from local_supabase.ports import Ports
 from local_supabase.stack import Stack
 from music_service.cli.doctor import summary
 from music_service.doctor.findings import Finding, Verdict, is_well
+from music_service.errors import ConfigurationError
+from music_service.store import preflight
+from music_service.store.client import connect
 from tests.support.doctor import ALIVE, administrate, broken, findings_of, given, rows
 from tests.support.programs import environment, run_program
 from tests.support.project import ROOT
@@ -329,7 +332,7 @@ async def test_a_trial_leaves_nothing_and_nobody_hears_of_it(own_stack: Stack) -
     assert own_stack.simulator.ledger == []
 
 
-async def test_a_low_limit_of_rows_is_found_and_does_not_cut_the_doctors_own_questions(
+async def test_a_low_limit_of_rows_is_found_and_no_worker_starts_that_it_would_cut(
     own_stack: Stack,
 ) -> None:
     async with broken(
@@ -338,6 +341,10 @@ async def test_a_low_limit_of_rows_is_found_and_does_not_cut_the_doctors_own_que
         "alter role authenticator reset pgrst.db_max_rows; notify pgrst, 'reload config'",
     ):
         wrong = await until(own_stack, "rows", Verdict.WRONG)
+        async with connect(own_stack.url, own_stack.keys.secret) as client:
+            await preflight.check(client, "music-tracks", public=True, capacity=5)
+            with pytest.raises(ConfigurationError, match="hands out 5 rows at once"):
+                await preflight.check(client, "music-tracks", public=True, capacity=6)
     assert "The API cuts every answer at 5 rows" in wrong.found
     assert "Max rows to 1000" in str(wrong.fix)
     await until(own_stack, "rows", Verdict.OK)

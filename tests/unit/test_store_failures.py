@@ -51,7 +51,7 @@ def test_a_database_out_of_reach_is_asked_again_later(error: httpx.HTTPError) ->
 def test_a_missing_object_asks_for_the_migrations(code: str) -> None:
     failure = of_database(refused(code))
     assert isinstance(failure, ConfigurationError)
-    assert "supabase db push" in str(failure)
+    assert "music-service init" in str(failure)
 
 
 def test_a_missing_right_asks_for_the_migrations_and_says_which() -> None:

@@ -21,7 +21,8 @@ from music_service.doctor.probe import (
 )
 
 APPLY = (
-    "Apply the migrations: supabase db push. If all are applied already, run "
+    'Apply the migrations ("music-service init" copies them and says how). If all are applied '
+    "already, run "
     "\"notify pgrst, 'reload schema';\" in the SQL editor, and if it is still missing then, "
     "run the statement of the migration that creates it."
 )

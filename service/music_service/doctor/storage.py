@@ -37,7 +37,8 @@ def _no_bucket(bucket: str, answer: Answer) -> Finding:
         return wrong(
             "bucket",
             f'The bucket "{bucket}" does not exist.',
-            "Apply the migrations (supabase db push), or set MUSIC_BUCKET to the one there is.",
+            'Apply the migrations ("music-service init" copies them and says how), or set '
+            "MUSIC_BUCKET to the one there is.",
         )
     return wrong(
         "bucket",

@@ -28,6 +28,7 @@ from music_service.redact import plain
 if TYPE_CHECKING:
     from storage3.exceptions import StorageApiError
 
+_REMEDY = 'apply the migrations ("music-service init" copies them and says how).'
 _LATER = ("PGRST000", "PGRST001", "PGRST002", "PGRST003", "57014", "57P01")
 _LATER_CLASSES = ("08", "53")
 _NOT_MIGRATED = ("PGRST205", "42P01", "PGRST202", "42883", "PGRST204", "PGRST106")
@@ -97,13 +98,9 @@ def of_database(error: APIError | httpx.HTTPError) -> MusicServiceError:  # noqa
         )
     code, message = plain(str(error.code or "")), plain(error.message or "")
     if code in _NOT_MIGRATED:
-        return ConfigurationError(
-            "The database lacks what the service needs; apply the migrations: supabase db push"
-        )
+        return ConfigurationError(f"The database lacks what the service needs; {_REMEDY}")
     if code in _NOT_ALLOWED:
-        return ConfigurationError(
-            f"The database refuses the service ({message}); apply the migrations: supabase db push"
-        )
+        return ConfigurationError(f"The database refuses the service ({message}); {_REMEDY}")
     if code in _BAD_KEY or "Invalid API key" in message or code == "401":
         return ConfigurationError("Supabase refuses the secret key; check SUPABASE_SECRET_KEY.")
     if not code:  # not PostgREST's own words: somebody before it answered

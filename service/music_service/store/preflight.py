@@ -13,13 +13,14 @@ from music_service.store.schema_version import SchemaVersion
 log = structlog.get_logger(__name__)
 
 
-async def check(client: ProjectClient, bucket: str, *, public: bool) -> None:
-    """Make sure that URL, key, migrations and bucket are as the service needs them.
+async def check(client: ProjectClient, bucket: str, *, public: bool, capacity: int) -> None:
+    """Make sure that URL, key, migrations, API and bucket are as the service needs them.
 
     Args:
         client: has the service's rights.
         bucket: the name of the bucket for the audio.
         public: what the settings say of it.
+        capacity: how many tracks the worker claims at once, of each of which it has to hear.
 
     Raises:
         ConfigurationError: they are not; the text is one sentence that says what to do.
@@ -32,11 +33,19 @@ async def check(client: ProjectClient, bucket: str, *, public: bool) -> None:
         await client.rpc(
             "renew_music_claims", {"p_worker_id": "", "p_claim_ids": [], "p_lease_seconds": 1}
         ).execute()
+        rows = await client.rpc("list_music_numbers", {"p_count": capacity}).execute()
         rules = await rules_of(client, bucket)
+    heard_of = len(rows.data) if isinstance(rows.data, list) else 0
+    if heard_of < capacity:
+        raise ConfigurationError(
+            f"The API hands out {heard_of} rows at once, and this worker claims up to {capacity}; "
+            "raise Max rows in the dashboard (Integrations, Data API, Settings), or lower "
+            "MUSIC_MAX_CONCURRENT."
+        )
     if rules is None:
         raise ConfigurationError(
-            f'The bucket "{bucket}" does not exist; apply the migrations (supabase db push) '
-            "or set MUSIC_BUCKET."
+            f'The bucket "{bucket}" does not exist; apply the migrations ("music-service init" '
+            "copies them and says how) or set MUSIC_BUCKET."
         )
     if public and not rules.public:
         raise ConfigurationError(
