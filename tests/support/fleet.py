@@ -43,6 +43,11 @@ class WorkerProcess:
         """None while it runs; negative for a signal."""
         return self._process.returncode
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
         self._process.send_signal(number)

@@ -96,7 +96,8 @@ class Worker:
         """The worker in a few words and numbers, as JSON.
 
         `worker_id`, `state` (running, stopping, cut_off, blocked, failing), `reason`, `realtime`
-        (subscribed, silent), `running` of `capacity` tracks, and the counters.
+        (subscribed, silent), `running` of `capacity` tracks, the process's asyncio `tasks`, and the
+        counters.
         """
         reason = None
         state = "stopping" if self._stopping else "running"
@@ -113,6 +114,7 @@ class Worker:
             "realtime": "subscribed" if self._feed.is_working else "silent",
             "running": len(self._running),
             "capacity": self._options.capacity,
+            "tasks": len(asyncio.all_tasks()),
             **asdict(self.counters),
         }
 
