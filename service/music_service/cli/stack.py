@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import typer
 
 from music_service.cli import env_file
 from music_service.cli.drawing import console
-from music_service.cli.output import answer
+from music_service.cli.output import answer, say
 from music_service.cli.signals import run_async, stop_on_signal
 from music_service.errors import ConfigurationError, EmbeddedStackError
 
@@ -38,7 +37,7 @@ SimSeconds = Annotated[
     float,
     typer.Option(metavar="SECONDS", help="How long a simulated generation takes.", min=0, max=3600),
 ]
-Reset = Annotated[bool, typer.Option("--reset", help="Delete the data directory first.")]
+Reset = Annotated[bool, typer.Option("--reset", help="First delete what a stack made there.")]
 
 DEFAULT_PORT = 54321
 DEFAULT_DATA_DIR = Path(".local/stack")
@@ -70,7 +69,16 @@ async def _stack(options: StackOptions) -> None:
     async with opened(options) as running:
         with stop_on_signal() as stop:  # before anybody can know that it is ready
             answer(f"ready {running.url} in {running.ready_seconds:.1f} s")
+            say(where_secrets_are(options))
             await serve_until(stop, running)
+
+
+def where_secrets_are(options: StackOptions) -> str:
+    """Where a person finds what lets them in; none of it is ever printed."""
+    if options.env_file is not None:
+        return f"URL, keys and the database's address with its password are in {options.env_file}."
+    kept = options.data_dir / "keys.json"
+    return f"Keys and the database's password are in {kept}; --env-file FILE writes all addresses."
 
 
 @asynccontextmanager
@@ -81,15 +89,16 @@ async def opened(options: StackOptions) -> AsyncIterator[Stack]:
         ConfigurationError: the embedded extra is not installed, a port is taken, the directory
             is in use or is not one of ours.
     """
-    check_data_dir(options.data_dir)
-    if options.env_file is not None:
-        env_file.check(options.env_file)
     with _as_our_errors():
-        from local_supabase.ports import Ports  # noqa: PLC0415  an extra that may be missing
-        from local_supabase.stack import Stack, erase  # noqa: PLC0415
+        from local_supabase import data_directory  # noqa: PLC0415  an extra that may be missing
+        from local_supabase.ports import Ports  # noqa: PLC0415
+        from local_supabase.stack import Stack  # noqa: PLC0415
 
+        data_directory.check(options.data_dir)
+        if options.env_file is not None:
+            env_file.check(options.env_file)
         if options.reset:
-            erase(options.data_dir)
+            data_directory.erase(options.data_dir)
         with console.status("Starting the embedded Supabase ...") as status:
             running = Stack(
                 options.data_dir,
@@ -114,7 +123,6 @@ async def opened_simulator(options: StackOptions) -> AsyncIterator[dict[str, str
 
     Raises as `opened`.
     """
-    check_data_dir(options.data_dir)
     async with AsyncExitStack() as open_things:
         with _as_our_errors():
             from local_supabase.ports import Ports  # noqa: PLC0415  an extra that may be missing
@@ -124,30 +132,6 @@ async def opened_simulator(options: StackOptions) -> AsyncIterator[dict[str, str
             serving = serve_simulator(port, options.sim_seconds, options.data_dir)
             variables = await open_things.enter_async_context(serving)
         yield variables
-
-
-def check_data_dir(path: Path) -> None:
-    """Make sure that a stack's data can be kept there.
-
-    Raises:
-        ConfigurationError: it is no directory, or one with other things in it.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o755)
-        others = {each.name for each in path.iterdir()} - {"simulator"}  # that may run alone
-        is_foreign = bool(others) and "stack.lock" not in others
-        can_write = os.access(path, os.W_OK | os.X_OK)
-    except OSError as error:
-        raise ConfigurationError(
-            f"--data-dir {path} cannot be used ({error.strerror}); name another directory."
-        ) from error
-    if is_foreign:
-        raise ConfigurationError(
-            f"{path.absolute()} is not the directory of a stack and not empty; nothing was "
-            "deleted or written. Name another with --data-dir."
-        )
-    if not can_write:
-        raise ConfigurationError(f"--data-dir {path} cannot be written to; name another directory.")
 
 
 def project_dir() -> Path:
