@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,6 +37,7 @@ class Stack:
         ports: where the parts listen on 127.0.0.1.
         project_dir: the folder whose `supabase/` holds migrations and seed; None for none.
         simulator_seconds: how long a simulated generation takes.
+        names: by which gateway and simulator may be called besides those of this machine.
         times: how long the parts take and wait; as the real servers do, unless a test is in haste.
         progress: told in a few words what is being done.
     """
@@ -48,6 +49,7 @@ class Stack:
         *,
         project_dir: Path | None = None,
         simulator_seconds: float = 8,
+        names: Collection[str] = (),
         times: Times | None = None,
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -60,6 +62,7 @@ class Stack:
         self._ports = ports
         self._project_dir = project_dir
         self._simulator_seconds = simulator_seconds
+        self._names = names
         self._times = times if times is not None else Times()
         self._progress = progress
         self._open = contextlib.AsyncExitStack()
@@ -176,7 +179,7 @@ class Stack:
         for api in apis:
             await api.start()
         app = self.faults.gateway.around(application(apis, self.keys))
-        server = Server(app, self._ports.gateway, "the gateway")
+        server = Server(app, self._ports.gateway, "the gateway", names=self._names)
         await server.start()
         for api in apis:
             self._open.push_async_callback(api.stop)
@@ -193,7 +196,7 @@ class Stack:
             faults=self.faults.simulator,
         )
         app = self.faults.mureka.around(self.simulator.app)
-        server = Server(app, self._ports.simulator, "the Mureka simulator")
+        server = Server(app, self._ports.simulator, "the Mureka simulator", names=self._names)
         await server.start()
         self._open.push_async_callback(server.stop)
 
@@ -204,7 +207,7 @@ class Stack:
 
 @contextlib.asynccontextmanager
 async def serve_simulator(
-    port: int, seconds: float, data_dir: Path
+    port: int, seconds: float, data_dir: Path, *, names: Collection[str] = ()
 ) -> AsyncIterator[dict[str, str]]:
     """The simulator without a stack; yields the variables that lead a worker to it.
 
@@ -212,7 +215,7 @@ async def serve_simulator(
     """
     data_directory.mark(data_dir)
     simulator = Simulator(SIMULATOR_KEY, seconds, data_dir / "simulator")
-    server = Server(simulator.app, port, "the Mureka simulator")
+    server = Server(simulator.app, port, "the Mureka simulator", names=names)
     await server.start()
     try:
         yield {"MUREKA_API_URL": f"http://{HOST}:{port}", "MUREKA_API_KEY": SIMULATOR_KEY}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,32 +38,51 @@ SimSeconds = Annotated[
     float,
     typer.Option(metavar="SECONDS", help="How long a simulated generation takes.", min=0, max=3600),
 ]
+AllowHost = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Answer to this host name, too; may be repeated."),
+]
 Reset = Annotated[bool, typer.Option("--reset", help="First delete what a stack made there.")]
 
+_HOST_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 DEFAULT_PORT = 54321
 DEFAULT_DATA_DIR = Path(".local/stack")
 
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """The options that `stack` and `dev` share; `sim_seconds` is one simulated generation."""
+    """The options that `stack` and `dev` share, with the units and forms that their help says."""
 
     port: int
     data_dir: Path
     env_file: Path | None
     sim_seconds: float
+    allow_host: Sequence[str]
     reset: bool
 
 
 def stack(
+    *,
     port: Port = DEFAULT_PORT,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     env_file: EnvFile = None,
     sim_seconds: SimSeconds = 8,
+    allow_host: AllowHost = None,
     reset: Reset = False,
 ) -> None:
     """Run a whole Supabase and a Mureka simulator on this machine until Ctrl-C."""
-    run_async(_stack(StackOptions(port, data_dir, env_file, sim_seconds, reset)))
+    names = checked_hosts(allow_host)
+    run_async(_stack(StackOptions(port, data_dir, env_file, sim_seconds, names, reset)))
+
+
+def checked_hosts(names: Sequence[str] | None) -> list[str]:
+    """The names of hosts; raises ConfigurationError for what could be none."""
+    for name in names or ():
+        if not _HOST_NAME.fullmatch(name):
+            raise ConfigurationError(
+                f'--allow-host "{name}" is not the name of a host; leave out scheme and port.'
+            )
+    return list(names or ())
 
 
 async def _stack(options: StackOptions) -> None:
@@ -105,6 +125,7 @@ async def opened(options: StackOptions) -> AsyncIterator[Stack]:
                 Ports.starting_at(options.port),
                 project_dir=project_dir(),
                 simulator_seconds=options.sim_seconds,
+                names=options.allow_host,
                 progress=lambda words: status.update(f"Embedded Supabase: {words} ..."),
             )
             await running.start()
@@ -129,7 +150,9 @@ async def opened_simulator(options: StackOptions) -> AsyncIterator[dict[str, str
             from local_supabase.stack import serve_simulator  # noqa: PLC0415
 
             port = Ports.starting_at(options.port).simulator
-            serving = serve_simulator(port, options.sim_seconds, options.data_dir)
+            serving = serve_simulator(
+                port, options.sim_seconds, options.data_dir, names=options.allow_host
+            )
             variables = await open_things.enter_async_context(serving)
         yield variables
 
