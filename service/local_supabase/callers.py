@@ -59,7 +59,7 @@ class CallerCheck:
 
 
 def _is_control(scope: Scope) -> bool:
-    return scope["type"] == "http" and scope["path"].startswith(_CONTROLS)
+    return scope["type"] == "http" and str(scope["path"]).startswith(_CONTROLS)
 
 
 def _unseen(scope: Scope) -> Scope:
