@@ -146,6 +146,9 @@ isOneToOne: false
 "list_music_numbers":
 { Args: { "p_count": number }; Returns: number[]
                            },
+"list_orphaned_music":
+{ Args: { "p_after"?: string,"p_bucket": string,"p_min_age_seconds"?: number,"p_objects"?: number }; Returns: Json
+                           },
 "music_schema_version":
 { Args: Record<PropertyKey, never>; Returns: {
               "oldest_worker": number,"version": number

@@ -2298,6 +2298,62 @@ CREATE FUNCTION public.list_music_numbers(p_count integer) RETURNS SETOF integer
 
 COMMENT ON FUNCTION public.list_music_numbers(p_count integer) IS 'For music-service doctor: so many rows, up to 1000, to see how many of them the API hands out.';
 
+CREATE FUNCTION public.list_orphaned_music(p_bucket text, p_after text DEFAULT ''::text, p_objects integer DEFAULT 10000, p_min_age_seconds double precision DEFAULT 3600) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+  -- As workers name their audio; whatever has another name is somebody else's.
+  v_uuid constant text := '([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})';
+  v_shape constant text := format('^(?:%1$s|service)/%1$s/%1$s\.mp3$', v_uuid);
+  v_limit constant int := least(greatest(p_objects, 1), 10000);
+  v_written_before constant timestamptz :=
+    now() - make_interval(secs => greatest(p_min_age_seconds, 600));
+  v_answer jsonb;
+begin
+  if to_regclass('storage.objects') is null then
+    return jsonb_build_object('looked_at', 0, 'looked_until', null, 'orphans', '[]'::jsonb);
+  end if;
+  with some_objects as materialized (
+    select o.name, greatest(o.created_at, o.updated_at) as written_at,
+           case jsonb_typeof(o.metadata -> 'size')
+             when 'number' then (o.metadata -> 'size')::bigint else 0 end as size_bytes
+    from storage.objects o
+    where o.bucket_id = p_bucket and o.name > p_after
+    order by o.name
+    limit v_limit
+  ), audio as (
+    select s.*, f.ids[2]::uuid as track_id, f.ids[3]::uuid as generation_id
+    from some_objects s
+    cross join lateral regexp_match(s.name, v_shape) as f (ids)
+    where f.ids is not null
+  ), orphans as (
+    select a.name, a.size_bytes, a.written_at
+    from audio a
+    where a.written_at < v_written_before
+      -- Its track has it, or is not done and may get it, or back.
+      and not exists (
+        select from public.music_tracks t
+        where t.id = a.track_id
+          and (t.status::text in ('pending', 'generating') or strpos(t.file_url, a.name) > 0))
+      -- A row may have been copied.
+      and not exists (select from public.music_tracks t where t.storage_path = a.name)
+      and not exists (
+        select from music.generations g
+        where g.id = a.generation_id and g.state in ('intent', 'accepted', 'unknown'))
+  )
+  select jsonb_build_object(
+    'looked_at', count(*),
+    'looked_until', case when count(*) = v_limit then max(s.name) end,
+    'orphans', (select coalesce(jsonb_agg(to_jsonb(o) order by o.name), '[]') from orphans o))
+  into v_answer
+  from some_objects s;
+  return v_answer;
+end
+$_$;
+
+COMMENT ON FUNCTION public.list_orphaned_music(p_bucket text, p_after text, p_objects integer, p_min_age_seconds double precision) IS 'Audio in a bucket that no track has any more, among so many objects (10000 at most) after a name: {"looked_at": how many, "looked_until": where to go on, null at the end, "orphans": [{"name", "size_bytes", "written_at"}]}. Left out are names that are not a worker''s, what is younger than p_min_age_seconds (600 at least), tracks that wait or run, and open paid calls. Removes nothing.';
+
 CREATE FUNCTION public.music_schema_version() RETURNS TABLE(version integer, oldest_worker integer)
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -3862,6 +3918,9 @@ GRANT ALL ON FUNCTION public.finish_journey(p_journey_id uuid) TO authenticated;
 
 REVOKE ALL ON FUNCTION public.list_music_numbers(p_count integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.list_music_numbers(p_count integer) TO service_role;
+
+REVOKE ALL ON FUNCTION public.list_orphaned_music(p_bucket text, p_after text, p_objects integer, p_min_age_seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_orphaned_music(p_bucket text, p_after text, p_objects integer, p_min_age_seconds double precision) TO service_role;
 
 REVOKE ALL ON FUNCTION public.music_schema_version() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.music_schema_version() TO service_role;

@@ -34,7 +34,7 @@ declare
       'complete_music_track', 'defer_music_track', 'fail_music_track', 'report_music_worker',
       'report_music_account', 'pause_music_queue', 'resume_music_queue', 'retry_music_tracks',
       'cancel_music_tracks', 'ping_music_realtime', 'check_music_project', 'try_music_track',
-      'list_music_numbers', 'music_schema_version')
+      'list_music_numbers', 'list_orphaned_music', 'music_schema_version')
       or (v_has_journeys and p.pronamespace = 'public'::regnamespace
           and p.proname in ('create_journey', 'add_reading_log', 'finish_journey')));
   v_statement text;
@@ -83,7 +83,7 @@ begin
       'check_existing_tables', 'create_music_tracks', 'create_music_schema', 'create_ledger',
       'guard_music_tracks', 'create_claim_functions', 'create_generation_functions',
       'announce_music_tracks', 'create_operator_functions', 'create_operator_views',
-      'create_music_tracks_bucket', 'grant_access', 'add_checkup',
+      'create_music_tracks_bucket', 'list_orphaned_music', 'grant_access', 'add_checkup',
       'state_schema_version', 'create_journeys');
   end if;
 end

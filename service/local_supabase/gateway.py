@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from typing import Protocol
 
 import jwt
@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from local_supabase.auth.rejections import AuthRejectedError, answer_refused
+from local_supabase.callers import CallerCheck
 from local_supabase.keys import Keys
 from local_supabase.ports import listen
 
@@ -138,11 +139,12 @@ class Server:
         app: the application.
         port: its TCP port.
         part: what the port is for, in messages.
+        names: by which it may be called besides those of this machine.
     """
 
-    def __init__(self, app: ASGIApp, port: int, part: str) -> None:
+    def __init__(self, app: ASGIApp, port: int, part: str, *, names: Collection[str] = ()) -> None:
         config = uvicorn.Config(
-            app,
+            CallerCheck(app, names),
             log_level="critical",  # what the other side breaks off is its own affair
             lifespan="off",
             timeout_graceful_shutdown=2,

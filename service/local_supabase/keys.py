@@ -1,9 +1,8 @@
-"""API keys and tokens of the embedded stack: made once, checked at the gateway."""
+"""API keys, tokens and the database's password of the embedded stack: made once, kept in a file."""
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import time
 from dataclasses import asdict, dataclass
@@ -12,28 +11,44 @@ from typing import Any
 
 import jwt
 
+from local_supabase import private
+from local_supabase.errors import SetupError
+
 TEN_YEARS_SECONDS = 10 * 365 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Both key styles of a Supabase project and the secret that signs its tokens."""
+    """Both key styles of a Supabase project, and its secrets.
+
+    `jwt_secret` signs its tokens; `postgres_password` is that of every role that may log in.
+    """
 
     jwt_secret: str
     publishable: str
     secret: str
     anon: str
     service_role: str
+    postgres_password: str
 
     @classmethod
     def load_or_create(cls, path: Path) -> Keys:
-        """Read the keys kept at `path`, or make new ones and keep them there (mode 0600)."""
+        """Read the keys kept at `path`, or make new ones and keep them there (mode 0600).
+
+        Raises:
+            SetupError: an earlier version made them, without a password, or they are damaged.
+        """
         if path.exists():
-            return cls(**json.loads(path.read_text()))
+            try:
+                return cls(**json.loads(path.read_text()))
+            except (TypeError, ValueError):  # neither of which may be shown
+                raise SetupError(
+                    f"{path} was made by an earlier version or is damaged; start it with "
+                    "--reset, which deletes the stack's data."
+                ) from None
         keys = cls.create()
-        descriptor = os.open(path.with_suffix(".new"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(asdict(keys), file, indent=2)
+        with private.opened(path.with_suffix(".new"), "wb") as file:
+            file.write(json.dumps(asdict(keys), indent=2).encode())
         path.with_suffix(".new").replace(path)
         return keys
 
@@ -47,6 +62,7 @@ class Keys:
             secret=f"sb_secret_{secrets.token_urlsafe(16)}_{secrets.token_hex(4)}",
             anon=_legacy_key(jwt_secret, "anon"),
             service_role=_legacy_key(jwt_secret, "service_role"),
+            postgres_password=secrets.token_urlsafe(24),
         )
 
     def legacy(self, key: str) -> str | None:

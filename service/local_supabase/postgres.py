@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
+from psycopg.pq import PGconn, Ping
 
 from local_supabase.errors import PartFailedError, SetupError
 from local_supabase.program import Program, end_leftover, run_to_end
 
-_PASSWORD = "postgres"  # noqa: S105  as every local Supabase has it; the server listens on 127.0.0.1
+_PLATFORM = Path(__file__).parent / "platform"
 _LEFTOVER_SECONDS = 15
 
 
@@ -33,17 +35,20 @@ class Postgres:
     Args:
         data_dir: where the cluster lives; made on the first start.
         port: TCP port on 127.0.0.1.
+        password: of every role that may log in, the superuser among them.
     """
 
-    def __init__(self, data_dir: Path, port: int) -> None:
+    def __init__(self, data_dir: Path, port: int, password: str) -> None:
         self.data_dir = data_dir
         self.port = port
+        self._password = password
         self._program = Program(
             "Postgres",
             [str(binaries() / "postgres"), "-D", str(data_dir), *self._options()],
             home=data_dir,
             log_path=data_dir.with_suffix(".log"),
             owns=[data_dir],
+            passes=[data_dir.parent],
         )
 
     @property
@@ -53,7 +58,7 @@ class Postgres:
 
     def conninfo(self, user: str = "supabase_admin", database: str = "postgres") -> str:
         """The libpq URL of a user; `supabase_admin` is the superuser, `postgres` the owner."""
-        return f"postgresql://{user}:{_PASSWORD}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{user}:{self._password}@127.0.0.1:{self.port}/{database}"
 
     def end_leftover(self) -> None:
         """End a server that an earlier, killed stack may have left on this cluster."""
@@ -71,6 +76,7 @@ class Postgres:
 
         Raises:
             PartFailedError: the server ended before it was ready; the text has the end of its log.
+            SetupError: the cluster has another password.
         """
         new = not (self.data_dir / "PG_VERSION").exists()
         if new:
@@ -81,6 +87,27 @@ class Postgres:
         ):
             await asyncio.sleep(0.2)
         return new
+
+    async def lay_platform(self) -> None:
+        """Run the platform's SQL once, all of it or nothing; its roles get the password."""
+        async with await psycopg.AsyncConnection.connect(self.conninfo()) as connection:
+            cursor = await connection.execute("select to_regclass('auth.users')")
+            if await cursor.fetchone() != (None,):
+                return
+            for path in sorted(_PLATFORM.glob("*.sql")):
+                await connection.execute(path.read_bytes())
+            cursor = await connection.execute("select rolname from pg_roles where rolcanlogin")
+            for (role,) in await cursor.fetchall():
+                await connection.execute(
+                    sql.SQL("alter role {} password {}").format(
+                        sql.Identifier(role), self._verifier(connection, role)
+                    )
+                )
+
+    def _verifier(self, connection: psycopg.AsyncConnection, role: str) -> sql.Literal:
+        """What the server keeps of the password, so that its log can never show the password."""
+        words = self._password.encode(), role.encode(), b"scram-sha-256"
+        return sql.Literal(connection.pgconn.encrypt_password(*words).decode())
 
     async def stop(self) -> None:
         """Shut the server down and wait for it; safe to call twice."""
@@ -105,7 +132,7 @@ class Postgres:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True, mode=0o700)
         with tempfile.NamedTemporaryFile("w", suffix=".password") as password:
-            password.write(_PASSWORD)
+            password.write(self._password)
             password.flush()
             command = [
                 str(binaries() / "initdb"),
@@ -117,7 +144,7 @@ class Postgres:
                 "--locale=C",
                 "--no-sync",
             ]
-            run_to_end(command, owns=[partial, Path(password.name)])
+            run_to_end(command, owns=[partial, Path(password.name)], passes=[partial.parent])
         partial.rename(self.data_dir)
 
     async def _starts(self, on_end: Callable[[str], None] | None, *, last: bool) -> bool:
@@ -125,18 +152,28 @@ class Postgres:
         self._program.on_end = None
         await self._program.start()
         while self._program.running:
-            try:
-                connection = await psycopg.AsyncConnection.connect(
-                    self.conninfo(), connect_timeout=2
-                )
-            except psycopg.OperationalError:
+            if await asyncio.to_thread(self._ping) != Ping.OK:
                 await asyncio.sleep(0.03)
-            else:
-                await connection.close()
-                self._program.on_end = on_end
-                return True
+                continue
+            await self._check_password()
+            self._program.on_end = on_end
+            return True
         await self._program.stop()
         log = self._program.end_of_log()
         if "pre-existing shared memory block" in log and not last:
             return False
         raise PartFailedError(f"Postgres did not start: {log}")
+
+    def _ping(self) -> Ping:
+        return Ping(PGconn.ping(f"{self.conninfo()}?connect_timeout=2".encode()))
+
+    async def _check_password(self) -> None:
+        try:
+            connection = await psycopg.AsyncConnection.connect(self.conninfo())
+        except psycopg.OperationalError as error:
+            await self._program.stop()
+            raise SetupError(
+                f"The database in {self.data_dir} has another password than keys.json beside it; "
+                "start it with --reset, which deletes the stack's data."
+            ) from error
+        await connection.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from local_supabase import private
 from local_supabase.errors import PartFailedError, SetupError
 from local_supabase.keys import Keys
 from local_supabase.program import Program
@@ -85,6 +86,7 @@ class PostgREST:
             home=data_dir,
             log_path=data_dir / "postgrest.log",
             owns=[self._config_path],
+            passes=[data_dir],
         )
 
     @property
@@ -123,9 +125,8 @@ class PostgREST:
 
     def _write_configuration(self) -> None:
         lines = [f"{name} = {json.dumps(value)}\n" for name, value in self._settings.items()]
-        descriptor = os.open(self._config_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.writelines(lines)
+        with private.opened(self._config_path, "wb") as file:
+            file.write("".join(lines).encode())
 
 
 async def _is_ready(client: httpx.AsyncClient) -> bool:

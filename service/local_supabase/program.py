@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from local_supabase import private
 from local_supabase.errors import PartFailedError
 
 _LEFTOVER_SECONDS = 10
@@ -33,6 +34,7 @@ class Program:
         home: the directory it works for, by which one that was left running is recognised.
         log_path: its output is added there.
         owns: paths that it must be able to read and write, whoever it runs as.
+        passes: directories that it must be able to pass through, whoever it runs as.
         environment: its environment variables; None for this process's own.
     """
 
@@ -44,6 +46,7 @@ class Program:
         home: Path,
         log_path: Path,
         owns: Sequence[Path] = (),
+        passes: Sequence[Path] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
@@ -54,6 +57,7 @@ class Program:
         self._log_path = log_path
         self._pid_path = log_path.with_suffix(".pid")
         self._owns = owns
+        self._passes = passes
         self._environment = environment
         self._stopping = False
         self._supervisor: subprocess.Popen[bytes] | None = None
@@ -71,9 +75,9 @@ class Program:
         self._stopping = False
         self._control, their_end = socket.socketpair()
         self._control.setblocking(False)
-        with self._log_path.open("ab") as log, their_end:
+        with private.opened(self._log_path, "ab") as log, their_end:
             self._supervisor = subprocess.Popen(  # noqa: ASYNC220  a fork takes a millisecond
-                [*_supervised(self._owns), *self._command],
+                [*_supervised(self._owns, self._passes), *self._command],
                 stdin=their_end.fileno(),
                 stdout=log,
                 stderr=log,
@@ -107,7 +111,8 @@ class Program:
         with self._control, contextlib.suppress(ConnectionResetError):
             while line := await loop.sock_recv(self._control, 64):
                 self.pid = int(line)
-                self._pid_path.write_text(line.decode())
+                with private.opened(self._pid_path, "wb") as file:
+                    file.write(line)
         code = await asyncio.to_thread(self._supervisor.wait)
         if code < 0 and self.pid is not None:  # the supervisor was killed and could not clean up
             with contextlib.suppress(ProcessLookupError):
@@ -118,12 +123,12 @@ class Program:
             self.on_end(f"{self.name} ended by itself: {self.end_of_log() or f'exit code {code}'}")
 
 
-def run_to_end(command: Sequence[str], *, owns: Sequence[Path]) -> None:
+def run_to_end(command: Sequence[str], *, owns: Sequence[Path], passes: Sequence[Path]) -> None:
     """Run a short supervised program; raises PartFailedError with its output when it fails."""
     our_end, their_end = socket.socketpair()
     with our_end, their_end:
         result = subprocess.run(
-            [*_supervised(owns), *command],
+            [*_supervised(owns, passes), *command],
             stdin=their_end.fileno(),
             capture_output=True,
             text=True,
@@ -156,8 +161,9 @@ def end_leftover(pid_path: Path, home: Path) -> None:
             time.sleep(0.05)
 
 
-def _supervised(owns: Sequence[Path]) -> list[str]:
+def _supervised(owns: Sequence[Path], passes: Sequence[Path]) -> list[str]:
     named = [part for path in owns for part in ("--owns", str(path))]
+    named += [part for path in passes for part in ("--passes", str(path))]
     return [sys.executable, "-m", "local_supabase.supervise", *named, "--"]
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from local_supabase import migrations
+from local_supabase import data_directory, migrations
 from local_supabase.auth import AuthApi
 from local_supabase.context import Context
 from local_supabase.database import Database
-from local_supabase.errors import PartFailedError, SetupError
 from local_supabase.faults import Faults
 from local_supabase.gateway import Api, Server, application
 from local_supabase.keys import Keys
@@ -29,7 +26,6 @@ from local_supabase.simulator import Simulator
 from local_supabase.storage import StorageApi
 from local_supabase.times import Times
 
-PLATFORM = Path(__file__).parent / "platform"
 SIMULATOR_KEY = "simulated-mureka-key"
 
 
@@ -41,6 +37,7 @@ class Stack:
         ports: where the parts listen on 127.0.0.1.
         project_dir: the folder whose `supabase/` holds migrations and seed; None for none.
         simulator_seconds: how long a simulated generation takes.
+        names: by which gateway and simulator may be called besides those of this machine.
         times: how long the parts take and wait; as the real servers do, unless a test is in haste.
         progress: told in a few words what is being done.
     """
@@ -52,6 +49,7 @@ class Stack:
         *,
         project_dir: Path | None = None,
         simulator_seconds: float = 8,
+        names: Collection[str] = (),
         times: Times | None = None,
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -64,6 +62,7 @@ class Stack:
         self._ports = ports
         self._project_dir = project_dir
         self._simulator_seconds = simulator_seconds
+        self._names = names
         self._times = times if times is not None else Times()
         self._progress = progress
         self._open = contextlib.AsyncExitStack()
@@ -125,11 +124,12 @@ class Stack:
         await self._open.aclose()
 
     async def _start(self) -> None:
-        self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
-        self._open.enter_context(only_stack_in(self.data_dir))
+        self._open.enter_context(data_directory.held(self.data_dir))
         self.failure = asyncio.get_running_loop().create_future()
         self.keys = Keys.load_or_create(self.data_dir / "keys.json")
-        self.postgres = Postgres(self.data_dir / "postgres", self._ports.postgres)
+        self.postgres = Postgres(
+            self.data_dir / "postgres", self._ports.postgres, self.keys.postgres_password
+        )
         postgrest = PostgREST(
             self.data_dir,
             self._ports.postgrest,
@@ -151,10 +151,10 @@ class Stack:
         self._progress("starting Postgres")
         await self.postgres.start(self._fail)
         self._open.push_async_callback(self.postgres.stop)
+        await self.postgres.lay_platform()
         self.database = Database(self.admin_database_url)
         await self.database.open()
         self._open.push_async_callback(self.database.close)
-        await _lay_platform(self.database)
         if self._project_dir is not None:
             self._progress("applying migrations")
             await migrations.apply(self.database_url, self._project_dir / "supabase")
@@ -179,7 +179,7 @@ class Stack:
         for api in apis:
             await api.start()
         app = self.faults.gateway.around(application(apis, self.keys))
-        server = Server(app, self._ports.gateway, "the gateway")
+        server = Server(app, self._ports.gateway, "the gateway", names=self._names)
         await server.start()
         for api in apis:
             self._open.push_async_callback(api.stop)
@@ -196,7 +196,7 @@ class Stack:
             faults=self.faults.simulator,
         )
         app = self.faults.mureka.around(self.simulator.app)
-        server = Server(app, self._ports.simulator, "the Mureka simulator")
+        server = Server(app, self._ports.simulator, "the Mureka simulator", names=self._names)
         await server.start()
         self._open.push_async_callback(server.stop)
 
@@ -207,59 +207,17 @@ class Stack:
 
 @contextlib.asynccontextmanager
 async def serve_simulator(
-    port: int, seconds: float, data_dir: Path
+    port: int, seconds: float, data_dir: Path, *, names: Collection[str] = ()
 ) -> AsyncIterator[dict[str, str]]:
     """The simulator without a stack; yields the variables that lead a worker to it.
 
-    Raises SetupError when the port is taken.
+    Raises SetupError when the port is taken or the directory is of no use.
     """
+    data_directory.mark(data_dir)
     simulator = Simulator(SIMULATOR_KEY, seconds, data_dir / "simulator")
-    server = Server(simulator.app, port, "the Mureka simulator")
+    server = Server(simulator.app, port, "the Mureka simulator", names=names)
     await server.start()
     try:
         yield {"MUREKA_API_URL": f"http://{HOST}:{port}", "MUREKA_API_KEY": SIMULATOR_KEY}
     finally:
         await server.stop()
-
-
-@contextlib.contextmanager
-def only_stack_in(data_dir: Path) -> Generator[None]:
-    """Hold the directory for this process; the kernel lets go of it however the process ends."""
-    with (data_dir / "stack.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SetupError(
-                f"Another stack is running on {data_dir}; stop it first or choose another "
-                "directory with --data-dir."
-            ) from error
-        yield
-
-
-async def _lay_platform(database: Database) -> None:
-    """Run the platform's SQL once, all of it or nothing."""
-    async with database.administrator() as connection:
-        cursor = await connection.execute("select to_regclass('auth.users') is not null as laid")
-        row = await cursor.fetchone()
-        if row is None:
-            raise PartFailedError("Postgres did not answer.")
-        if row["laid"]:
-            return
-        async with connection.transaction():
-            for path in sorted(PLATFORM.glob("*.sql")):
-                await connection.execute(path.read_bytes())
-
-
-def erase(data_dir: Path) -> None:
-    """Delete a stack's directory.
-
-    Raises:
-        SetupError: a stack is running on it, or it is not a stack's directory.
-    """
-    if not data_dir.exists():
-        return
-    if not (data_dir / "stack.lock").exists() and any(data_dir.iterdir()):
-        raise SetupError(f"{data_dir} is not the directory of a stack; nothing was deleted.")
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with only_stack_in(data_dir):
-        shutil.rmtree(data_dir)

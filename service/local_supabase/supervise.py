@@ -1,6 +1,7 @@
 """Run one program that ends with the process that started it, however that process ends.
 
-    python -m local_supabase.supervise [--owns PATH ...] -- PROGRAM [ARGUMENT ...]
+    python -m local_supabase.supervise [--owns PATH ...] [--passes DIRECTORY ...] -- \
+        PROGRAM [ARGUMENT ...]
 
 Standard input is a socket whose other end the parent holds. The program's process id is written
 to it, as a line. When the parent closes it or ends, the program gets SIGINT (for Postgres: a fast
@@ -10,7 +11,8 @@ is the program's own.
 
 Postgres refuses to serve root. A root user's program therefore runs in a user namespace where it
 is not root, or, where those are not allowed (in most containers), as the account `nobody`, which
-is then given the paths named with `--owns`.
+is then given the paths named with `--owns` and, without what is in them, the directories named
+with `--passes`.
 """
 
 from __future__ import annotations
@@ -36,12 +38,13 @@ def main() -> int:
     """Run the program named on the command line and return its exit code."""
     parser = argparse.ArgumentParser(prog="supervise")
     parser.add_argument("--owns", action="append", default=[], type=Path)
+    parser.add_argument("--passes", action="append", default=[], type=Path)
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, not the terminal
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if os.geteuid() == 0:
-        stop_being_root(options.owns, Path(options.command[0]))
+        stop_being_root(options.owns, options.passes, Path(options.command[0]))
     process = subprocess.Popen(
         options.command,
         stdin=subprocess.DEVNULL,
@@ -53,20 +56,29 @@ def main() -> int:
     return process.wait()
 
 
-def stop_being_root(owned: list[Path], program: Path) -> None:
-    """Become an account that is not root, but can reach the program and owns the paths in `owned`.
+def stop_being_root(owned: list[Path], passed: list[Path], program: Path) -> None:
+    """Become an account that is not root, but can reach the program and what it works on.
+
+    Args:
+        owned: paths that it is to own, with all that is in them.
+        passed: directories that it is to own without what is in them; nobody else enters them.
+        program: what it is to run.
 
     Raises SystemExit with a sentence where that is not possible.
     """
     uid, gid = os.geteuid(), os.getegid()
     for path in owned:
         _hand_over(path, uid, gid)
+    for path in passed:
+        os.chown(path, uid, gid)
     if sys.platform == "linux" and ctypes.CDLL(None).unshare(_CLONE_NEWUSER) == 0:
         _map_identity(uid, gid)
         return
     account = pwd.getpwnam("nobody")
     for path in owned:
         _hand_over(path, account.pw_uid, account.pw_gid)
+    for path in passed:
+        os.chown(path, account.pw_uid, account.pw_gid)
     os.setgroups([])
     os.setgid(account.pw_gid)
     os.setuid(account.pw_uid)

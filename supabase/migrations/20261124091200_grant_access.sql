@@ -127,7 +127,8 @@ begin
     'public.pause_music_queue(text)',
     'public.resume_music_queue()',
     'public.retry_music_tracks(uuid[], text, timestamptz, boolean)',
-    'public.cancel_music_tracks(uuid[])']::regprocedure[]
+    'public.cancel_music_tracks(uuid[])',
+    'public.list_orphaned_music(text, text, int, double precision)']::regprocedure[]
   loop
     execute format('revoke execute on function %s from public, anon, authenticated', v_function);
     execute format('grant execute on function %s to service_role', v_function);

@@ -195,6 +195,7 @@ async def test_a_stack_started_as_a_program_writes_its_variables_and_stops_on_a_
         cwd=tmp_path,
         env=environment(None),
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert process.stdout is not None
     assert (await process.stdout.readline()).startswith(b"ready http://127.0.0.1:")
@@ -211,7 +212,11 @@ async def test_a_stack_started_as_a_program_writes_its_variables_and_stops_on_a_
     }
     assert env_file.stat().st_mode & 0o077 == 0, "nobody else may read the keys"
     process.send_signal(signal.SIGTERM)
-    assert await process.wait() == 0
+    out, err = await process.communicate()
+    assert process.returncode == 0
+    assert f"password are in {env_file}" in err.decode()
+    keys = json.loads((tmp_path / "data" / "keys.json").read_text())
+    assert [name for name, value in keys.items() if value in (out + err).decode()] == []
 
 
 async def test_dev_once_makes_a_track_from_nothing_and_leaves_no_process(

@@ -112,6 +112,9 @@ async def test_without_realtime_and_storage_everything_else_works(platform: Proj
     [claim] = await platform.claim()
     assert claim["attempt"] == 1
     assert await platform.value("select count(*) from pg_publication_tables") == 1
+    assert await platform.value(
+        "select public.list_orphaned_music('music-tracks') -> 'orphans' = '[]'"
+    )
 
 
 async def test_a_broken_migration_names_file_and_line(platform: Project, tmp_path: Path) -> None:

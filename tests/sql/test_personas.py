@@ -396,6 +396,7 @@ CASES = [
             "check_music_project('music-tracks')": DONE,
             "try_music_track(null)": DONE,
             "list_music_numbers(1)": DONE,
+            "list_orphaned_music('music-tracks')": DONE,
             "music_schema_version()": DONE,
         }.items()
     ],

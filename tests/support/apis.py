@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 
-import local_supabase
 from local_supabase.context import Context
 from local_supabase.database import Database
 from local_supabase.gateway import Api, Server
@@ -40,15 +39,12 @@ async def served(api: AnyApi, url: str) -> AsyncIterator[AnyApi]:
 async def database_alone(data_dir: Path) -> AsyncIterator[tuple[Context, Postgres]]:
     """A new Postgres with the platform's schemas, and what an API needs to know of it."""
     ports = Ports.free()
-    postgres = Postgres(data_dir / "postgres", ports.postgres)
+    keys = Keys.load_or_create(data_dir / "keys.json")
+    postgres = Postgres(data_dir / "postgres", ports.postgres, keys.postgres_password)
     await postgres.start()
+    await postgres.lay_platform()
     database = Database(postgres.conninfo())
     await database.open()
-    platform = Path(local_supabase.__file__).parent / "platform"
-    async with database.administrator() as connection:
-        for path in sorted(platform.glob("*.sql")):
-            await connection.execute(path.read_bytes())
-    keys = Keys.load_or_create(data_dir / "keys.json")
     url = f"http://{HOST}:{ports.gateway}"
     try:
         yield Context(database, keys, data_dir, url, postgrest_url="", times=QUICK), postgres

@@ -11,16 +11,12 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
-import local_supabase
 from local_supabase.postgres import Postgres
-
-PLATFORM = Path(local_supabase.__file__).parent / "platform"
 
 Connection = psycopg.AsyncConnection[DictRow]
 Claim = dict[str, Any]

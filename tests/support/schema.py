@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from pathlib import Path
 from local_supabase import migrations
 from local_supabase.ports import Ports
 from local_supabase.postgres import Postgres, binaries
-from tests.support.database import PLATFORM, connect, copy_database
+from tests.support.database import copy_database
 from tests.support.project import SUPABASE
 from tests.support.supabase_cli import SupabaseCli, installed_cli
 
@@ -37,12 +38,11 @@ _QUOTE = re.compile(r"\$\w*\$")
 @asynccontextmanager
 async def migrated_cluster(data_dir: Path) -> AsyncIterator[Postgres]:
     """Databases `platform` (nothing of ours) and `migrated`, to be copied."""
-    postgres = Postgres(data_dir / "postgres", Ports.free().postgres)
+    password = secrets.token_urlsafe()
+    postgres = Postgres(data_dir / "postgres", Ports.free().postgres, password)
     await postgres.start()
     try:
-        async with await connect(postgres.conninfo()) as administrator:
-            for path in sorted(PLATFORM.glob("*.sql")):
-                await administrator.execute(path.read_bytes())
+        await postgres.lay_platform()
         await copy_database(postgres, "postgres", "platform")
         await copy_database(postgres, "postgres", "migrated")
         await migrations.apply(postgres.conninfo("postgres", "migrated"), SUPABASE)

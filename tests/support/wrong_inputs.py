@@ -69,6 +69,7 @@ TYPED = [
     Wrong(["stack", "--port", "abc"], "--port"),
     Wrong(["stack", "--port", "80"], "--port"),
     Wrong(["stack", "--sim-seconds", "nan"], "--sim-seconds"),
+    Wrong(["stack", "--allow-host", "http://x"], '--allow-host "http://x" is not the name'),
     Wrong(["stack", "--data-dir", "file"], "--data-dir file cannot be used"),
     Wrong(["stack", "--data-dir", "file/x", "--reset"], "--data-dir file/x cannot be used"),
     Wrong(["stack", "--data-dir", "diary"], "is not the directory of a stack"),

@@ -1,5 +1,6 @@
 -- The roles of a Supabase project and what they may do in `public`.
--- Run once, by the superuser supabase_admin, on a new cluster whose password is 'postgres'.
+-- Run once, by the superuser supabase_admin, on a new cluster. Whoever may log in is given the
+-- stack's password afterwards; until then nobody but the superuser gets in.
 -- As on the platform since 30 October 2026, nothing is granted automatically on new tables and
 -- functions in `public`, not even to service_role: each migration grants what it means to.
 -- (Postgres's own default, execute on new functions for everyone, stays; migrations revoke it.)
@@ -7,15 +8,15 @@
 create role anon nologin;
 create role authenticated nologin;
 create role service_role nologin bypassrls;
-create role authenticator login noinherit password 'postgres';
+create role authenticator login noinherit;
 grant anon, authenticated, service_role to authenticator;
 
-create role supabase_auth_admin login noinherit createrole password 'postgres';
-create role supabase_storage_admin login noinherit createrole password 'postgres';
+create role supabase_auth_admin login noinherit createrole;
+create role supabase_storage_admin login noinherit createrole;
 create role supabase_realtime_admin nologin noinherit;
 create role dashboard_user createrole createdb replication;
 
-create role postgres login createrole createdb bypassrls replication password 'postgres';
+create role postgres login createrole createdb bypassrls replication;
 grant anon, authenticated, service_role to postgres with admin option;
 -- Of no administrator of auth, storage or realtime: there it owns nothing and alters nothing.
 grant authenticator to postgres with admin option;

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from local_supabase import private
+
 PRICES_CENTS = {"mureka-7.6": 3.0, "mureka-8": 4.5, "mureka-9": 4.5, "mureka-9.5": 15.0}
 PRICES_CENTS |= {"auto": 15.0, "mureka-o2": 15.0}
 FIRST_BALANCE_CENTS = 100_000.0
@@ -119,9 +121,9 @@ class Account:
         self._next_number += 1
         self.tasks[task.id] = task
         if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a") as file:
-                file.write(json.dumps(asdict(task)) + "\n")
+            private.directory(self.path.parent)
+            with private.opened(self.path, "ab") as file:
+                file.write(f"{json.dumps(asdict(task))}\n".encode())
         return task
 
     def ledger(self) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from local_supabase import private
 from local_supabase.storage import rejections
 
 
@@ -28,13 +29,14 @@ class Files:
     """
 
     def __init__(self, root: Path) -> None:
+        self._root = root
         self._incoming = root / "incoming"
         self._versions = root / "versions"
 
     def prepare(self, known: Collection[str]) -> None:
         """Make the directories and remove what a crash left: files whose version is not known."""
-        self._incoming.mkdir(parents=True, exist_ok=True)
-        self._versions.mkdir(parents=True, exist_ok=True)
+        for path in (self._root, self._incoming, self._versions):
+            private.directory(path)
         leftovers = list(self._incoming.iterdir())
         leftovers += [path for path in self._versions.glob("*/*") if path.name not in known]
         for path in leftovers:
@@ -69,7 +71,7 @@ class IncomingFile:
         self._path = path
         self._place = place
         self._digest = hashlib.md5(usedforsecurity=False)
-        self._file = path.open("xb")
+        self._file = private.opened(path, "xb")
 
     @property
     def etag(self) -> str:
@@ -108,7 +110,7 @@ class IncomingFile:
 
 def _make_durable_directory(path: Path) -> None:
     if not path.exists():
-        path.mkdir(exist_ok=True)
+        private.directory(path)
         _sync_directory(path.parent)
 
 

@@ -36,6 +36,7 @@ COMMANDS = {
     "record": "Record the task of a paid call that was never confirmed.",
     "dismiss": "Have done with failed tracks.",
     "history": "Show what happened to a track.",
+    "clean": "Find audio that belongs to no track any more.",
     "uninstall": "Print the SQL that removes all of the service from a database; run nothing.",
 }
 WITHOUT_PROJECT = ("init", "uninstall")

@@ -27,12 +27,14 @@ from music_service.cli.signals import run_async, stop_on_signal
 from music_service.cli.stack import (
     DEFAULT_DATA_DIR,
     DEFAULT_PORT,
+    AllowHost,
     DataDir,
     EnvFile,
     Port,
     Reset,
     SimSeconds,
     StackOptions,
+    checked_hosts,
     opened,
     opened_simulator,
 )
@@ -64,6 +66,7 @@ def dev(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     env_file: EnvFile = None,
     sim_seconds: SimSeconds = 8,
+    allow_host: AllowHost = None,
     reset: Reset = False,
 ) -> None:
     """Run a Supabase, the worker and a demo track on this machine.
@@ -74,7 +77,8 @@ def dev(
     check_named_project()
     if MurekaSettings.is_given():
         confirm_cost(MurekaSettings.load(), yes=yes)
-    options = StackOptions(port, data_dir, env_file or data_dir / ENV_FILE, sim_seconds, reset)
+    file, names = env_file or data_dir / ENV_FILE, checked_hosts(allow_host)
+    options = StackOptions(port, data_dir, file, sim_seconds, names, reset)
     raise typer.Exit(run_async(_dev(options, once=once)))
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Iterator
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ import typer
 
 from music_service.cli import env_file
 from music_service.cli.drawing import console
-from music_service.cli.output import answer
+from music_service.cli.output import answer, say
 from music_service.cli.signals import run_async, stop_on_signal
 from music_service.errors import ConfigurationError, EmbeddedStackError
 
@@ -38,39 +38,67 @@ SimSeconds = Annotated[
     float,
     typer.Option(metavar="SECONDS", help="How long a simulated generation takes.", min=0, max=3600),
 ]
-Reset = Annotated[bool, typer.Option("--reset", help="Delete the data directory first.")]
+AllowHost = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Answer to this host name, too; may be repeated."),
+]
+Reset = Annotated[bool, typer.Option("--reset", help="First delete what a stack made there.")]
 
+_HOST_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 DEFAULT_PORT = 54321
 DEFAULT_DATA_DIR = Path(".local/stack")
 
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """The options that `stack` and `dev` share; `sim_seconds` is one simulated generation."""
+    """The options that `stack` and `dev` share, with the units and forms that their help says."""
 
     port: int
     data_dir: Path
     env_file: Path | None
     sim_seconds: float
+    allow_host: Sequence[str]
     reset: bool
 
 
 def stack(
+    *,
     port: Port = DEFAULT_PORT,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     env_file: EnvFile = None,
     sim_seconds: SimSeconds = 8,
+    allow_host: AllowHost = None,
     reset: Reset = False,
 ) -> None:
     """Run a whole Supabase and a Mureka simulator on this machine until Ctrl-C."""
-    run_async(_stack(StackOptions(port, data_dir, env_file, sim_seconds, reset)))
+    names = checked_hosts(allow_host)
+    run_async(_stack(StackOptions(port, data_dir, env_file, sim_seconds, names, reset)))
+
+
+def checked_hosts(names: Sequence[str] | None) -> list[str]:
+    """The names of hosts; raises ConfigurationError for what could be none."""
+    for name in names or ():
+        if not _HOST_NAME.fullmatch(name):
+            raise ConfigurationError(
+                f'--allow-host "{name}" is not the name of a host; leave out scheme and port.'
+            )
+    return list(names or ())
 
 
 async def _stack(options: StackOptions) -> None:
     async with opened(options) as running:
         with stop_on_signal() as stop:  # before anybody can know that it is ready
             answer(f"ready {running.url} in {running.ready_seconds:.1f} s")
+            say(where_secrets_are(options))
             await serve_until(stop, running)
+
+
+def where_secrets_are(options: StackOptions) -> str:
+    """Where a person finds what lets them in; none of it is ever printed."""
+    if options.env_file is not None:
+        return f"URL, keys and the database's address with its password are in {options.env_file}."
+    kept = options.data_dir / "keys.json"
+    return f"Keys and the database's password are in {kept}; --env-file FILE writes all addresses."
 
 
 @asynccontextmanager
@@ -81,21 +109,23 @@ async def opened(options: StackOptions) -> AsyncIterator[Stack]:
         ConfigurationError: the embedded extra is not installed, a port is taken, the directory
             is in use or is not one of ours.
     """
-    check_data_dir(options.data_dir)
-    if options.env_file is not None:
-        env_file.check(options.env_file)
     with _as_our_errors():
-        from local_supabase.ports import Ports  # noqa: PLC0415  an extra that may be missing
-        from local_supabase.stack import Stack, erase  # noqa: PLC0415
+        from local_supabase import data_directory  # noqa: PLC0415  an extra that may be missing
+        from local_supabase.ports import Ports  # noqa: PLC0415
+        from local_supabase.stack import Stack  # noqa: PLC0415
 
+        data_directory.check(options.data_dir)
+        if options.env_file is not None:
+            env_file.check(options.env_file)
         if options.reset:
-            erase(options.data_dir)
+            data_directory.erase(options.data_dir)
         with console.status("Starting the embedded Supabase ...") as status:
             running = Stack(
                 options.data_dir,
                 Ports.starting_at(options.port),
                 project_dir=project_dir(),
                 simulator_seconds=options.sim_seconds,
+                names=options.allow_host,
                 progress=lambda words: status.update(f"Embedded Supabase: {words} ..."),
             )
             await running.start()
@@ -114,40 +144,17 @@ async def opened_simulator(options: StackOptions) -> AsyncIterator[dict[str, str
 
     Raises as `opened`.
     """
-    check_data_dir(options.data_dir)
     async with AsyncExitStack() as open_things:
         with _as_our_errors():
             from local_supabase.ports import Ports  # noqa: PLC0415  an extra that may be missing
             from local_supabase.stack import serve_simulator  # noqa: PLC0415
 
             port = Ports.starting_at(options.port).simulator
-            serving = serve_simulator(port, options.sim_seconds, options.data_dir)
+            serving = serve_simulator(
+                port, options.sim_seconds, options.data_dir, names=options.allow_host
+            )
             variables = await open_things.enter_async_context(serving)
         yield variables
-
-
-def check_data_dir(path: Path) -> None:
-    """Make sure that a stack's data can be kept there.
-
-    Raises:
-        ConfigurationError: it is no directory, or one with other things in it.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o755)
-        others = {each.name for each in path.iterdir()} - {"simulator"}  # that may run alone
-        is_foreign = bool(others) and "stack.lock" not in others
-        can_write = os.access(path, os.W_OK | os.X_OK)
-    except OSError as error:
-        raise ConfigurationError(
-            f"--data-dir {path} cannot be used ({error.strerror}); name another directory."
-        ) from error
-    if is_foreign:
-        raise ConfigurationError(
-            f"{path.absolute()} is not the directory of a stack and not empty; nothing was "
-            "deleted or written. Name another with --data-dir."
-        )
-    if not can_write:
-        raise ConfigurationError(f"--data-dir {path} cannot be written to; name another directory.")
 
 
 def project_dir() -> Path:

@@ -85,6 +85,12 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
         "p_dry_run": "boolean",
     },
     "cancel_music_tracks": {"p_track_ids": "uuid[]"},
+    "list_orphaned_music": {
+        "p_bucket": "text",
+        "p_after": "text",
+        "p_objects": "int",
+        "p_min_age_seconds": "double precision",
+    },
     "ping_music_realtime": {"p_nonce": "text"},
     "check_music_project": {"p_bucket": "text"},
     "try_music_track": {"p_user_id": "uuid"},

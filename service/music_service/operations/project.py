@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from music_service.operations.audio import OrphanedAudio
 from music_service.operations.queue import QueueOperations
 from music_service.operations.tracks import TrackTable
 from music_service.store.client import ProjectClient, connect
@@ -18,6 +19,7 @@ class Project:
     client: ProjectClient
     tracks: TrackTable
     queue: QueueOperations
+    audio: OrphanedAudio
 
 
 @asynccontextmanager
@@ -28,4 +30,4 @@ async def connect_project(url: str, secret_key: str) -> AsyncIterator[Project]:
         ConfigurationError: the URL is malformed.
     """
     async with connect(url, secret_key) as client:
-        yield Project(client, TrackTable(client), QueueOperations(client))
+        yield Project(client, TrackTable(client), QueueOperations(client), OrphanedAudio(client))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from storage3 import AsyncStorageClient
 from storage3._async.file_api import AsyncBucketProxy
 from storage3.exceptions import StorageApiError
@@ -9,12 +11,24 @@ from storage3.types import BaseBucket
 
 from music_service.errors import ConfigurationError
 from music_service.redact import plain
+from music_service.store import failures
 from music_service.store.client import ProjectClient
 
 
 def objects_in(client: ProjectClient, bucket: str) -> AsyncBucketProxy:
     """What a bucket holds, to be uploaded, read and deleted."""
     return _storage(client).from_(bucket)
+
+
+async def remove(client: ProjectClient, bucket: str, keys: Sequence[str]) -> list[str]:
+    """Remove objects and their files; answers the keys of those that were there.
+
+    Raises:
+        TransientError: Storage refuses, or cannot be reached; some may be gone.
+    """
+    with failures.removing_audio(client.url):
+        removed = await objects_in(client, bucket).remove(list(keys))
+    return [each["name"] for each in removed]
 
 
 async def rules_of(client: ProjectClient, bucket: str) -> BaseBucket | None:

@@ -62,6 +62,18 @@ def calling_storage() -> Iterator[None]:
 
 
 @contextmanager
+def removing_audio(url: str) -> Iterator[None]:
+    """The same for the removal of audio at a project's URL, for a person."""
+    from storage3.exceptions import StorageApiError  # noqa: PLC0415  as above
+
+    try:
+        yield
+    except (StorageApiError, httpx.HTTPError, ValueError) as error:  # ValueError: no JSON came
+        reason = plain(str(getattr(error, "message", ""))) or type(error).__name__
+        raise TransientError(f"Storage at {url} did not remove the audio ({reason}).") from error
+
+
+@contextmanager
 def calling_project(url: str) -> Iterator[None]:
     """A block that asks a project for a person, who has to know if none answers at the URL.
 
