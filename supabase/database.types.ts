@@ -98,13 +98,7 @@ isOneToOne: false
                   }
                   ComputedFields: never
                   Relationships: [
-                    {
-      foreignKeyName: "events_track_id_fkey"
-      columns: ["track_id"]
-isOneToOne: false
-      referencedRelation: "music_tracks"
-      referencedColumns: ["id"]
-    }
+                    
                   ]
                 }
           }
@@ -159,6 +153,11 @@ isOneToOne: false
                            },
 "record_music_task":
 { Args: { "p_generation_id": string,"p_mureka_task_id": string,"p_trace_id": string }; Returns: string[]
+                           },
+"regenerate_music_tracks":
+{ Args: { "p_dry_run"?: boolean,"p_track_ids": (string)[] }; Returns: {
+              "completed_at": string,"expected_cost_cents": number,"is_free": boolean,"regenerated": boolean,"track_id": string,"user_id": string
+            }[]
                            },
 "release_music_claims":
 { Args: { "p_claim_ids": (string)[],"p_worker_id": string }; Returns: string[]

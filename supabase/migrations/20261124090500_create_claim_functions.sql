@@ -371,6 +371,7 @@ declare
   v_due uuid[];
 begin
   perform music.act_as_worker();
+  perform music.read_settings();
   perform music.close_unconfirmed_submissions();
   perform music.fail_lost_tracks();
   perform music.defer_over_budget();

@@ -47,7 +47,7 @@ begin
     return;
   end if;
   perform music.lock_budget();
-  select * into strict v_settings from music.settings;
+  v_settings := music.read_settings();
   v_user_id := (select t.user_id from public.music_tracks t where t.id = v_track_id);
   v_over := case
     when music.spent_today_cents() + p_expected_cost_cents > v_settings.daily_budget_cents

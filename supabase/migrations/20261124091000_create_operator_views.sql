@@ -375,7 +375,18 @@ select e.track_id, e.id as event_id, e.at, e.kind,
            format('Retried after %s.', coalesce(e.detail ->> 'error_code', 'an error'))
          when 'requeued' then 'Taken from its worker and put back.'
          when 'cancelled' then 'Cancelled.'
-         when 'regenerated' then 'Asked for once more, at new cost.'
+         when 'regenerated' then
+           'Asked for once more, at new cost; its audio stays until the new is in place.'
+         when 'kept' then format(
+           'It was not made once more (%s); it is completed with the audio that it had.',
+           coalesce(e.detail ->> 'error_code', 'given up'))
+         when 'edited' then format('Edited: %s.', (
+           select string_agg(format('%s from %s to %s', c.key,
+                    coalesce(c.value -> 'old', 'null'), coalesce(c.value -> 'new', 'null')), '; ')
+           from jsonb_each(e.detail -> 'changes') as c))
+         when 'dismissed' then format('Nobody has to review it any more; it was %s.',
+           e.detail -> 'changes' -> 'error_code' ->> 'old')
+         when 'deleted' then 'Its row was deleted.'
          else e.kind end as what_happened,
        coalesce(e.worker_id, e.detail ->> 'by', case
          when e.kind = 'created' then coalesce(t.user_id::text, 'a backend')
@@ -386,7 +397,7 @@ select e.track_id, e.id as event_id, e.at, e.kind,
              and c.worker_id is not null
            order by c.at desc, c.id desc limit 1) end) as by_whom
 from music.events e
-join public.music_tracks t on t.id = e.track_id
+left join public.music_tracks t on t.id = e.track_id
 left join music.generations g
   on g.id = case when e.kind = 'intent' then (e.detail ->> 'generation_id')::uuid end
 order by e.track_id, e.id;

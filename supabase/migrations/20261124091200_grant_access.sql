@@ -127,6 +127,7 @@ begin
     'public.pause_music_queue(text)',
     'public.resume_music_queue()',
     'public.retry_music_tracks(uuid[], text, timestamptz, boolean)',
+    'public.regenerate_music_tracks(uuid[], boolean)',
     'public.cancel_music_tracks(uuid[])']::regprocedure[]
   loop
     execute format('revoke execute on function %s from public, anon, authenticated', v_function);
