@@ -69,7 +69,7 @@ begin
     drop index if exists public.music_tracks_generating_idx,
       public.music_tracks_user_id_created_at_idx, public.music_tracks_pending_by_user_idx,
       public.music_tracks_pending_due_idx, public.music_tracks_failed_idx,
-      public.music_tracks_completed_idx;
+      public.music_tracks_completed_idx, public.music_tracks_over_budget_idx;
     foreach v_statement in array v_changes loop
       begin
         execute v_statement;

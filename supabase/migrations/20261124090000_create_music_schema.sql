@@ -32,6 +32,18 @@ as $$ select coalesce(nullif(current_setting('role', true), 'none'), session_use
 comment on function music.caller_role() is
   'The role in which the caller is at work, for history beside music.caller().';
 
+create function music.is_guest(p_user_id uuid) returns boolean
+language sql stable security definer set search_path = ''
+as $$
+  select coalesce(
+    (p_user_id = music.user_id() and auth.jwt() ->> 'is_anonymous' = 'true')
+    -- An older platform has no such column, and no guests.
+    or (select to_jsonb(u) ->> 'is_anonymous' = 'true' from auth.users u where u.id = p_user_id),
+    false)
+$$;
+comment on function music.is_guest(uuid) is
+  'Whether a user signed in anonymously, as the account says, or the own token.';
+
 -- Which function is at work: a worker's writes are not held to the state machine, a person's are.
 -- The mark names the function that left it and holds while that one runs: it is looked for among
 -- the calls that are going on. Whatever follows in the same message, block or transaction is not

@@ -44,6 +44,7 @@ create table music.generations (
   id uuid primary key,
   track_id uuid references public.music_tracks (id) on delete set null,
   user_id uuid,
+  is_guest boolean not null default false,
   state text not null default 'intent',
   request jsonb not null,
   model text not null,
@@ -100,6 +101,8 @@ comment on column music.generations.track_id is
   'The track it was made for; null when the track was deleted since.';
 comment on column music.generations.user_id is
   'The owner of the track at the time; kept when the account is gone.';
+comment on column music.generations.is_guest is
+  'Whether the owner was a guest at the time; filled in by itself.';
 comment on column music.generations.state is
   'intent: about to be sent, or sent and not answered yet; accepted: Mureka took it (the receipt '
   'is here) and it may yield music; succeeded: its music is in place; failed: it yields none; '
@@ -153,6 +156,20 @@ comment on column music.events.kind is
 comment on column music.events.worker_id is 'The worker that did it; null for people.';
 comment on column music.events.detail is 'Particulars of the kind as a JSON object.';
 
+create function music.note_guest() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  new.is_guest := music.is_guest(new.user_id);
+  return new;
+end
+$$;
+comment on function music.note_guest() is
+  'Before a paid call is written: note whether a guest asked for it, who may be gone when today''s '
+  'spend is counted.';
+
+create trigger generations_note_guest before insert on music.generations
+  for each row execute function music.note_guest();
 create trigger generations_keep_rows before truncate on music.generations
   for each statement execute function music.keep_rows();
 create trigger events_keep_rows before truncate on music.events

@@ -3,26 +3,17 @@
 -- done by editing rows, too; these say beforehand what is free and what will cost.
 -- Locks: music.settings exclusively for an instant.
 
-create function music.release_within_budget() returns trigger
+create function music.follow_budget() returns trigger
 language plpgsql set search_path = ''
 as $$
 begin
-  with waiting as (
-    select t.id
-    from public.music_tracks t
-    where t.status = 'pending' and t.error_code = 'over_budget' and t.run_after > now()
-    order by t.id
-    for update
-  )
-  update public.music_tracks t
-  set run_after = now(), error_code = null, error_message = null
-  from waiting w where t.id = w.id;
+  perform music.release_within_budget();
   return null;
 end
 $$;
-comment on function music.release_within_budget() is
-  'After a budget was raised or lifted: the tracks that wait for tomorrow are due at once. Those '
-  'that are still over it are deferred again by the next claim.';
+comment on function music.follow_budget() is
+  'After a budget was raised or lifted: the first of the tracks that wait for tomorrow are due at '
+  'once. That wakes workers, and each claim lets more of them go.';
 
 create function music.wake_workers() returns trigger
 language plpgsql set search_path = ''
@@ -35,13 +26,9 @@ $$;
 comment on function music.wake_workers() is
   'After a change of limits that may let tracks go: a hint to all workers.';
 
-create trigger settings_release_within_budget
-  after update of daily_budget_cents, daily_budget_cents_per_user on music.settings
-  for each row when (
-    coalesce(new.daily_budget_cents, 'infinity') > coalesce(old.daily_budget_cents, 'infinity')
-    or coalesce(new.daily_budget_cents_per_user, 'infinity')
-       > coalesce(old.daily_budget_cents_per_user, 'infinity'))
-  execute function music.release_within_budget();
+create trigger settings_follow_budget after update on music.settings
+  for each row when (old.budget_raised_at is distinct from new.budget_raised_at)
+  execute function music.follow_budget();
 create trigger settings_wake_workers after update on music.settings
   for each row when (
     (old.paused and not new.paused)

@@ -413,6 +413,7 @@ CASES = [
             "workers",
             "rejected_tracks",
             "table_changes",
+            "waiting",
         )
         for case in private_table(table)
     ],
