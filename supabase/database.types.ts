@@ -70,7 +70,7 @@ isOneToOne: false
           Views: {
             "music_queue_health": {
                   Row: {
-                    "account_balance_cents": number | null,"account_checked_at": string | null,"account_limit": number | null,"allowed_at_once": number | null,"daily_budget_cents": number | null,"daily_budget_cents_per_user": number | null,"due": number | null,"failures_last_hour": Json | null,"generating": number | null,"max_concurrent": number | null,"max_concurrent_per_user": number | null,"oldest_pending_seconds": number | null,"paused": boolean,"paused_at": string | null,"paused_by": string | null,"paused_reason": string | null,"pending": number | null,"pick_up_p50_seconds": number | null,"pick_up_p95_seconds": number | null,"spent_today_cents": number | null,"total_p50_seconds": number | null,"total_p95_seconds": number | null,"waiting": Json | null,"workers_alive": number | null,"workers_blocked": Json | null,"workers_last_seen_at": string | null
+                    "account_balance_cents": number | null,"account_checked_at": string | null,"account_limit": number | null,"allowed_at_once": number | null,"daily_budget_cents": number | null,"daily_budget_cents_of_guests": number | null,"daily_budget_cents_per_user": number | null,"due": number | null,"failures_last_hour": Json | null,"generating": number | null,"max_concurrent": number | null,"max_concurrent_per_user": number | null,"max_pending": number | null,"max_pending_per_guest": number | null,"max_pending_per_user": number | null,"oldest_pending_seconds": number | null,"paused": boolean,"paused_at": string | null,"paused_by": string | null,"paused_reason": string | null,"pending": number | null,"pick_up_p50_seconds": number | null,"pick_up_p95_seconds": number | null,"spent_today_cents": number | null,"total_p50_seconds": number | null,"total_p95_seconds": number | null,"waiting": Json | null,"workers_alive": number | null,"workers_blocked": Json | null,"workers_last_seen_at": string | null
                   }
                   ComputedFields: never
                   Relationships: [
@@ -98,13 +98,7 @@ isOneToOne: false
                   }
                   ComputedFields: never
                   Relationships: [
-                    {
-      foreignKeyName: "events_track_id_fkey"
-      columns: ["track_id"]
-isOneToOne: false
-      referencedRelation: "music_tracks"
-      referencedColumns: ["id"]
-    }
+                    
                   ]
                 }
           }
@@ -162,6 +156,11 @@ isOneToOne: false
                            },
 "record_music_task":
 { Args: { "p_generation_id": string,"p_mureka_task_id": string,"p_trace_id": string }; Returns: string[]
+                           },
+"regenerate_music_tracks":
+{ Args: { "p_dry_run"?: boolean,"p_track_ids": (string)[] }; Returns: {
+              "completed_at": string,"expected_cost_cents": number,"is_free": boolean,"regenerated": boolean,"track_id": string,"user_id": string
+            }[]
                            },
 "release_music_claims":
 { Args: { "p_claim_ids": (string)[],"p_worker_id": string }; Returns: string[]

@@ -30,11 +30,22 @@ $$;
 COMMENT ON FUNCTION music.act_as(p_role text, p_user_id uuid) IS 'What follows is done with the rights of a user of the app, until it is taken back; only for a caller who may set that role.';
 
 CREATE FUNCTION music.act_as_worker() RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
     SET search_path TO ''
-    AS $$ select set_config('music.worker', statement_timestamp()::text, true) $$;
+    AS $$
+declare
+  v_calls text;
+begin
+  if music.is_worker() then
+    return;  -- called by a worker function: its mark ends later than one of ours would
+  end if;
+  get diagnostics v_calls = pg_context;
+  perform set_config('music.worker', coalesce(substring(
+    replace(v_calls, 'music.act_as_worker()', '') from '[a-z_]+\.[a-z0-9_]+\([^()"]*\)'), ''), true);
+end
+$$;
 
-COMMENT ON FUNCTION music.act_as_worker() IS 'For the worker functions: what follows in this statement is a worker''s write. The mark is worthless in the client''s next message.';
+COMMENT ON FUNCTION music.act_as_worker() IS 'For the worker functions: what the function that calls this writes, until it ends, is a worker''s write.';
 
 CREATE FUNCTION music.add_realtime_policy() RETURNS text
     LANGUAGE plpgsql
@@ -155,6 +166,13 @@ CREATE FUNCTION music.caller() RETURNS text
 $$;
 
 COMMENT ON FUNCTION music.caller() IS 'Who is at work, for history: the signed-in user, else the role.';
+
+CREATE FUNCTION music.caller_role() RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$ select coalesce(nullif(current_setting('role', true), 'none'), session_user::text) $$;
+
+COMMENT ON FUNCTION music.caller_role() IS 'The role in which the caller is at work, for history beside music.caller().';
 
 CREATE FUNCTION music.catalogue() RETURNS jsonb
     LANGUAGE sql STABLE
@@ -366,142 +384,25 @@ $$;
 
 COMMENT ON FUNCTION music.check_reading_log() IS 'Before insert and update: texts of allowed length, emotions without blanks and repetitions, and the number, which no reader chooses.';
 
-CREATE FUNCTION music.check_settings_row() RETURNS void
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION music.check_regenerated() RETURNS trigger
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 begin
-  if not exists (select from music.settings) then
-    raise exception 'The row of music.settings is missing; without it nothing is taken up.'
-      using errcode = 'MU008', hint = 'Make it again: insert into music.settings default values;';
-  end if;
-end
-$$;
-
-COMMENT ON FUNCTION music.check_settings_row() IS 'Refuse to go on, with a sentence, where somebody has deleted the one row of settings.';
-
-CREATE FUNCTION music.check_status(p_status text) RETURNS void
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-begin
-  if p_status is null or p_status not in ('pending', 'generating', 'completed', 'error') then
-    raise exception 'There is no status %.', coalesce('"' || p_status || '"', 'of null')
-      using errcode = 'check_violation', constraint = 'music_tracks_status_check',
-            hint = 'There are "pending", "generating", "completed" and "error"; leave it out of '
-                   'an insert.';
-  end if;
-end
-$$;
-
-COMMENT ON FUNCTION music.check_status(p_status text) IS 'Refuse a status that does not exist.';
-
-CREATE FUNCTION music.check_text(p_name text, p_text text, p_most integer) RETURNS void
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-begin
-  if length(p_text) > p_most then
-    raise exception 'The % has % characters; at most % are allowed.', p_name, length(p_text), p_most
-      using errcode = 'MU006', hint = 'Shorten it.';
-  end if;
-end
-$$;
-
-COMMENT ON FUNCTION music.check_text(p_name text, p_text text, p_most integer) IS 'Refuse a text that is too long with a sentence that names it.';
-
-CREATE FUNCTION music.check_track_change() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-declare
-  v_edit text := old.status || ' to ' || new.status;
-begin
-  -- Not the start of the transaction: one that waited for a lock would seem to come before it.
-  new.updated_at := greatest(clock_timestamp(), old.updated_at);
-  if music.is_worker() then
-    return new;
-  end if;
-  perform music.check_status(new.status);
-  if music.is_app_user() then
-    perform music.check_user_change(old, new);
-  end if;
-  perform music.check_wishes(new, old, false);
-  if old.status = 'generating' and music.wishes(new) is distinct from music.wishes(old) then
+  if (select count(*) from (
+        select from new_tracks n join old_tracks o on o.id = n.id
+        where o.status = 'completed' and n.status = 'pending' limit 2) again) > 1 then
     raise exception
-      'The music is being made already; what was asked for cannot be changed now.'
-      using errcode = 'MU001',
-            hint = 'Cancel it (set status to "error"), change it, and set status to "pending".';
+      'This would have several completed tracks made again, and each paid for once more.'
+      using errcode = 'MU001', hint =
+        'select * from regenerate_music_tracks(p_track_ids => …) says what it would cost; with '
+        'p_dry_run => false it does it. To retry what failed: … where status = ''error''.';
   end if;
-  if old.id <> new.id then
-    raise exception 'The id of a track cannot be changed.' using errcode = 'MU001';
-  end if;
-  if old.status = new.status then
-    return new;
-  end if;
-  case
-    when v_edit in ('error to pending', 'generating to pending', 'completed to pending') then
-      new.file_url := null;
-      new.storage_path := null;
-      new.duration_ms := null;
-      new.error_code := null;
-      new.error_message := null;
-      new.started_at := null;
-      new.completed_at := null;
-      new.attempts := 0;
-      -- A call that is in the air may still bring its receipt; wait for it before asking again.
-      new.run_after := greatest(now(), (
-        select g.intent_at + interval '90 seconds' from music.generations g
-        where g.track_id = old.id and g.state in ('intent', 'unknown')));
-    when v_edit in ('pending to error', 'generating to error') then
-      new.error_code :=
-        case when new.error_code is distinct from old.error_code then new.error_code end;
-      new.error_code := coalesce(new.error_code, 'cancelled');
-      new.error_message :=
-        case when new.error_message is distinct from old.error_message then new.error_message end;
-      new.error_message := coalesce(new.error_message, 'Cancelled.');
-    else
-      raise exception 'A track cannot go from "%" to "%".', old.status, new.status
-        using errcode = 'MU001', hint = case old.status
-          when 'pending' then 'From "pending" you can set "error" (cancel); workers do the rest.'
-          when 'generating' then
-            'From "generating" you can set "pending" (requeue) or "error" (cancel).'
-          when 'completed' then
-            'From "completed" you can set "pending" (generates again and pays again).'
-          else 'From "error" you can set "pending" (retry).' end;
-  end case;
-  return new;
+  return null;
 end
 $$;
 
-COMMENT ON FUNCTION music.check_track_change() IS 'Before update: the state machine for people''s edits.';
-
-CREATE FUNCTION music.check_track_journey() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-begin
-  if not music.is_app_user() then
-    return new;
-  end if;
-  if lower(tg_op) = 'update' then
-    raise exception
-      'Only the status of your track can be changed: '
-      'to "pending" to retry a failed one, to "error" to cancel.'
-      using errcode = 'MU003',
-            hint = 'Send status alone; insert a new track to ask for different music.';
-  end if;
-  if not exists (
-      select from public.journeys j
-      where j.id = new.journey_id and j.user_id = music.user_id()) then
-    raise exception 'There is no such journey of yours.'
-      using errcode = '42501', hint = 'Look at the id; perhaps the journey was deleted.';
-  end if;
-  return new;
-end
-$$;
-
-COMMENT ON FUNCTION music.check_track_journey() IS 'Before a track is put into a journey: an app user''s belongs to a journey of the user''s own, and stays there.';
+COMMENT ON FUNCTION music.check_regenerated() IS 'After update: one statement has at most one completed track made again, so that a forgotten condition cannot order the whole table once more.';
 
 CREATE FUNCTION music.user_id() RETURNS uuid
     LANGUAGE sql STABLE
@@ -609,6 +510,232 @@ COMMENT ON COLUMN public.music_tracks.journey_id IS 'The reading journey it belo
 
 COMMENT ON CONSTRAINT music_tracks_status_check ON public.music_tracks IS 'pending: waits for a worker; generating: a worker has it; completed: playable; error: see error_code.';
 
+CREATE FUNCTION music.check_sense(p_old public.music_tracks, p_new public.music_tracks) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  perform music.check_times(p_old, p_new);
+  if p_new.status <> 'completed'
+     and (p_new.file_url, p_new.storage_path, p_new.duration_ms)
+         is distinct from (p_old.file_url, p_old.storage_path, p_old.duration_ms) then
+    raise exception 'Only a completed track has audio to set; this one is %.', p_new.status
+      using errcode = 'MU001', hint = 'Workers fill in file_url, storage_path and duration_ms.';
+  end if;
+  if p_new.duration_ms is distinct from p_old.duration_ms and p_new.duration_ms <= 0 then
+    raise exception 'Music cannot be % ms long.', p_new.duration_ms using errcode = 'MU002';
+  end if;
+  if p_new.attempts is distinct from p_old.attempts and p_new.attempts < 0 then
+    raise exception 'A track cannot have % attempts.', p_new.attempts using errcode = 'MU002';
+  end if;
+  if p_new.error_code is distinct from p_old.error_code
+     and p_new.error_code <> all (music.error_codes()) then
+    raise exception 'There is no error code "%".', p_new.error_code
+      using errcode = 'MU002',
+            hint = 'There are ' || array_to_string(music.error_codes(), ', ') || '.';
+  end if;
+  if p_new.status <> p_old.status then
+    return;  -- the change itself fills in what belongs to the new status
+  end if;
+  if p_new.status = 'completed' and p_new.completed_at is null then
+    raise exception 'A completed track needs its completed_at.' using errcode = 'MU002';
+  end if;
+  if p_new.status <> 'completed' and p_new.completed_at is not null
+     and p_old.completed_at is null then
+    raise exception 'A track that is % has no completed_at.', p_new.status
+      using errcode = 'MU002';
+  end if;
+  if p_new.status = 'completed' and music.has_audio(p_old) and not music.has_audio(p_new) then
+    raise exception 'A completed track needs its audio: a file_url or a storage_path.'
+      using errcode = 'MU002', hint = 'Delete the track, or regenerate it.';
+  end if;
+  if p_new.status = 'completed' and p_old.error_code is null and p_new.error_code is not null then
+    raise exception 'A completed track has no error.' using errcode = 'MU002';
+  end if;
+  if p_new.status = 'error' and (p_new.error_code is null or p_new.error_message is null)
+     and p_old.error_code is not null and p_old.error_message is not null then
+    raise exception 'A failed track needs an error_code and an error_message.'
+      using errcode = 'MU002',
+            hint = 'To have done with it, set error_code to "cancelled"; to retry it, set status '
+                   'to "pending".';
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION music.check_sense(p_old public.music_tracks, p_new public.music_tracks) IS 'Refuse what a person sets by mistake and what would mislead clients or workers, with a sentence. What did not change is not asked about, since it may be older than this service.';
+
+CREATE FUNCTION music.check_status(p_status text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if p_status is null or p_status not in ('pending', 'generating', 'completed', 'error') then
+    raise exception 'There is no status %.', coalesce('"' || p_status || '"', 'of null')
+      using errcode = 'check_violation', constraint = 'music_tracks_status_check',
+            hint = 'There are "pending", "generating", "completed" and "error"; leave it out of '
+                   'an insert.';
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION music.check_status(p_status text) IS 'Refuse a status that does not exist.';
+
+CREATE FUNCTION music.check_text(p_name text, p_text text, p_most integer) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if length(p_text) > p_most then
+    raise exception 'The % has % characters; at most % are allowed.', p_name, length(p_text), p_most
+      using errcode = 'MU006', hint = 'Shorten it.';
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION music.check_text(p_name text, p_text text, p_most integer) IS 'Refuse a text that is too long with a sentence that names it.';
+
+CREATE FUNCTION music.check_times(p_old public.music_tracks, p_new public.music_tracks) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_time record;
+begin
+  for v_time in
+    select * from (values
+      ('created_at', p_old.created_at::timestamptz, p_new.created_at::timestamptz),
+      ('started_at', p_old.started_at::timestamptz, p_new.started_at::timestamptz),
+      ('completed_at', p_old.completed_at::timestamptz, p_new.completed_at::timestamptz),
+      ('run_after', p_old.run_after::timestamptz, p_new.run_after::timestamptz)
+    ) as times (name, was, is_now)
+    where times.was is distinct from times.is_now
+  loop
+    if v_time.is_now not between '1970-01-01' and '2200-01-01' then
+      raise exception '% = % is no time that can be waited for or looked back at.',
+          v_time.name, v_time.is_now
+        using errcode = 'MU002', hint = 'Give it a time between 1970 and 2200.';
+    end if;
+    if v_time.name <> 'run_after' and v_time.is_now > clock_timestamp() + interval '5 minutes' then
+      raise exception '% = % is in the future.', v_time.name, v_time.is_now
+        using errcode = 'MU002',
+              hint = 'To have a track made later, set its run_after.';
+    end if;
+    if v_time.name in ('started_at', 'completed_at') and v_time.is_now < p_new.created_at then
+      raise exception 'A track cannot be % before it was asked for (%).',
+          case v_time.name when 'started_at' then 'started' else 'completed' end, p_new.created_at
+        using errcode = 'MU002', hint = 'Correct ' || v_time.name || ', or created_at.';
+    end if;
+  end loop;
+end
+$$;
+
+COMMENT ON FUNCTION music.check_times(p_old public.music_tracks, p_new public.music_tracks) IS 'Refuse times that a person gives a track and that make no sense.';
+
+CREATE FUNCTION music.check_track_change() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_edit text := old.status || ' to ' || new.status;
+  v_keeps_audio boolean := v_edit in ('pending to error', 'generating to error')
+    and music.has_audio(old);
+begin
+  -- Not the start of the transaction: one that waited for a lock would seem to come before it.
+  new.updated_at := greatest(clock_timestamp(), old.updated_at);
+  if music.is_worker() then
+    if v_keeps_audio then
+      new := music.with_old_audio(old, new);
+    end if;
+    return new;
+  end if;
+  perform music.check_status(new.status);
+  if music.is_app_user() then
+    perform music.check_user_change(old, new);
+  end if;
+  perform music.check_wishes(new, old, false);
+  if old.status = 'generating' and music.wishes(new) is distinct from music.wishes(old) then
+    raise exception
+      'The music is being made already; what was asked for cannot be changed now.'
+      using errcode = 'MU001',
+            hint = 'Cancel it (set status to "error"), change it, and set status to "pending".';
+  end if;
+  if old.id <> new.id then
+    raise exception 'The id of a track cannot be changed.' using errcode = 'MU001';
+  end if;
+  perform music.check_sense(old, new);
+  perform music.note_edit(old, new);
+  if old.status = new.status then
+    return new;
+  end if;
+  case
+    when v_edit in ('error to pending', 'generating to pending', 'completed to pending') then
+      if old.status = 'error' then
+        new.file_url := null;
+        new.storage_path := null;
+        new.duration_ms := null;
+      end if;
+      new.error_code := null;
+      new.error_message := null;
+      new.started_at := null;
+      new.completed_at := null;
+      new.attempts := 0;
+      -- A call that is in the air may still bring its receipt; wait for it before asking again.
+      new.run_after := greatest(now(), (
+        select g.intent_at + interval '90 seconds' from music.generations g
+        where g.track_id = old.id and g.state in ('intent', 'unknown')));
+    when v_edit in ('pending to error', 'generating to error') then
+      new.error_code :=
+        case when new.error_code is distinct from old.error_code then new.error_code end;
+      new.error_code := coalesce(new.error_code, 'cancelled');
+      new.error_message :=
+        case when new.error_message is distinct from old.error_message then new.error_message end;
+      new.error_message := coalesce(new.error_message, 'Cancelled.');
+      if v_keeps_audio then
+        new := music.with_old_audio(old, new);
+      end if;
+    else
+      raise exception 'A track cannot go from "%" to "%".', old.status, new.status
+        using errcode = 'MU001', hint = case old.status
+          when 'pending' then 'From "pending" you can set "error" (cancel); workers do the rest.'
+          when 'generating' then
+            'From "generating" you can set "pending" (requeue) or "error" (cancel).'
+          when 'completed' then
+            'From "completed" you can set "pending" (generates again and pays again).'
+          else 'From "error" you can set "pending" (retry).' end;
+  end case;
+  return new;
+end
+$$;
+
+COMMENT ON FUNCTION music.check_track_change() IS 'Before update: the state machine for people''s edits.';
+
+CREATE FUNCTION music.check_track_journey() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  if not music.is_app_user() then
+    return new;
+  end if;
+  if lower(tg_op) = 'update' then
+    raise exception
+      'Only the status of your track can be changed: '
+      'to "pending" to retry a failed one, to "error" to cancel.'
+      using errcode = 'MU003',
+            hint = 'Send status alone; insert a new track to ask for different music.';
+  end if;
+  if not exists (
+      select from public.journeys j
+      where j.id = new.journey_id and j.user_id = music.user_id()) then
+    raise exception 'There is no such journey of yours.'
+      using errcode = '42501', hint = 'Look at the id; perhaps the journey was deleted.';
+  end if;
+  return new;
+end
+$$;
+
+COMMENT ON FUNCTION music.check_track_journey() IS 'Before a track is put into a journey: an app user''s belongs to a journey of the user''s own, and stays there.';
+
 CREATE FUNCTION music.check_user_change(p_old public.music_tracks, p_new public.music_tracks) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -648,6 +775,66 @@ end
 $$;
 
 COMMENT ON FUNCTION music.check_user_change(p_old public.music_tracks, p_new public.music_tracks) IS 'Of the service''s columns an app user may change the status alone; a column that the app added is the app''s, and its own policies and grants say who may write it.';
+
+CREATE FUNCTION music.check_waiting() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_most int := (select s.max_pending from music.settings s);
+  v_waiting bigint;
+  v_rows bigint;
+begin
+  select sum(w.change), count(*) into v_waiting, v_rows from music.waiting w;
+  if v_rows > 200 then
+    perform music.fold_waiting();
+  end if;
+  if v_most is null or v_waiting <= v_most::bigint - 1000 then
+    return;
+  end if;
+  perform pg_advisory_xact_lock(4915, 3);
+  if (select sum(w.change) from music.waiting w) > v_most then
+    raise exception 'More than % tracks may not wait at once.', v_most
+      using errcode = 'MU009', hint =
+        'Ask again later. Operators find the limit in music.settings: max_pending.';
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION music.check_waiting() IS 'Refuse more waiting tracks of all users than music.settings allows. Within the last thousand places statements wait for each other.';
+
+CREATE FUNCTION music.check_waiting_of_user(p_user_id uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_is_guest boolean := music.is_guest(p_user_id);
+  v_settings music.settings := music.read_settings();
+  v_most int := least(
+    v_settings.max_pending_per_user,
+    case when v_is_guest then v_settings.max_pending_per_guest end);
+begin
+  if v_most is null then
+    return;
+  end if;
+  if music.is_app_user() then
+    perform pg_advisory_xact_lock(4917, hashtext(p_user_id::text));
+  end if;
+  if (select count(*) from (
+        select from public.music_tracks t
+        where t.user_id = p_user_id and t.status = 'pending' limit v_most::bigint + 1) mine)
+     > v_most then
+    raise exception 'More than % tracks may not wait at once for one %.', v_most,
+        case when v_is_guest then 'guest' else 'user' end
+      using errcode = 'MU009', hint = 'Wait until some of them are made, or cancel some. '
+        'Operators find the limit in music.settings: '
+        || case when v_most = v_settings.max_pending_per_user then 'max_pending_per_user.'
+             else 'max_pending_per_guest.' end;
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION music.check_waiting_of_user(p_user_id uuid) IS 'Refuse a user more waiting tracks than music.settings allows. What the user''s own sessions insert at once waits for itself; a backend''s inserts for many users wait for nobody.';
 
 CREATE FUNCTION music.check_wishes(p_wished public.music_tracks, p_before public.music_tracks, p_is_new boolean) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -706,8 +893,10 @@ declare
   v_due uuid[];
 begin
   perform music.act_as_worker();
+  perform music.read_settings();
   perform music.close_unconfirmed_submissions();
   perform music.fail_lost_tracks();
+  perform music.release_within_budget();
   perform music.defer_over_budget();
   v_expected := music.expected_seconds();
 
@@ -1130,6 +1319,19 @@ $$;
 
 COMMENT ON FUNCTION music.end_unknown_submission(p_track_id uuid, p_error_message text) IS 'A worker does not know whether its paid call was accepted: leave the track to a person, or have it submitted again, as music.settings says.';
 
+CREATE FUNCTION music.error_codes() RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select array[
+    'invalid_request', 'over_budget', 'moderation_blocked', 'generation_failed',
+    'generation_timeout', 'quota_exhausted', 'provider_auth', 'rate_limited',
+    'provider_unavailable', 'audio_invalid', 'storage_failed', 'submission_unknown', 'cancelled',
+    'attempts_exhausted', 'internal']
+$$;
+
+COMMENT ON FUNCTION music.error_codes() IS 'The error codes, as music_tracks_error_code_known has them.';
+
 CREATE FUNCTION music.expected_seconds() RETURNS double precision
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1195,6 +1397,34 @@ $$;
 
 COMMENT ON FUNCTION music.fold(p_text text) IS 'A text as one line: every run of white space and control characters is one space; null when nothing is left.';
 
+CREATE FUNCTION music.fold_waiting() RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  with folded as (
+    delete from music.waiting w
+    where w.id in (
+      select o.id from music.waiting o order by o.id limit 1000 for update skip locked)
+    returning w.change
+  )
+  insert into music.waiting (change)
+  select sum(f.change) from folded f having count(*) > 0
+$$;
+
+COMMENT ON FUNCTION music.fold_waiting() IS 'Make one row of many in music.waiting; what another transaction just folds is left to it.';
+
+CREATE FUNCTION music.follow_budget() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  perform music.release_within_budget();
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION music.follow_budget() IS 'After a budget was raised or lifted: the first of the tracks that wait for tomorrow are due at once. That wakes workers, and each claim lets more of them go.';
+
 CREATE FUNCTION music.follow_track_change() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -1219,7 +1449,9 @@ begin
   end if;
   insert into music.events (track_id, kind, detail)
   values (new.id, v_kind, jsonb_build_object(
-    'by', music.caller(), 'from', old.status, 'error_code', old.error_code));
+    'by', music.caller(), 'from', old.status, 'error_code', old.error_code)
+    || case when v_kind = 'regenerated'
+         then jsonb_build_object('completed_at', old.completed_at) else '{}' end);
   return null;
 end
 $$;
@@ -1244,6 +1476,13 @@ $$;
 
 COMMENT ON FUNCTION music.follow_wishes() IS 'After an operator''s change of what the music should be: the next attempt submits that, instead of resuming what was submitted before.';
 
+CREATE FUNCTION music.has_audio(p_track public.music_tracks) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$ select coalesce(p_track.file_url <> '', false) or coalesce(p_track.storage_path <> '', false) $$;
+
+COMMENT ON FUNCTION music.has_audio(p_track public.music_tracks) IS 'Whether a track has audio; one that waits or runs and has some is being regenerated.';
+
 CREATE FUNCTION music.is_app_user() RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1260,6 +1499,19 @@ CREATE FUNCTION music.is_free_to_retry(p_track_id uuid) RETURNS boolean
 $$;
 
 COMMENT ON FUNCTION music.is_free_to_retry(p_track_id uuid) IS 'Whether the music of a track was submitted, may still be had and would be fetched by a retry instead of submitted again.';
+
+CREATE FUNCTION music.is_guest(p_user_id uuid) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+  select coalesce(
+    (p_user_id = music.user_id() and auth.jwt() ->> 'is_anonymous' = 'true')
+    -- An older platform has no such column, and no guests.
+    or (select to_jsonb(u) ->> 'is_anonymous' = 'true' from auth.users u where u.id = p_user_id),
+    false)
+$$;
+
+COMMENT ON FUNCTION music.is_guest(p_user_id uuid) IS 'Whether a user signed in anonymously, as the account says, or the own token.';
 
 CREATE FUNCTION music.is_over_budget() RETURNS boolean
     LANGUAGE sql STABLE
@@ -1283,13 +1535,43 @@ $$;
 COMMENT ON FUNCTION music.is_rejection(p_sqlstate text) IS 'Whether an error may be one row''s, as what a trigger of the app''s says of it, and not the database''s, an argument''s or a missing grant''s.';
 
 CREATE FUNCTION music.is_worker() RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-  select coalesce(current_setting('music.worker', true) = statement_timestamp()::text, false)
+declare
+  v_mark text := coalesce(current_setting('music.worker', true), '');
+  v_calls text;
+begin
+  if v_mark = '' then
+    return false;
+  end if;
+  get diagnostics v_calls = pg_context;
+  return position(' ' || v_mark in v_calls) > 0;
+end
 $$;
 
-COMMENT ON FUNCTION music.is_worker() IS 'True inside a worker function.';
+COMMENT ON FUNCTION music.is_worker() IS 'True inside a worker function: the one that said so has not ended.';
+
+CREATE FUNCTION music.keep_rows() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+begin
+  if tg_table_name in ('settings', 'account') then
+    raise exception 'The row of music.% stays: workers decide by it.', tg_table_name
+      using errcode = 'MU008', hint = 'Change what it says: update music.' || tg_table_name
+        || ' set … where id;';
+  end if;
+  raise exception 'music.% is not emptied at once: it says what was paid and what happened.',
+      tg_table_name
+    using errcode = 'MU008', hint = format(
+      'Delete what is not wanted any more, tracks included, by "delete … where …". If all of it is '
+      'to go: alter table music.%1$s disable trigger '
+      '%1$s_keep_rows; and afterwards enable it again.', tg_table_name);
+end
+$_$;
+
+COMMENT ON FUNCTION music.keep_rows() IS 'Before a table is emptied that the service or its operators cannot do without: refuse it.';
 
 CREATE FUNCTION music.left_running() RETURNS TABLE(user_id uuid, tracks bigint)
     LANGUAGE sql STABLE
@@ -1305,6 +1587,44 @@ CREATE FUNCTION music.left_running() RETURNS TABLE(user_id uuid, tracks bigint)
 $$;
 
 COMMENT ON FUNCTION music.left_running() IS 'What Mureka is probably still making though its track was cancelled, deleted or given up: it takes a place among the generations at once all the same.';
+
+CREATE FUNCTION music.limit_waiting() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+  v_change int;
+  v_users uuid[];
+  v_came int := 0;
+begin
+  case lower(tg_op)
+    when 'insert' then
+      select count(*), array_agg(distinct n.user_id order by n.user_id) into v_change, v_users
+      from new_tracks n where n.status = 'pending';
+      v_came := v_change;
+    when 'update' then
+      select count(*) filter (where n.status = 'pending')
+               - count(*) filter (where o.status = 'pending'),
+             count(*) filter (where n.status = 'pending'),
+             array_agg(distinct n.user_id order by n.user_id) filter (where n.status = 'pending')
+      into v_change, v_came, v_users
+      from new_tracks n join old_tracks o on o.id = n.id where o.status <> n.status;
+    else
+      select -count(*) into v_change from old_tracks o where o.status = 'pending';
+  end case;
+  if v_change <> 0 then
+    insert into music.waiting (change) values (v_change);
+  end if;
+  if v_came > 0 and not music.is_worker() then
+    perform music.check_waiting_of_user(u.id)
+    from unnest(v_users) as u (id) where u.id is not null;
+    perform music.check_waiting();
+  end if;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION music.limit_waiting() IS 'After a statement: count the tracks that came to wait and those that left, and refuse what goes above a limit.';
 
 CREATE FUNCTION music.lock_budget() RETURNS void
     LANGUAGE sql
@@ -1426,6 +1746,67 @@ end
 $_$;
 
 COMMENT ON FUNCTION music.next_version(p_journey_id uuid) IS 'Lock a journey and answer the number of its next log: v0, v1, v2, …, and vFinal once it is finished.';
+
+CREATE FUNCTION music.note_deleted_tracks() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  insert into music.events (track_id, kind, detail)
+  select o.id, 'deleted', jsonb_build_object(
+           'by', music.caller(), 'role', music.caller_role(), 'from', o.status)
+  from old_tracks o;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION music.note_deleted_tracks() IS 'After delete: the last line of the track''s history, which stays.';
+
+CREATE FUNCTION music.note_edit(p_old public.music_tracks, p_new public.music_tracks) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_old jsonb := to_jsonb(p_old);
+  v_new jsonb := to_jsonb(p_new);
+  v_changes jsonb;
+begin
+  select jsonb_object_agg(edited.name, jsonb_build_object(
+    'old', case when length(v_old ->> edited.name) > 200
+      then to_jsonb(left(v_old ->> edited.name, 199) || '…') else v_old -> edited.name end,
+    'new', case when length(v_new ->> edited.name) > 200
+      then to_jsonb(left(v_new ->> edited.name, 199) || '…') else v_new -> edited.name end))
+  into v_changes
+  from unnest(array[
+    'user_id', 'prompt', 'lyrics', 'genre', 'mood', 'tempo', 'duration', 'file_url',
+    'storage_path', 'duration_ms', 'error_code', 'error_message', 'priority', 'run_after',
+    'attempts', 'created_at', 'started_at', 'completed_at']) as edited (name)
+  where v_old -> edited.name is distinct from v_new -> edited.name;
+  if v_changes is null then
+    return;
+  end if;
+  insert into music.events (track_id, kind, detail) values (
+    p_old.id,
+    case when p_old.status = 'error' and p_new.status = 'error' and p_new.error_code = 'cancelled'
+              and p_old.error_code <> 'cancelled' then 'dismissed' else 'edited' end,
+    jsonb_build_object(
+      'by', music.caller(), 'role', music.caller_role(), 'changes', v_changes));
+end
+$$;
+
+COMMENT ON FUNCTION music.note_edit(p_old public.music_tracks, p_new public.music_tracks) IS 'Write to the history what a person changes of a track besides its status: who, and each column''s old and new value, long texts cut.';
+
+CREATE FUNCTION music.note_guest() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  new.is_guest := music.is_guest(new.user_id);
+  return new;
+end
+$$;
+
+COMMENT ON FUNCTION music.note_guest() IS 'Before a paid call is written: note whether a guest asked for it, who may be gone when today''s spend is counted.';
 
 CREATE FUNCTION music.note_new_track() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1581,6 +1962,92 @@ $$;
 
 COMMENT ON FUNCTION music.reached_by_strangers(p_bucket text) IS 'What anybody can do with what is not theirs, each tried and taken back: [{role, what}].';
 
+CREATE TABLE music.settings (
+    id boolean DEFAULT true NOT NULL,
+    paused boolean DEFAULT false NOT NULL,
+    max_concurrent integer DEFAULT 10,
+    max_concurrent_per_user integer,
+    daily_budget_cents numeric(12,2) DEFAULT 1000,
+    daily_budget_cents_per_user numeric(12,2),
+    daily_budget_cents_of_guests numeric(12,2) DEFAULT 500,
+    max_pending integer DEFAULT 100000,
+    max_pending_per_user integer DEFAULT 1000,
+    max_pending_per_guest integer DEFAULT 20,
+    on_unknown_submission text DEFAULT 'error'::text NOT NULL,
+    max_attempts smallint DEFAULT 10 NOT NULL,
+    paused_at timestamp with time zone,
+    paused_by text,
+    paused_reason text,
+    budget_raised_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT settings_daily_budget_not_negative CHECK (((daily_budget_cents >= (0)::numeric) AND (daily_budget_cents <> 'NaN'::numeric))),
+    CONSTRAINT settings_daily_budget_of_guests_not_negative CHECK (((daily_budget_cents_of_guests >= (0)::numeric) AND (daily_budget_cents_of_guests <> 'NaN'::numeric))),
+    CONSTRAINT settings_daily_budget_per_user_not_negative CHECK (((daily_budget_cents_per_user >= (0)::numeric) AND (daily_budget_cents_per_user <> 'NaN'::numeric))),
+    CONSTRAINT settings_max_attempts_positive CHECK ((max_attempts > 0)),
+    CONSTRAINT settings_max_concurrent_not_negative CHECK ((max_concurrent >= 0)),
+    CONSTRAINT settings_max_concurrent_per_user_not_negative CHECK ((max_concurrent_per_user >= 0)),
+    CONSTRAINT settings_max_pending_not_negative CHECK ((max_pending >= 0)),
+    CONSTRAINT settings_max_pending_per_guest_not_negative CHECK ((max_pending_per_guest >= 0)),
+    CONSTRAINT settings_max_pending_per_user_not_negative CHECK ((max_pending_per_user >= 0)),
+    CONSTRAINT settings_on_unknown_submission_known CHECK ((on_unknown_submission = ANY (ARRAY['error'::text, 'resubmit'::text]))),
+    CONSTRAINT settings_one_row CHECK (id)
+);
+
+COMMENT ON TABLE music.settings IS 'One row of switches and limits; a change takes effect at the next claim, without a restart.';
+
+COMMENT ON COLUMN music.settings.id IS 'Always true: there is one row.';
+
+COMMENT ON COLUMN music.settings.paused IS 'While true no worker takes up a new track; what runs is finished.';
+
+COMMENT ON COLUMN music.settings.max_concurrent IS 'Generations at once by all workers together; null = no limit. What the Mureka account allows is never exceeded.';
+
+COMMENT ON COLUMN music.settings.max_concurrent_per_user IS 'Generations at once for one user; null = no limit.';
+
+COMMENT ON COLUMN music.settings.daily_budget_cents IS 'Expected cost of all paid calls of one UTC day, in US cents; null = no limit.';
+
+COMMENT ON COLUMN music.settings.daily_budget_cents_per_user IS 'The same for each single user; null = no limit.';
+
+COMMENT ON COLUMN music.settings.daily_budget_cents_of_guests IS 'The same for all guests together, users who signed in anonymously; null = no limit.';
+
+COMMENT ON COLUMN music.settings.max_pending IS 'Tracks that may wait at once; an insert or retry above is refused. Null = no limit.';
+
+COMMENT ON COLUMN music.settings.max_pending_per_user IS 'The same for one user; null = no limit.';
+
+COMMENT ON COLUMN music.settings.max_pending_per_guest IS 'The same for one guest; null = no other limit than a user''s.';
+
+COMMENT ON COLUMN music.settings.on_unknown_submission IS 'What happens to a paid call whose answer was lost: error = a person decides, resubmit = it is sent again and may be paid twice.';
+
+COMMENT ON COLUMN music.settings.max_attempts IS 'Counted failed attempts after which a track ends as attempts_exhausted.';
+
+COMMENT ON COLUMN music.settings.paused_at IS 'Since when it is paused; filled in by itself.';
+
+COMMENT ON COLUMN music.settings.paused_by IS 'Who paused it; filled in by itself.';
+
+COMMENT ON COLUMN music.settings.paused_reason IS 'Why it is paused, in words for other operators; emptied when the queue goes on.';
+
+COMMENT ON COLUMN music.settings.budget_raised_at IS 'When a budget was last raised or lifted: tracks that were put off before are due again; filled in by itself.';
+
+COMMENT ON COLUMN music.settings.updated_at IS 'When the row last changed.';
+
+CREATE FUNCTION music.read_settings() RETURNS music.settings
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_settings music.settings;
+begin
+  select * into v_settings from music.settings;
+  if found then
+    return v_settings;
+  end if;
+  insert into music.settings default values on conflict (id) do nothing;
+  select * into v_settings from music.settings;
+  return v_settings;
+end
+$$;
+
+COMMENT ON FUNCTION music.read_settings() IS 'The row of music.settings. Should somebody have forced it away, it is made again with its defaults, so that neither the queue stands still nor its budget is gone.';
+
 CREATE FUNCTION music.read_station(p_log_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1594,26 +2061,47 @@ $$;
 
 COMMENT ON FUNCTION music.read_station(p_log_id uuid) IS 'A log with its journey and its track, as the journey functions answer it.';
 
-CREATE FUNCTION music.release_within_budget() RETURNS trigger
+CREATE FUNCTION music.recount_waiting() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 begin
-  with waiting as (
-    select t.id
-    from public.music_tracks t
-    where t.status = 'pending' and t.error_code = 'over_budget' and t.run_after > now()
-    order by t.id
-    for update
-  )
-  update public.music_tracks t
-  set run_after = now(), error_code = null, error_message = null
-  from waiting w where t.id = w.id;
+  insert into music.waiting (change)
+  select counted.change
+  from (
+    select (select count(*) from public.music_tracks t where t.status = 'pending')
+           - (select coalesce(sum(w.change), 0) from music.waiting w) as change
+  ) counted
+  where counted.change <> 0;
   return null;
 end
 $$;
 
-COMMENT ON FUNCTION music.release_within_budget() IS 'After a budget was raised or lifted: the tracks that wait for tomorrow are due at once. Those that are still over it are deferred again by the next claim.';
+COMMENT ON FUNCTION music.recount_waiting() IS 'After a worker has asked Mureka for its account, at its start and each hour: put the number of pending tracks right, should triggers have been switched off meanwhile.';
+
+CREATE FUNCTION music.release_within_budget() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  perform music.act_as_worker();
+  with waiting as (
+    select t.id
+    from public.music_tracks t
+    where t.status = 'pending' and t.error_code = 'over_budget' and t.run_after > now()
+      -- What was put off since then was so by the budget as it is now.
+      and t.updated_at <= (select s.budget_raised_at from music.settings s)
+    order by t.updated_at
+    limit 200
+    for update of t skip locked
+  )
+  update public.music_tracks t
+  set run_after = now(), error_code = null, error_message = null
+  from waiting w where t.id = w.id;
+end
+$$;
+
+COMMENT ON FUNCTION music.release_within_budget() IS 'Once a budget was raised or lifted: the tracks that wait for tomorrow are due at once, up to 200 at a time, those first that were put off first. Each claim goes on with it, so that the edit of music.settings need not touch them all. What is still over it is put off again.';
 
 CREATE FUNCTION music.require_user_id() RETURNS uuid
     LANGUAGE plpgsql STABLE
@@ -1679,6 +2167,17 @@ $$;
 
 COMMENT ON FUNCTION music.slow_down(p_track_id uuid) IS 'Mureka refused a call for its rate: what it is working on is what it allows, and the fleet keeps to that for a while. The track''s history says that it was this one.';
 
+CREATE FUNCTION music.spent_by_guests_today_cents() RETURNS numeric
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select coalesce(sum(g.expected_cost_cents), 0)
+  from music.generations g
+  where g.intent_at >= music.start_of_today() and g.state <> 'refused' and g.is_guest
+$$;
+
+COMMENT ON FUNCTION music.spent_by_guests_today_cents() IS 'The same of all guests together.';
+
 CREATE FUNCTION music.spent_today_cents(p_user_id uuid DEFAULT NULL::uuid) RETURNS numeric
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1705,11 +2204,18 @@ begin
     new.paused_at := now();
     new.paused_by := music.caller();
   end if;
+  if coalesce(new.daily_budget_cents, 'infinity') > coalesce(old.daily_budget_cents, 'infinity')
+     or coalesce(new.daily_budget_cents_per_user, 'infinity')
+        > coalesce(old.daily_budget_cents_per_user, 'infinity')
+     or coalesce(new.daily_budget_cents_of_guests, 'infinity')
+        > coalesce(old.daily_budget_cents_of_guests, 'infinity') then
+    new.budget_raised_at := clock_timestamp();
+  end if;
   return new;
 end
 $$;
 
-COMMENT ON FUNCTION music.stamp_settings() IS 'Before an update of music.settings: note when, and who paused.';
+COMMENT ON FUNCTION music.stamp_settings() IS 'Before an update of music.settings: note when, who paused, and when a budget was raised.';
 
 CREATE FUNCTION music.start_of_today() RETURNS timestamp with time zone
     LANGUAGE sql STABLE
@@ -1965,9 +2471,33 @@ CREATE FUNCTION music.users_over_budget() RETURNS SETOF uuid
   where s.daily_budget_cents_per_user is not null and g.user_id is not null
   group by g.user_id, s.daily_budget_cents_per_user
   having sum(g.expected_cost_cents) + music.next_cost_cents() > s.daily_budget_cents_per_user
+  union
+  select music.waiting_guests()
+  where (
+    select music.spent_by_guests_today_cents() + music.next_cost_cents()
+           > s.daily_budget_cents_of_guests
+    from music.settings s)
 $$;
 
-COMMENT ON FUNCTION music.users_over_budget() IS 'Users whose own budget of today has no room for another paid call.';
+COMMENT ON FUNCTION music.users_over_budget() IS 'Users whose own budget of today has no room for another paid call; where that of the guests has none, all of them that wait.';
+
+CREATE FUNCTION music.waiting_guests() RETURNS SETOF uuid
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  with recursive owners (user_id) as (
+    (select t.user_id from public.music_tracks t
+     where t.status = 'pending' and t.user_id is not null
+     order by t.user_id limit 1)
+    union all
+    select (select t.user_id from public.music_tracks t
+            where t.status = 'pending' and t.user_id > o.user_id order by t.user_id limit 1)
+    from owners o where o.user_id is not null
+  )
+  select o.user_id from owners o where o.user_id is not null and music.is_guest(o.user_id)
+$$;
+
+COMMENT ON FUNCTION music.waiting_guests() IS 'Guests who have something pending.';
 
 CREATE FUNCTION music.wake_workers() RETURNS trigger
     LANGUAGE plpgsql
@@ -1990,6 +2520,30 @@ CREATE FUNCTION music.wishes(p_track public.music_tracks) RETURNS jsonb
 $$;
 
 COMMENT ON FUNCTION music.wishes(p_track public.music_tracks) IS 'All that says what the music should be.';
+
+CREATE FUNCTION music.with_old_audio(p_old public.music_tracks, p_new public.music_tracks) RETURNS public.music_tracks
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into music.events (track_id, kind, detail) values (
+    p_old.id, 'kept', jsonb_build_object('error_code', p_new.error_code));
+  p_new.status := 'completed';
+  p_new.file_url := p_old.file_url;
+  p_new.storage_path := p_old.storage_path;
+  p_new.duration_ms := p_old.duration_ms;
+  p_new.error_code := null;
+  p_new.error_message := null;
+  p_new.completed_at := coalesce(
+    (select (e.detail ->> 'completed_at')::timestamptz from music.events e
+     where e.track_id = p_old.id and e.kind = 'regenerated'
+     order by e.id desc limit 1),
+    now());
+  return p_new;
+end
+$$;
+
+COMMENT ON FUNCTION music.with_old_audio(p_old public.music_tracks, p_new public.music_tracks) IS 'A track whose regeneration ends without music: completed as it was, and its history says so.';
 
 CREATE FUNCTION public.add_reading_log(p_journey_id uuid, p_quote text DEFAULT NULL::text, p_memo text DEFAULT NULL::text, p_emotions text[] DEFAULT '{}'::text[], p_track_id uuid DEFAULT NULL::uuid) RETURNS jsonb
     LANGUAGE plpgsql
@@ -2036,7 +2590,7 @@ begin
     return;
   end if;
   perform music.lock_budget();
-  select * into strict v_settings from music.settings;
+  v_settings := music.read_settings();
   v_user_id := (select t.user_id from public.music_tracks t where t.id = v_track_id);
   v_over := case
     when music.spent_today_cents() + p_expected_cost_cents > v_settings.daily_budget_cents
@@ -2044,11 +2598,15 @@ begin
     when v_user_id is not null
          and music.spent_today_cents(v_user_id) + p_expected_cost_cents
              > v_settings.daily_budget_cents_per_user
-      then 'user' end;
+      then 'user'
+    when music.is_guest(v_user_id)
+         and music.spent_by_guests_today_cents() + p_expected_cost_cents
+             > v_settings.daily_budget_cents_of_guests
+      then 'guests' end;
   if v_over is not null then
     update public.music_tracks
     set status = 'pending', run_after = music.start_of_tomorrow(), error_code = 'over_budget',
-        error_message = music.over_budget_message(v_over = 'user')
+        error_message = music.over_budget_message(v_over <> 'all')
     where id = v_track_id;
     delete from music.claims where id = p_claim_id;
     insert into music.events (track_id, kind, detail) values (v_track_id, 'over_budget',
@@ -2366,7 +2924,7 @@ CREATE FUNCTION public.pause_music_queue(p_reason text DEFAULT NULL::text) RETUR
     SET search_path TO ''
     AS $$
 begin
-  perform music.check_settings_row();
+  perform music.read_settings();
   update music.settings
   set paused = true, paused_reason = coalesce(nullif(btrim(p_reason), ''), paused_reason)
   where id;
@@ -2452,6 +3010,38 @@ end
 $$;
 
 COMMENT ON FUNCTION public.record_music_task(p_generation_id uuid, p_mureka_task_id text, p_trace_id text) IS 'For workers: store the receipt of a paid call, with or without a claim; a late one puts a submission_unknown track back to work.';
+
+CREATE FUNCTION public.regenerate_music_tracks(p_track_ids uuid[], p_dry_run boolean DEFAULT true) RETURNS TABLE(track_id uuid, user_id uuid, completed_at timestamp with time zone, is_free boolean, expected_cost_cents numeric, regenerated boolean)
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+#variable_conflict use_column
+declare
+  v_track record;
+begin
+  if p_track_ids is null then
+    raise exception 'regenerate_music_tracks needs the ids of the tracks.'
+      using errcode = 'MU002', hint = 'Give p_track_ids an array of ids.';
+  end if;
+  for v_track in
+    select t.id, t.user_id, t.completed_at, music.is_free_to_retry(t.id) as is_free,
+           music.cost_of_retry(t.id) as cents
+    from public.music_tracks t
+    where t.id = any (p_track_ids) and t.status = 'completed'
+    order by t.id
+    for update of t skip locked
+  loop
+    if not coalesce(p_dry_run, true) then
+      -- One by one: a statement that has more of them made again is refused.
+      update public.music_tracks set status = 'pending' where id = v_track.id;
+    end if;
+    return query select v_track.id, v_track.user_id, v_track.completed_at, v_track.is_free,
+      v_track.cents, not coalesce(p_dry_run, true);
+  end loop;
+end
+$$;
+
+COMMENT ON FUNCTION public.regenerate_music_tracks(p_track_ids uuid[], p_dry_run boolean) IS 'For operators: have completed tracks made once more, each paid for again; the old audio stays until the new is in place. Unless p_dry_run is false it only says which these are and what it will probably cost in US cents.';
 
 CREATE FUNCTION public.release_music_claims(p_worker_id text, p_claim_ids uuid[]) RETURNS SETOF uuid
     LANGUAGE plpgsql
@@ -2574,7 +3164,7 @@ CREATE FUNCTION public.resume_music_queue() RETURNS text
     SET search_path TO ''
     AS $$
 begin
-  perform music.check_settings_row();
+  perform music.read_settings();
   update music.settings set paused = false where id;
   -- Also when it was not paused: whoever calls this wants the workers to look.
   perform music.broadcast('music:pending', 'pending', '{}'::jsonb);
@@ -2695,7 +3285,7 @@ CREATE TABLE music.events (
     detail jsonb DEFAULT '{}'::jsonb NOT NULL
 );
 
-COMMENT ON TABLE music.events IS 'What happened to each track, in order; only ever appended.';
+COMMENT ON TABLE music.events IS 'What happened to each track, in order; only ever appended. It outlives the track.';
 
 COMMENT ON COLUMN music.events.id IS 'Order of writing.';
 
@@ -2703,7 +3293,7 @@ COMMENT ON COLUMN music.events.track_id IS 'The track it happened to.';
 
 COMMENT ON COLUMN music.events.at IS 'When it happened, by the database''s clock.';
 
-COMMENT ON COLUMN music.events.kind IS 'created, claimed, taken_over, intent, receipt, stage, completed, deferred, slowed_down, over_budget, failed, released, retried, requeued, cancelled, regenerated.';
+COMMENT ON COLUMN music.events.kind IS 'created, claimed, taken_over, intent, receipt, stage, completed, deferred, slowed_down, over_budget, failed, released, retried, requeued, cancelled, regenerated, kept, edited, dismissed, deleted.';
 
 COMMENT ON COLUMN music.events.worker_id IS 'The worker that did it; null for people.';
 
@@ -2722,6 +3312,7 @@ CREATE TABLE music.generations (
     id uuid NOT NULL,
     track_id uuid,
     user_id uuid,
+    is_guest boolean DEFAULT false NOT NULL,
     state text DEFAULT 'intent'::text NOT NULL,
     request jsonb NOT NULL,
     model text NOT NULL,
@@ -2755,6 +3346,8 @@ COMMENT ON COLUMN music.generations.id IS 'Identity of the call; chosen by the w
 COMMENT ON COLUMN music.generations.track_id IS 'The track it was made for; null when the track was deleted since.';
 
 COMMENT ON COLUMN music.generations.user_id IS 'The owner of the track at the time; kept when the account is gone.';
+
+COMMENT ON COLUMN music.generations.is_guest IS 'Whether the owner was a guest at the time; filled in by itself.';
 
 COMMENT ON COLUMN music.generations.state IS 'intent: about to be sent, or sent and not answered yet; accepted: Mureka took it (the receipt is here) and it may yield music; succeeded: its music is in place; failed: it yields none; refused: certainly not accepted, costs nothing; unknown: sent, never answered, never sent again by itself; abandoned: nobody waits for it any more.';
 
@@ -2808,54 +3401,6 @@ COMMENT ON COLUMN music.rejected_tracks.last_tried_at IS 'When it was last tried
 
 COMMENT ON COLUMN music.rejected_tracks.next_try_at IS 'When it is tried again: after a minute, then two, four, up to an hour. Delete the row here to have it tried at once.';
 
-CREATE TABLE music.settings (
-    id boolean DEFAULT true NOT NULL,
-    paused boolean DEFAULT false NOT NULL,
-    max_concurrent integer DEFAULT 10,
-    max_concurrent_per_user integer,
-    daily_budget_cents numeric(12,2),
-    daily_budget_cents_per_user numeric(12,2),
-    on_unknown_submission text DEFAULT 'error'::text NOT NULL,
-    max_attempts smallint DEFAULT 10 NOT NULL,
-    paused_at timestamp with time zone,
-    paused_by text,
-    paused_reason text,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT settings_daily_budget_not_negative CHECK (((daily_budget_cents >= (0)::numeric) AND (daily_budget_cents <> 'NaN'::numeric))),
-    CONSTRAINT settings_daily_budget_per_user_not_negative CHECK (((daily_budget_cents_per_user >= (0)::numeric) AND (daily_budget_cents_per_user <> 'NaN'::numeric))),
-    CONSTRAINT settings_max_attempts_positive CHECK ((max_attempts > 0)),
-    CONSTRAINT settings_max_concurrent_not_negative CHECK ((max_concurrent >= 0)),
-    CONSTRAINT settings_max_concurrent_per_user_not_negative CHECK ((max_concurrent_per_user >= 0)),
-    CONSTRAINT settings_on_unknown_submission_known CHECK ((on_unknown_submission = ANY (ARRAY['error'::text, 'resubmit'::text]))),
-    CONSTRAINT settings_one_row CHECK (id)
-);
-
-COMMENT ON TABLE music.settings IS 'One row of switches and limits; a change takes effect at the next claim, without a restart.';
-
-COMMENT ON COLUMN music.settings.id IS 'Always true: there is one row.';
-
-COMMENT ON COLUMN music.settings.paused IS 'While true no worker takes up a new track; what runs is finished.';
-
-COMMENT ON COLUMN music.settings.max_concurrent IS 'Generations at once by all workers together; null = no limit. What the Mureka account allows is never exceeded.';
-
-COMMENT ON COLUMN music.settings.max_concurrent_per_user IS 'Generations at once for one user; null = no limit.';
-
-COMMENT ON COLUMN music.settings.daily_budget_cents IS 'Expected cost of all paid calls of one UTC day, in US cents; null = no limit.';
-
-COMMENT ON COLUMN music.settings.daily_budget_cents_per_user IS 'The same for each single user; null = no limit.';
-
-COMMENT ON COLUMN music.settings.on_unknown_submission IS 'What happens to a paid call whose answer was lost: error = a person decides, resubmit = it is sent again and may be paid twice.';
-
-COMMENT ON COLUMN music.settings.max_attempts IS 'Counted failed attempts after which a track ends as attempts_exhausted.';
-
-COMMENT ON COLUMN music.settings.paused_at IS 'Since when it is paused; filled in by itself.';
-
-COMMENT ON COLUMN music.settings.paused_by IS 'Who paused it; filled in by itself.';
-
-COMMENT ON COLUMN music.settings.paused_reason IS 'Why it is paused, in words for other operators; emptied when the queue goes on.';
-
-COMMENT ON COLUMN music.settings.updated_at IS 'When the row last changed.';
-
 CREATE TABLE music.table_changes (
     id bigint NOT NULL,
     what text NOT NULL,
@@ -2875,6 +3420,26 @@ COMMENT ON COLUMN music.table_changes.made_at IS 'When it was changed.';
 
 ALTER TABLE music.table_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME music.table_changes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE music.waiting (
+    id bigint NOT NULL,
+    change integer NOT NULL
+);
+
+COMMENT ON TABLE music.waiting IS 'By how much statements changed the number of pending tracks; the sum is that number. Folded into one row from time to time.';
+
+COMMENT ON COLUMN music.waiting.id IS 'Order of writing.';
+
+COMMENT ON COLUMN music.waiting.change IS 'Tracks that came to wait, less those that left.';
+
+ALTER TABLE music.waiting ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME music.waiting_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -3054,7 +3619,11 @@ CREATE VIEW public.music_queue_health WITH (security_invoker='on') AS
     a.checked_at AS account_checked_at,
     music.spent_today_cents() AS spent_today_cents,
     s.daily_budget_cents,
-    s.daily_budget_cents_per_user
+    s.daily_budget_cents_per_user,
+    s.daily_budget_cents_of_guests,
+    s.max_pending,
+    s.max_pending_per_user,
+    s.max_pending_per_guest
    FROM ((((((music.settings s
      LEFT JOIN music.account a ON (true))
      CROSS JOIN today d)
@@ -3116,6 +3685,14 @@ COMMENT ON COLUMN public.music_queue_health.spent_today_cents IS 'Expected cost 
 COMMENT ON COLUMN public.music_queue_health.daily_budget_cents IS 'The budget of all for one UTC day in US cents; null = none.';
 
 COMMENT ON COLUMN public.music_queue_health.daily_budget_cents_per_user IS 'The same for each single user; null = none.';
+
+COMMENT ON COLUMN public.music_queue_health.daily_budget_cents_of_guests IS 'The same for all guests together; null = none.';
+
+COMMENT ON COLUMN public.music_queue_health.max_pending IS 'How many tracks may wait; null = no limit.';
+
+COMMENT ON COLUMN public.music_queue_health.max_pending_per_user IS 'The same for one user.';
+
+COMMENT ON COLUMN public.music_queue_health.max_pending_per_guest IS 'The same for one guest.';
 
 CREATE VIEW public.music_review WITH (security_invoker='on') AS
  WITH failed AS (
@@ -3195,7 +3772,7 @@ UNION ALL
     w.reason,
     NULL::uuid AS generation_id,
         CASE w.what
-            WHEN 'over_budget'::text THEN 'Raise or lift daily_budget_cents or daily_budget_cents_per_user in music.settings, or leave them for tomorrow.'::text
+            WHEN 'over_budget'::text THEN 'Raise or lift daily_budget_cents, daily_budget_cents_per_user or daily_budget_cents_of_guests in music.settings, or leave them for tomorrow.'::text
             WHEN 'quota_exhausted'::text THEN 'Top up the Mureka account; the workers notice within a minute.'::text
             ELSE 'Give the workers a valid MUREKA_API_KEY and the right MUREKA_API_URL, and restart them.'::text
         END AS what_to_do
@@ -3336,6 +3913,7 @@ CREATE VIEW public.music_track_history WITH (security_invoker='on') AS
             WHEN 'over_budget'::text THEN
             CASE (e.detail ->> 'of'::text)
                 WHEN 'user'::text THEN 'Its user''s budget for today is used up; it waits for tomorrow.'::text
+                WHEN 'guests'::text THEN 'The budget of all guests is used up for today; it waits for tomorrow.'::text
                 ELSE 'Today''s budget is used up; it waits for tomorrow.'::text
             END
             WHEN 'released'::text THEN 'The worker stopped and handed it back.'::text
@@ -3344,7 +3922,12 @@ CREATE VIEW public.music_track_history WITH (security_invoker='on') AS
             WHEN 'retried'::text THEN format('Retried after %s.'::text, COALESCE((e.detail ->> 'error_code'::text), 'an error'::text))
             WHEN 'requeued'::text THEN 'Taken from its worker and put back.'::text
             WHEN 'cancelled'::text THEN 'Cancelled.'::text
-            WHEN 'regenerated'::text THEN 'Asked for once more, at new cost.'::text
+            WHEN 'regenerated'::text THEN 'Asked for once more, at new cost; its audio stays until the new is in place.'::text
+            WHEN 'kept'::text THEN format('It was not made once more (%s); it is completed with the audio that it had.'::text, COALESCE((e.detail ->> 'error_code'::text), 'given up'::text))
+            WHEN 'edited'::text THEN format('Edited: %s.'::text, ( SELECT string_agg(format('%s from %s to %s'::text, c.key, COALESCE((c.value -> 'old'::text), 'null'::jsonb), COALESCE((c.value -> 'new'::text), 'null'::jsonb)), '; '::text) AS string_agg
+               FROM jsonb_each((e.detail -> 'changes'::text)) c(key, value)))
+            WHEN 'dismissed'::text THEN format('Nobody has to review it any more; it was %s.'::text, (((e.detail -> 'changes'::text) -> 'error_code'::text) ->> 'old'::text))
+            WHEN 'deleted'::text THEN 'Its row was deleted.'::text
             ELSE e.kind
         END AS what_happened,
     COALESCE(e.worker_id, (e.detail ->> 'by'::text),
@@ -3358,7 +3941,7 @@ CREATE VIEW public.music_track_history WITH (security_invoker='on') AS
              LIMIT 1)
         END) AS by_whom
    FROM ((music.events e
-     JOIN public.music_tracks t ON ((t.id = e.track_id)))
+     LEFT JOIN public.music_tracks t ON ((t.id = e.track_id)))
      LEFT JOIN music.generations g ON ((g.id =
         CASE
             WHEN (e.kind = 'intent'::text) THEN ((e.detail ->> 'generation_id'::text))::uuid
@@ -3439,6 +4022,9 @@ ALTER TABLE ONLY music.settings
 ALTER TABLE ONLY music.table_changes
     ADD CONSTRAINT table_changes_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY music.waiting
+    ADD CONSTRAINT waiting_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY music.workers
     ADD CONSTRAINT workers_pkey PRIMARY KEY (id);
 
@@ -3481,6 +4067,8 @@ CREATE INDEX music_tracks_generating_idx ON public.music_tracks USING btree (use
 
 CREATE INDEX music_tracks_journey_id_idx ON public.music_tracks USING btree (journey_id);
 
+CREATE INDEX music_tracks_over_budget_idx ON public.music_tracks USING btree (updated_at) WHERE ((status = 'pending'::text) AND (error_code = 'over_budget'::text));
+
 CREATE INDEX music_tracks_pending_by_user_idx ON public.music_tracks USING btree (user_id, priority DESC, created_at, id) WHERE (status = 'pending'::text);
 
 CREATE INDEX music_tracks_pending_due_idx ON public.music_tracks USING btree (run_after) WHERE (status = 'pending'::text);
@@ -3491,7 +4079,19 @@ CREATE UNIQUE INDEX reading_logs_one_per_version ON public.reading_logs USING bt
 
 CREATE INDEX reading_logs_track_id_idx ON public.reading_logs USING btree (track_id);
 
-CREATE TRIGGER settings_release_within_budget AFTER UPDATE OF daily_budget_cents, daily_budget_cents_per_user ON music.settings FOR EACH ROW WHEN (((COALESCE(new.daily_budget_cents, 'Infinity'::numeric) > COALESCE(old.daily_budget_cents, 'Infinity'::numeric)) OR (COALESCE(new.daily_budget_cents_per_user, 'Infinity'::numeric) > COALESCE(old.daily_budget_cents_per_user, 'Infinity'::numeric)))) EXECUTE FUNCTION music.release_within_budget();
+CREATE TRIGGER account_keep_rows BEFORE DELETE OR TRUNCATE ON music.account FOR EACH STATEMENT EXECUTE FUNCTION music.keep_rows();
+
+CREATE TRIGGER account_recount_waiting AFTER UPDATE OF checked_at ON music.account FOR EACH STATEMENT EXECUTE FUNCTION music.recount_waiting();
+
+CREATE TRIGGER events_keep_rows BEFORE TRUNCATE ON music.events FOR EACH STATEMENT EXECUTE FUNCTION music.keep_rows();
+
+CREATE TRIGGER generations_keep_rows BEFORE TRUNCATE ON music.generations FOR EACH STATEMENT EXECUTE FUNCTION music.keep_rows();
+
+CREATE TRIGGER generations_note_guest BEFORE INSERT ON music.generations FOR EACH ROW EXECUTE FUNCTION music.note_guest();
+
+CREATE TRIGGER settings_follow_budget AFTER UPDATE ON music.settings FOR EACH ROW WHEN ((old.budget_raised_at IS DISTINCT FROM new.budget_raised_at)) EXECUTE FUNCTION music.follow_budget();
+
+CREATE TRIGGER settings_keep_rows BEFORE DELETE OR TRUNCATE ON music.settings FOR EACH STATEMENT EXECUTE FUNCTION music.keep_rows();
 
 CREATE TRIGGER settings_stamp BEFORE UPDATE ON music.settings FOR EACH ROW EXECUTE FUNCTION music.stamp_settings();
 
@@ -3507,6 +4107,8 @@ CREATE TRIGGER music_tracks_check_insert BEFORE INSERT ON public.music_tracks FO
 
 CREATE TRIGGER music_tracks_check_journey BEFORE INSERT ON public.music_tracks FOR EACH ROW WHEN ((new.journey_id IS NOT NULL)) EXECUTE FUNCTION music.check_track_journey();
 
+CREATE TRIGGER music_tracks_check_regenerated AFTER UPDATE ON public.music_tracks REFERENCING OLD TABLE AS old_tracks NEW TABLE AS new_tracks FOR EACH STATEMENT EXECUTE FUNCTION music.check_regenerated();
+
 CREATE TRIGGER music_tracks_check_update BEFORE UPDATE ON public.music_tracks FOR EACH ROW EXECUTE FUNCTION music.check_track_change();
 
 CREATE TRIGGER music_tracks_clear_progress BEFORE INSERT OR UPDATE ON public.music_tracks FOR EACH ROW WHEN (((new.status <> 'generating'::text) AND ((new.stage IS NOT NULL) OR (new.stream_url IS NOT NULL) OR (new.expected_ready_at IS NOT NULL)))) EXECUTE FUNCTION music.clear_progress();
@@ -3516,6 +4118,14 @@ CREATE TRIGGER music_tracks_follow_status AFTER UPDATE OF status ON public.music
 CREATE TRIGGER music_tracks_follow_wishes AFTER UPDATE OF prompt, lyrics, genre, mood, tempo, duration ON public.music_tracks FOR EACH ROW WHEN (((((((old.prompt IS DISTINCT FROM new.prompt) OR (old.lyrics IS DISTINCT FROM new.lyrics)) OR (old.genre IS DISTINCT FROM new.genre)) OR (old.mood IS DISTINCT FROM new.mood)) OR (old.tempo IS DISTINCT FROM new.tempo)) OR (old.duration IS DISTINCT FROM new.duration))) EXECUTE FUNCTION music.follow_wishes();
 
 CREATE TRIGGER music_tracks_keep_journey BEFORE UPDATE OF journey_id ON public.music_tracks FOR EACH ROW WHEN ((old.journey_id IS DISTINCT FROM new.journey_id)) EXECUTE FUNCTION music.check_track_journey();
+
+CREATE TRIGGER music_tracks_limit_waiting_delete AFTER DELETE ON public.music_tracks REFERENCING OLD TABLE AS old_tracks FOR EACH STATEMENT EXECUTE FUNCTION music.limit_waiting();
+
+CREATE TRIGGER music_tracks_limit_waiting_insert AFTER INSERT ON public.music_tracks REFERENCING NEW TABLE AS new_tracks FOR EACH STATEMENT EXECUTE FUNCTION music.limit_waiting();
+
+CREATE TRIGGER music_tracks_limit_waiting_update AFTER UPDATE ON public.music_tracks REFERENCING OLD TABLE AS old_tracks NEW TABLE AS new_tracks FOR EACH STATEMENT EXECUTE FUNCTION music.limit_waiting();
+
+CREATE TRIGGER music_tracks_note_delete AFTER DELETE ON public.music_tracks REFERENCING OLD TABLE AS old_tracks FOR EACH STATEMENT EXECUTE FUNCTION music.note_deleted_tracks();
 
 CREATE TRIGGER music_tracks_note_insert AFTER INSERT ON public.music_tracks REFERENCING NEW TABLE AS new_tracks FOR EACH STATEMENT EXECUTE FUNCTION music.note_new_track();
 
@@ -3527,9 +4137,6 @@ CREATE TRIGGER reading_logs_check BEFORE INSERT OR UPDATE OF quote, memo, emotio
 
 ALTER TABLE ONLY music.claims
     ADD CONSTRAINT claims_track_id_fkey FOREIGN KEY (track_id) REFERENCES public.music_tracks(id) ON DELETE CASCADE;
-
-ALTER TABLE ONLY music.events
-    ADD CONSTRAINT events_track_id_fkey FOREIGN KEY (track_id) REFERENCES public.music_tracks(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY music.generations
     ADD CONSTRAINT generations_track_id_fkey FOREIGN KEY (track_id) REFERENCES public.music_tracks(id) ON DELETE SET NULL;
@@ -3558,6 +4165,8 @@ CREATE POLICY "The service reads events" ON music.events FOR SELECT TO service_r
 
 CREATE POLICY "The service reads generations" ON music.generations FOR SELECT TO service_role USING (true);
 
+CREATE POLICY "The service reads how many wait" ON music.waiting FOR SELECT TO service_role USING (true);
+
 CREATE POLICY "The service reads rejected tracks" ON music.rejected_tracks FOR SELECT TO service_role USING (true);
 
 CREATE POLICY "The service reads settings" ON music.settings FOR SELECT TO service_role USING (true);
@@ -3581,6 +4190,8 @@ ALTER TABLE music.rejected_tracks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE music.settings ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE music.table_changes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE music.waiting ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE music.workers ENABLE ROW LEVEL SECURITY;
 
@@ -3654,6 +4265,9 @@ GRANT ALL ON FUNCTION music.broadcast(p_topic text, p_event text, p_payload json
 REVOKE ALL ON FUNCTION music.caller() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.caller() TO service_role;
 
+REVOKE ALL ON FUNCTION music.caller_role() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.caller_role() TO service_role;
+
 REVOKE ALL ON FUNCTION music.catalogue() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.catalogue() TO service_role;
 
@@ -3673,8 +4287,16 @@ GRANT ALL ON FUNCTION music.check_new_track() TO service_role;
 REVOKE ALL ON FUNCTION music.check_reading_log() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_reading_log() TO service_role;
 
-REVOKE ALL ON FUNCTION music.check_settings_row() FROM PUBLIC;
-GRANT ALL ON FUNCTION music.check_settings_row() TO service_role;
+REVOKE ALL ON FUNCTION music.check_regenerated() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.check_regenerated() TO service_role;
+
+GRANT ALL ON FUNCTION music.user_id() TO service_role;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.music_tracks TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.music_tracks TO service_role;
+
+REVOKE ALL ON FUNCTION music.check_sense(p_old public.music_tracks, p_new public.music_tracks) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.check_sense(p_old public.music_tracks, p_new public.music_tracks) TO service_role;
 
 REVOKE ALL ON FUNCTION music.check_status(p_status text) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_status(p_status text) TO service_role;
@@ -3683,19 +4305,23 @@ REVOKE ALL ON FUNCTION music.check_text(p_name text, p_text text, p_most integer
 GRANT ALL ON FUNCTION music.check_text(p_name text, p_text text, p_most integer) TO service_role;
 GRANT ALL ON FUNCTION music.check_text(p_name text, p_text text, p_most integer) TO authenticated;
 
+REVOKE ALL ON FUNCTION music.check_times(p_old public.music_tracks, p_new public.music_tracks) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.check_times(p_old public.music_tracks, p_new public.music_tracks) TO service_role;
+
 REVOKE ALL ON FUNCTION music.check_track_change() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_track_change() TO service_role;
 
 REVOKE ALL ON FUNCTION music.check_track_journey() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_track_journey() TO service_role;
 
-GRANT ALL ON FUNCTION music.user_id() TO service_role;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.music_tracks TO authenticated;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.music_tracks TO service_role;
-
 REVOKE ALL ON FUNCTION music.check_user_change(p_old public.music_tracks, p_new public.music_tracks) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_user_change(p_old public.music_tracks, p_new public.music_tracks) TO service_role;
+
+REVOKE ALL ON FUNCTION music.check_waiting() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.check_waiting() TO service_role;
+
+REVOKE ALL ON FUNCTION music.check_waiting_of_user(p_user_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.check_waiting_of_user(p_user_id uuid) TO service_role;
 
 REVOKE ALL ON FUNCTION music.check_wishes(p_wished public.music_tracks, p_before public.music_tracks, p_is_new boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_wishes(p_wished public.music_tracks, p_before public.music_tracks, p_is_new boolean) TO service_role;
@@ -3734,6 +4360,9 @@ GRANT ALL ON FUNCTION music.end_in_error(p_track_id uuid, p_error_code text, p_e
 REVOKE ALL ON FUNCTION music.end_unknown_submission(p_track_id uuid, p_error_message text) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.end_unknown_submission(p_track_id uuid, p_error_message text) TO service_role;
 
+REVOKE ALL ON FUNCTION music.error_codes() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.error_codes() TO service_role;
+
 REVOKE ALL ON FUNCTION music.expected_seconds() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.expected_seconds() TO service_role;
 
@@ -3744,17 +4373,29 @@ REVOKE ALL ON FUNCTION music.fold(p_text text) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.fold(p_text text) TO service_role;
 GRANT ALL ON FUNCTION music.fold(p_text text) TO authenticated;
 
+REVOKE ALL ON FUNCTION music.fold_waiting() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.fold_waiting() TO service_role;
+
+REVOKE ALL ON FUNCTION music.follow_budget() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.follow_budget() TO service_role;
+
 REVOKE ALL ON FUNCTION music.follow_track_change() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.follow_track_change() TO service_role;
 
 REVOKE ALL ON FUNCTION music.follow_wishes() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.follow_wishes() TO service_role;
 
+REVOKE ALL ON FUNCTION music.has_audio(p_track public.music_tracks) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.has_audio(p_track public.music_tracks) TO service_role;
+
 REVOKE ALL ON FUNCTION music.is_app_user() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.is_app_user() TO service_role;
 
 REVOKE ALL ON FUNCTION music.is_free_to_retry(p_track_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.is_free_to_retry(p_track_id uuid) TO service_role;
+
+REVOKE ALL ON FUNCTION music.is_guest(p_user_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.is_guest(p_user_id uuid) TO service_role;
 
 REVOKE ALL ON FUNCTION music.is_over_budget() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.is_over_budget() TO service_role;
@@ -3765,8 +4406,14 @@ GRANT ALL ON FUNCTION music.is_rejection(p_sqlstate text) TO service_role;
 REVOKE ALL ON FUNCTION music.is_worker() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.is_worker() TO service_role;
 
+REVOKE ALL ON FUNCTION music.keep_rows() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.keep_rows() TO service_role;
+
 REVOKE ALL ON FUNCTION music.left_running() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.left_running() TO service_role;
+
+REVOKE ALL ON FUNCTION music.limit_waiting() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.limit_waiting() TO service_role;
 
 REVOKE ALL ON FUNCTION music.lock_budget() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.lock_budget() TO service_role;
@@ -3804,6 +4451,15 @@ GRANT ALL ON FUNCTION music.next_cost_cents() TO service_role;
 REVOKE ALL ON FUNCTION music.next_version(p_journey_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.next_version(p_journey_id uuid) TO service_role;
 
+REVOKE ALL ON FUNCTION music.note_deleted_tracks() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.note_deleted_tracks() TO service_role;
+
+REVOKE ALL ON FUNCTION music.note_edit(p_old public.music_tracks, p_new public.music_tracks) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.note_edit(p_old public.music_tracks, p_new public.music_tracks) TO service_role;
+
+REVOKE ALL ON FUNCTION music.note_guest() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.note_guest() TO service_role;
+
 REVOKE ALL ON FUNCTION music.note_new_track() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.note_new_track() TO service_role;
 
@@ -3819,9 +4475,17 @@ GRANT ALL ON FUNCTION music.reach(p_role text, p_what text, p_track_id uuid, p_b
 REVOKE ALL ON FUNCTION music.reached_by_strangers(p_bucket text) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.reached_by_strangers(p_bucket text) TO service_role;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.settings TO service_role;
+
+REVOKE ALL ON FUNCTION music.read_settings() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.read_settings() TO service_role;
+
 REVOKE ALL ON FUNCTION music.read_station(p_log_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.read_station(p_log_id uuid) TO service_role;
 GRANT ALL ON FUNCTION music.read_station(p_log_id uuid) TO authenticated;
+
+REVOKE ALL ON FUNCTION music.recount_waiting() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.recount_waiting() TO service_role;
 
 REVOKE ALL ON FUNCTION music.release_within_budget() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.release_within_budget() TO service_role;
@@ -3839,6 +4503,9 @@ GRANT ALL ON FUNCTION music.shorten(p_text text, p_most integer) TO authenticate
 
 REVOKE ALL ON FUNCTION music.slow_down(p_track_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.slow_down(p_track_id uuid) TO service_role;
+
+REVOKE ALL ON FUNCTION music.spent_by_guests_today_cents() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.spent_by_guests_today_cents() TO service_role;
 
 REVOKE ALL ON FUNCTION music.spent_today_cents(p_user_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.spent_today_cents(p_user_id uuid) TO service_role;
@@ -3880,11 +4547,17 @@ GRANT ALL ON FUNCTION music.try_making(p_user_id uuid) TO service_role;
 REVOKE ALL ON FUNCTION music.users_over_budget() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.users_over_budget() TO service_role;
 
+REVOKE ALL ON FUNCTION music.waiting_guests() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.waiting_guests() TO service_role;
+
 REVOKE ALL ON FUNCTION music.wake_workers() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.wake_workers() TO service_role;
 
 REVOKE ALL ON FUNCTION music.wishes(p_track public.music_tracks) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.wishes(p_track public.music_tracks) TO service_role;
+
+REVOKE ALL ON FUNCTION music.with_old_audio(p_old public.music_tracks, p_new public.music_tracks) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.with_old_audio(p_old public.music_tracks, p_new public.music_tracks) TO service_role;
 
 REVOKE ALL ON FUNCTION public.add_reading_log(p_journey_id uuid, p_quote text, p_memo text, p_emotions text[], p_track_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.add_reading_log(p_journey_id uuid, p_quote text, p_memo text, p_emotions text[], p_track_id uuid) TO authenticated;
@@ -3934,6 +4607,9 @@ GRANT ALL ON FUNCTION public.ping_music_realtime(p_nonce text) TO service_role;
 REVOKE ALL ON FUNCTION public.record_music_task(p_generation_id uuid, p_mureka_task_id text, p_trace_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.record_music_task(p_generation_id uuid, p_mureka_task_id text, p_trace_id text) TO service_role;
 
+REVOKE ALL ON FUNCTION public.regenerate_music_tracks(p_track_ids uuid[], p_dry_run boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.regenerate_music_tracks(p_track_ids uuid[], p_dry_run boolean) TO service_role;
+
 REVOKE ALL ON FUNCTION public.release_music_claims(p_worker_id text, p_claim_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.release_music_claims(p_worker_id text, p_claim_ids uuid[]) TO service_role;
 
@@ -3970,11 +4646,13 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.generations TO service_role;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.rejected_tracks TO service_role;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.settings TO service_role;
-
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.table_changes TO service_role;
 
 GRANT USAGE ON SEQUENCE music.table_changes_id_seq TO service_role;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.waiting TO service_role;
+
+GRANT USAGE ON SEQUENCE music.waiting_id_seq TO service_role;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.workers TO service_role;
 

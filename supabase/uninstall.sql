@@ -33,8 +33,9 @@ declare
       'begin_music_generation', 'record_music_task', 'report_music_stage',
       'complete_music_track', 'defer_music_track', 'fail_music_track', 'report_music_worker',
       'report_music_account', 'pause_music_queue', 'resume_music_queue', 'retry_music_tracks',
-      'cancel_music_tracks', 'ping_music_realtime', 'check_music_project', 'try_music_track',
-      'list_music_numbers', 'list_orphaned_music', 'music_schema_version')
+      'cancel_music_tracks', 'regenerate_music_tracks', 'ping_music_realtime',
+      'check_music_project', 'try_music_track', 'list_music_numbers', 'list_orphaned_music',
+      'music_schema_version')
       or (v_has_journeys and p.pronamespace = 'public'::regnamespace
           and p.proname in ('create_journey', 'add_reading_log', 'finish_journey')));
   v_statement text;
@@ -69,7 +70,7 @@ begin
     drop index if exists public.music_tracks_generating_idx,
       public.music_tracks_user_id_created_at_idx, public.music_tracks_pending_by_user_idx,
       public.music_tracks_pending_due_idx, public.music_tracks_failed_idx,
-      public.music_tracks_completed_idx;
+      public.music_tracks_completed_idx, public.music_tracks_over_budget_idx;
     foreach v_statement in array v_changes loop
       begin
         execute v_statement;

@@ -80,8 +80,9 @@ begin
       'begin_music_generation', 'record_music_task', 'report_music_stage',
       'complete_music_track', 'defer_music_track', 'fail_music_track', 'report_music_worker',
       'report_music_account', 'pause_music_queue', 'resume_music_queue', 'retry_music_tracks',
-      'cancel_music_tracks', 'ping_music_realtime', 'check_music_project', 'try_music_track',
-      'list_music_numbers', 'list_orphaned_music', 'music_schema_version')
+      'cancel_music_tracks', 'regenerate_music_tracks', 'ping_music_realtime',
+      'check_music_project', 'try_music_track', 'list_music_numbers', 'list_orphaned_music',
+      'music_schema_version')
   loop
     return next v_name;
   end loop;

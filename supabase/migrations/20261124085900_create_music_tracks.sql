@@ -376,6 +376,9 @@ create index if not exists music_tracks_pending_by_user_idx
 create index if not exists music_tracks_pending_due_idx
   on public.music_tracks (run_after) where status = 'pending';
 
+create index if not exists music_tracks_over_budget_idx
+  on public.music_tracks (updated_at) where status = 'pending' and error_code = 'over_budget';
+
 alter table public.music_tracks enable row level security;
 
 -- The app's own columns keep their own comments, or none.

@@ -8,7 +8,7 @@
 -- SQLSTATEs of the service, each with a sentence: MU001 a change of status that does not exist,
 -- MU002 an argument that makes no sense, MU003 not for app users, MU004 no such journey of yours,
 -- MU005 the journey is finished, MU006 a text is missing or too long, MU007 the migrations cannot
--- work with what is there, MU008 the row of music.settings is gone.
+-- work with what is there, MU008 what must not be emptied by mistake, MU009 too many tracks wait.
 -- Locks: nothing that exists.
 
 create function music.caller() returns text
@@ -26,19 +26,63 @@ as $$ select coalesce(current_setting('role', true), 'none') in ('authenticated'
 comment on function music.is_app_user() is
   'True when the caller came through the API as a user of the app, not as an operator or backend.';
 
+create function music.caller_role() returns text
+language sql stable set search_path = ''
+as $$ select coalesce(nullif(current_setting('role', true), 'none'), session_user::text) $$;
+comment on function music.caller_role() is
+  'The role in which the caller is at work, for history beside music.caller().';
+
+create function music.is_guest(p_user_id uuid) returns boolean
+language sql stable security definer set search_path = ''
+as $$
+  select coalesce(
+    (p_user_id = music.user_id() and auth.jwt() ->> 'is_anonymous' = 'true')
+    -- An older platform has no such column, and no guests.
+    or (select to_jsonb(u) ->> 'is_anonymous' = 'true' from auth.users u where u.id = p_user_id),
+    false)
+$$;
+comment on function music.is_guest(uuid) is
+  'Whether a user signed in anonymously, as the account says, or the own token.';
+
+-- Which function is at work: a worker's writes are not held to the state machine, a person's are.
+-- The mark names the function that left it and holds while that one runs: it is looked for among
+-- the calls that are going on. Whatever follows in the same message, block or transaction is not
+-- its write. No setting of a function (`set … to …`) could say it: on the platform none but a
+-- superuser may attach one of our own to a function.
 create function music.act_as_worker() returns void
-language sql set search_path = ''
-as $$ select set_config('music.worker', statement_timestamp()::text, true) $$;
+language plpgsql set search_path = ''
+as $$
+declare
+  v_calls text;
+begin
+  if music.is_worker() then
+    return;  -- called by a worker function: its mark ends later than one of ours would
+  end if;
+  get diagnostics v_calls = pg_context;
+  perform set_config('music.worker', coalesce(substring(
+    replace(v_calls, 'music.act_as_worker()', '') from '[a-z_]+\.[a-z0-9_]+\([^()"]*\)'), ''), true);
+end
+$$;
 comment on function music.act_as_worker() is
-  'For the worker functions: what follows in this statement is a worker''s write. The mark is '
-  'worthless in the client''s next message.';
+  'For the worker functions: what the function that calls this writes, until it ends, is a '
+  'worker''s write.';
 
 create function music.is_worker() returns boolean
-language sql stable set search_path = ''
+language plpgsql stable set search_path = ''
 as $$
-  select coalesce(current_setting('music.worker', true) = statement_timestamp()::text, false)
+declare
+  v_mark text := coalesce(current_setting('music.worker', true), '');
+  v_calls text;
+begin
+  if v_mark = '' then
+    return false;
+  end if;
+  get diagnostics v_calls = pg_context;
+  return position(' ' || v_mark in v_calls) > 0;
+end
 $$;
-comment on function music.is_worker() is 'True inside a worker function.';
+comment on function music.is_worker() is
+  'True inside a worker function: the one that said so has not ended.';
 
 -- Advisory locks, taken until the end of the transaction. The first of the two numbers names the
 -- kind, so that no key made of somebody's id can be the queue's or the budget's.
@@ -101,13 +145,18 @@ create table music.settings (
   paused boolean not null default false,
   max_concurrent int default 10,
   max_concurrent_per_user int,
-  daily_budget_cents numeric(12, 2),
+  daily_budget_cents numeric(12, 2) default 1000,
   daily_budget_cents_per_user numeric(12, 2),
+  daily_budget_cents_of_guests numeric(12, 2) default 500,
+  max_pending int default 100000,
+  max_pending_per_user int default 1000,
+  max_pending_per_guest int default 20,
   on_unknown_submission text not null default 'error',
   max_attempts smallint not null default 10,
   paused_at timestamptz,
   paused_by text,
   paused_reason text,
+  budget_raised_at timestamptz,
   updated_at timestamptz not null default now(),
   constraint settings_one_row check (id),
   constraint settings_max_concurrent_not_negative check (max_concurrent >= 0),
@@ -116,6 +165,11 @@ create table music.settings (
     check (daily_budget_cents >= 0 and daily_budget_cents <> 'NaN'),
   constraint settings_daily_budget_per_user_not_negative
     check (daily_budget_cents_per_user >= 0 and daily_budget_cents_per_user <> 'NaN'),
+  constraint settings_daily_budget_of_guests_not_negative
+    check (daily_budget_cents_of_guests >= 0 and daily_budget_cents_of_guests <> 'NaN'),
+  constraint settings_max_pending_not_negative check (max_pending >= 0),
+  constraint settings_max_pending_per_user_not_negative check (max_pending_per_user >= 0),
+  constraint settings_max_pending_per_guest_not_negative check (max_pending_per_guest >= 0),
   constraint settings_on_unknown_submission_known
     check (on_unknown_submission in ('error', 'resubmit')),
   constraint settings_max_attempts_positive check (max_attempts > 0)
@@ -136,6 +190,14 @@ comment on column music.settings.daily_budget_cents is
   'Expected cost of all paid calls of one UTC day, in US cents; null = no limit.';
 comment on column music.settings.daily_budget_cents_per_user is
   'The same for each single user; null = no limit.';
+comment on column music.settings.daily_budget_cents_of_guests is
+  'The same for all guests together, users who signed in anonymously; null = no limit.';
+comment on column music.settings.max_pending is
+  'Tracks that may wait at once; an insert or retry above is refused. Null = no limit.';
+comment on column music.settings.max_pending_per_user is
+  'The same for one user; null = no limit.';
+comment on column music.settings.max_pending_per_guest is
+  'The same for one guest; null = no other limit than a user''s.';
 comment on column music.settings.on_unknown_submission is
   'What happens to a paid call whose answer was lost: error = a person decides, resubmit = it is '
   'sent again and may be paid twice.';
@@ -145,6 +207,9 @@ comment on column music.settings.paused_at is 'Since when it is paused; filled i
 comment on column music.settings.paused_by is 'Who paused it; filled in by itself.';
 comment on column music.settings.paused_reason is
   'Why it is paused, in words for other operators; emptied when the queue goes on.';
+comment on column music.settings.budget_raised_at is
+  'When a budget was last raised or lifted: tracks that were put off before are due again; filled '
+  'in by itself.';
 comment on column music.settings.updated_at is 'When the row last changed.';
 
 create function music.stamp_settings() returns trigger
@@ -160,11 +225,18 @@ begin
     new.paused_at := now();
     new.paused_by := music.caller();
   end if;
+  if coalesce(new.daily_budget_cents, 'infinity') > coalesce(old.daily_budget_cents, 'infinity')
+     or coalesce(new.daily_budget_cents_per_user, 'infinity')
+        > coalesce(old.daily_budget_cents_per_user, 'infinity')
+     or coalesce(new.daily_budget_cents_of_guests, 'infinity')
+        > coalesce(old.daily_budget_cents_of_guests, 'infinity') then
+    new.budget_raised_at := clock_timestamp();
+  end if;
   return new;
 end
 $$;
 comment on function music.stamp_settings() is
-  'Before an update of music.settings: note when, and who paused.';
+  'Before an update of music.settings: note when, who paused, and when a budget was raised.';
 
 create trigger settings_stamp before update on music.settings
   for each row execute function music.stamp_settings();
@@ -198,6 +270,50 @@ comment on column music.account.slowed_down_to is
   'Generations at once that Mureka was working on when it last refused a call for its rate; the '
   'fleet keeps to that, and one more every 15 seconds. Null = it never did.';
 comment on column music.account.slowed_down_at is 'When Mureka last refused a call for its rate.';
+
+create function music.read_settings() returns music.settings
+language plpgsql set search_path = ''
+as $$
+declare
+  v_settings music.settings;
+begin
+  select * into v_settings from music.settings;
+  if found then
+    return v_settings;
+  end if;
+  insert into music.settings default values on conflict (id) do nothing;
+  select * into v_settings from music.settings;
+  return v_settings;
+end
+$$;
+comment on function music.read_settings() is
+  'The row of music.settings. Should somebody have forced it away, it is made again with its '
+  'defaults, so that neither the queue stands still nor its budget is gone.';
+
+create function music.keep_rows() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  if tg_table_name in ('settings', 'account') then
+    raise exception 'The row of music.% stays: workers decide by it.', tg_table_name
+      using errcode = 'MU008', hint = 'Change what it says: update music.' || tg_table_name
+        || ' set … where id;';
+  end if;
+  raise exception 'music.% is not emptied at once: it says what was paid and what happened.',
+      tg_table_name
+    using errcode = 'MU008', hint = format(
+      'Delete what is not wanted any more, tracks included, by "delete … where …". If all of it is '
+      'to go: alter table music.%1$s disable trigger '
+      '%1$s_keep_rows; and afterwards enable it again.', tg_table_name);
+end
+$$;
+comment on function music.keep_rows() is
+  'Before a table is emptied that the service or its operators cannot do without: refuse it.';
+
+create trigger settings_keep_rows before delete or truncate on music.settings
+  for each statement execute function music.keep_rows();
+create trigger account_keep_rows before delete or truncate on music.account
+  for each statement execute function music.keep_rows();
 
 create table music.workers (
   id text primary key,

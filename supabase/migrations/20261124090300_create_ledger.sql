@@ -44,6 +44,7 @@ create table music.generations (
   id uuid primary key,
   track_id uuid references public.music_tracks (id) on delete set null,
   user_id uuid,
+  is_guest boolean not null default false,
   state text not null default 'intent',
   request jsonb not null,
   model text not null,
@@ -100,6 +101,8 @@ comment on column music.generations.track_id is
   'The track it was made for; null when the track was deleted since.';
 comment on column music.generations.user_id is
   'The owner of the track at the time; kept when the account is gone.';
+comment on column music.generations.is_guest is
+  'Whether the owner was a guest at the time; filled in by itself.';
 comment on column music.generations.state is
   'intent: about to be sent, or sent and not answered yet; accepted: Mureka took it (the receipt '
   'is here) and it may yield music; succeeded: its music is in place; failed: it yields none; '
@@ -131,7 +134,7 @@ comment on column music.generations.failed_reason is
 
 create table music.events (
   id bigint generated always as identity primary key,
-  track_id uuid not null references public.music_tracks (id) on delete cascade,
+  track_id uuid not null,  -- refers to nothing: history outlives what users delete
   at timestamptz not null default clock_timestamp(),
   kind text not null,
   worker_id text,
@@ -141,15 +144,36 @@ create index events_track_id_at_idx on music.events (track_id, at);
 create index events_completed_at_idx on music.events (at desc) where kind = 'completed';
 create index events_failed_at_idx on music.events (at desc) where kind = 'failed';
 
-comment on table music.events is 'What happened to each track, in order; only ever appended.';
+comment on table music.events is
+  'What happened to each track, in order; only ever appended. It outlives the track.';
 comment on column music.events.id is 'Order of writing.';
 comment on column music.events.track_id is 'The track it happened to.';
 comment on column music.events.at is 'When it happened, by the database''s clock.';
 comment on column music.events.kind is
   'created, claimed, taken_over, intent, receipt, stage, completed, deferred, slowed_down, '
-  'over_budget, failed, released, retried, requeued, cancelled, regenerated.';
+  'over_budget, failed, released, retried, requeued, cancelled, regenerated, kept, edited, '
+  'dismissed, deleted.';
 comment on column music.events.worker_id is 'The worker that did it; null for people.';
 comment on column music.events.detail is 'Particulars of the kind as a JSON object.';
+
+create function music.note_guest() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  new.is_guest := music.is_guest(new.user_id);
+  return new;
+end
+$$;
+comment on function music.note_guest() is
+  'Before a paid call is written: note whether a guest asked for it, who may be gone when today''s '
+  'spend is counted.';
+
+create trigger generations_note_guest before insert on music.generations
+  for each row execute function music.note_guest();
+create trigger generations_keep_rows before truncate on music.generations
+  for each statement execute function music.keep_rows();
+create trigger events_keep_rows before truncate on music.events
+  for each statement execute function music.keep_rows();
 
 create table music.rejected_tracks (
   track_id uuid primary key references public.music_tracks (id) on delete cascade,

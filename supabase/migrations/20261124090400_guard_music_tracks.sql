@@ -4,10 +4,14 @@
 --   generating -> pending   requeue     (operators)
 --   pending    -> error     cancel
 --   generating -> error     cancel
---   completed  -> pending   regenerate  (operators; pays again)
+--   completed  -> pending   regenerate  (operators; pays again, keeps the audio until the new
+--                                       one is in place; one track in each statement)
 --
 -- and refuses every other change of status with a sentence. App users may do the first and the two
--- cancels and may change nothing else that is the service's. Worker functions say that they are at
+-- cancels and may change nothing else that is the service's. What is changed besides is written to
+-- the history, and what makes no sense is refused. A track that has audio while it waits or runs is
+-- being regenerated: whatever ends that without music, the track is completed again as it was.
+-- Worker functions say that they are at
 -- work and are not held to this table: they carry a claim.
 -- Locks: music_tracks exclusively for an instant; gives up after five seconds of waiting for it.
 
@@ -170,15 +174,188 @@ comment on function music.check_user_change(public.music_tracks, public.music_tr
   'Of the service''s columns an app user may change the status alone; a column that the app added '
   'is the app''s, and its own policies and grants say who may write it.';
 
+create function music.error_codes() returns text[]
+language sql immutable set search_path = ''
+as $$
+  select array[
+    'invalid_request', 'over_budget', 'moderation_blocked', 'generation_failed',
+    'generation_timeout', 'quota_exhausted', 'provider_auth', 'rate_limited',
+    'provider_unavailable', 'audio_invalid', 'storage_failed', 'submission_unknown', 'cancelled',
+    'attempts_exhausted', 'internal']
+$$;
+comment on function music.error_codes() is
+  'The error codes, as music_tracks_error_code_known has them.';
+
+create function music.has_audio(p_track public.music_tracks) returns boolean
+language sql immutable set search_path = ''
+as $$ select coalesce(p_track.file_url <> '', false) or coalesce(p_track.storage_path <> '', false) $$;
+comment on function music.has_audio(public.music_tracks) is
+  'Whether a track has audio; one that waits or runs and has some is being regenerated.';
+
+create function music.check_times(p_old public.music_tracks, p_new public.music_tracks)
+returns void
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_time record;
+begin
+  for v_time in
+    select * from (values
+      ('created_at', p_old.created_at::timestamptz, p_new.created_at::timestamptz),
+      ('started_at', p_old.started_at::timestamptz, p_new.started_at::timestamptz),
+      ('completed_at', p_old.completed_at::timestamptz, p_new.completed_at::timestamptz),
+      ('run_after', p_old.run_after::timestamptz, p_new.run_after::timestamptz)
+    ) as times (name, was, is_now)
+    where times.was is distinct from times.is_now
+  loop
+    if v_time.is_now not between '1970-01-01' and '2200-01-01' then
+      raise exception '% = % is no time that can be waited for or looked back at.',
+          v_time.name, v_time.is_now
+        using errcode = 'MU002', hint = 'Give it a time between 1970 and 2200.';
+    end if;
+    if v_time.name <> 'run_after' and v_time.is_now > clock_timestamp() + interval '5 minutes' then
+      raise exception '% = % is in the future.', v_time.name, v_time.is_now
+        using errcode = 'MU002',
+              hint = 'To have a track made later, set its run_after.';
+    end if;
+    if v_time.name in ('started_at', 'completed_at') and v_time.is_now < p_new.created_at then
+      raise exception 'A track cannot be % before it was asked for (%).',
+          case v_time.name when 'started_at' then 'started' else 'completed' end, p_new.created_at
+        using errcode = 'MU002', hint = 'Correct ' || v_time.name || ', or created_at.';
+    end if;
+  end loop;
+end
+$$;
+comment on function music.check_times(public.music_tracks, public.music_tracks) is
+  'Refuse times that a person gives a track and that make no sense.';
+
+create function music.check_sense(p_old public.music_tracks, p_new public.music_tracks)
+returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  perform music.check_times(p_old, p_new);
+  if p_new.status <> 'completed'
+     and (p_new.file_url, p_new.storage_path, p_new.duration_ms)
+         is distinct from (p_old.file_url, p_old.storage_path, p_old.duration_ms) then
+    raise exception 'Only a completed track has audio to set; this one is %.', p_new.status
+      using errcode = 'MU001', hint = 'Workers fill in file_url, storage_path and duration_ms.';
+  end if;
+  if p_new.duration_ms is distinct from p_old.duration_ms and p_new.duration_ms <= 0 then
+    raise exception 'Music cannot be % ms long.', p_new.duration_ms using errcode = 'MU002';
+  end if;
+  if p_new.attempts is distinct from p_old.attempts and p_new.attempts < 0 then
+    raise exception 'A track cannot have % attempts.', p_new.attempts using errcode = 'MU002';
+  end if;
+  if p_new.error_code is distinct from p_old.error_code
+     and p_new.error_code <> all (music.error_codes()) then
+    raise exception 'There is no error code "%".', p_new.error_code
+      using errcode = 'MU002',
+            hint = 'There are ' || array_to_string(music.error_codes(), ', ') || '.';
+  end if;
+  if p_new.status <> p_old.status then
+    return;  -- the change itself fills in what belongs to the new status
+  end if;
+  if p_new.status = 'completed' and p_new.completed_at is null then
+    raise exception 'A completed track needs its completed_at.' using errcode = 'MU002';
+  end if;
+  if p_new.status <> 'completed' and p_new.completed_at is not null
+     and p_old.completed_at is null then
+    raise exception 'A track that is % has no completed_at.', p_new.status
+      using errcode = 'MU002';
+  end if;
+  if p_new.status = 'completed' and music.has_audio(p_old) and not music.has_audio(p_new) then
+    raise exception 'A completed track needs its audio: a file_url or a storage_path.'
+      using errcode = 'MU002', hint = 'Delete the track, or regenerate it.';
+  end if;
+  if p_new.status = 'completed' and p_old.error_code is null and p_new.error_code is not null then
+    raise exception 'A completed track has no error.' using errcode = 'MU002';
+  end if;
+  if p_new.status = 'error' and (p_new.error_code is null or p_new.error_message is null)
+     and p_old.error_code is not null and p_old.error_message is not null then
+    raise exception 'A failed track needs an error_code and an error_message.'
+      using errcode = 'MU002',
+            hint = 'To have done with it, set error_code to "cancelled"; to retry it, set status '
+                   'to "pending".';
+  end if;
+end
+$$;
+comment on function music.check_sense(public.music_tracks, public.music_tracks) is
+  'Refuse what a person sets by mistake and what would mislead clients or workers, with a '
+  'sentence. What did not change is not asked about, since it may be older than this service.';
+
+create function music.note_edit(p_old public.music_tracks, p_new public.music_tracks) returns void
+language plpgsql set search_path = ''
+as $$
+declare
+  v_old jsonb := to_jsonb(p_old);
+  v_new jsonb := to_jsonb(p_new);
+  v_changes jsonb;
+begin
+  select jsonb_object_agg(edited.name, jsonb_build_object(
+    'old', case when length(v_old ->> edited.name) > 200
+      then to_jsonb(left(v_old ->> edited.name, 199) || '…') else v_old -> edited.name end,
+    'new', case when length(v_new ->> edited.name) > 200
+      then to_jsonb(left(v_new ->> edited.name, 199) || '…') else v_new -> edited.name end))
+  into v_changes
+  from unnest(array[
+    'user_id', 'prompt', 'lyrics', 'genre', 'mood', 'tempo', 'duration', 'file_url',
+    'storage_path', 'duration_ms', 'error_code', 'error_message', 'priority', 'run_after',
+    'attempts', 'created_at', 'started_at', 'completed_at']) as edited (name)
+  where v_old -> edited.name is distinct from v_new -> edited.name;
+  if v_changes is null then
+    return;
+  end if;
+  insert into music.events (track_id, kind, detail) values (
+    p_old.id,
+    case when p_old.status = 'error' and p_new.status = 'error' and p_new.error_code = 'cancelled'
+              and p_old.error_code <> 'cancelled' then 'dismissed' else 'edited' end,
+    jsonb_build_object(
+      'by', music.caller(), 'role', music.caller_role(), 'changes', v_changes));
+end
+$$;
+comment on function music.note_edit(public.music_tracks, public.music_tracks) is
+  'Write to the history what a person changes of a track besides its status: who, and each '
+  'column''s old and new value, long texts cut.';
+
+create function music.with_old_audio(p_old public.music_tracks, p_new public.music_tracks)
+returns public.music_tracks
+language plpgsql set search_path = ''
+as $$
+begin
+  insert into music.events (track_id, kind, detail) values (
+    p_old.id, 'kept', jsonb_build_object('error_code', p_new.error_code));
+  p_new.status := 'completed';
+  p_new.file_url := p_old.file_url;
+  p_new.storage_path := p_old.storage_path;
+  p_new.duration_ms := p_old.duration_ms;
+  p_new.error_code := null;
+  p_new.error_message := null;
+  p_new.completed_at := coalesce(
+    (select (e.detail ->> 'completed_at')::timestamptz from music.events e
+     where e.track_id = p_old.id and e.kind = 'regenerated'
+     order by e.id desc limit 1),
+    now());
+  return p_new;
+end
+$$;
+comment on function music.with_old_audio(public.music_tracks, public.music_tracks) is
+  'A track whose regeneration ends without music: completed as it was, and its history says so.';
+
 create function music.check_track_change() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 declare
   v_edit text := old.status || ' to ' || new.status;
+  v_keeps_audio boolean := v_edit in ('pending to error', 'generating to error')
+    and music.has_audio(old);
 begin
   -- Not the start of the transaction: one that waited for a lock would seem to come before it.
   new.updated_at := greatest(clock_timestamp(), old.updated_at);
   if music.is_worker() then
+    if v_keeps_audio then
+      new := music.with_old_audio(old, new);
+    end if;
     return new;
   end if;
   perform music.check_status(new.status);
@@ -195,14 +372,18 @@ begin
   if old.id <> new.id then
     raise exception 'The id of a track cannot be changed.' using errcode = 'MU001';
   end if;
+  perform music.check_sense(old, new);
+  perform music.note_edit(old, new);
   if old.status = new.status then
     return new;
   end if;
   case
     when v_edit in ('error to pending', 'generating to pending', 'completed to pending') then
-      new.file_url := null;
-      new.storage_path := null;
-      new.duration_ms := null;
+      if old.status = 'error' then
+        new.file_url := null;
+        new.storage_path := null;
+        new.duration_ms := null;
+      end if;
       new.error_code := null;
       new.error_message := null;
       new.started_at := null;
@@ -219,6 +400,9 @@ begin
       new.error_message :=
         case when new.error_message is distinct from old.error_message then new.error_message end;
       new.error_message := coalesce(new.error_message, 'Cancelled.');
+      if v_keeps_audio then
+        new := music.with_old_audio(old, new);
+      end if;
     else
       raise exception 'A track cannot go from "%" to "%".', old.status, new.status
         using errcode = 'MU001', hint = case old.status
@@ -272,7 +456,9 @@ begin
   end if;
   insert into music.events (track_id, kind, detail)
   values (new.id, v_kind, jsonb_build_object(
-    'by', music.caller(), 'from', old.status, 'error_code', old.error_code));
+    'by', music.caller(), 'from', old.status, 'error_code', old.error_code)
+    || case when v_kind = 'regenerated'
+         then jsonb_build_object('completed_at', old.completed_at) else '{}' end);
   return null;
 end
 $$;
@@ -308,6 +494,40 @@ $$;
 comment on function music.note_new_track() is
   'After insert: the first line of the track''s history.';
 
+create function music.note_deleted_tracks() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  insert into music.events (track_id, kind, detail)
+  select o.id, 'deleted', jsonb_build_object(
+           'by', music.caller(), 'role', music.caller_role(), 'from', o.status)
+  from old_tracks o;
+  return null;
+end
+$$;
+comment on function music.note_deleted_tracks() is
+  'After delete: the last line of the track''s history, which stays.';
+
+create function music.check_regenerated() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  if (select count(*) from (
+        select from new_tracks n join old_tracks o on o.id = n.id
+        where o.status = 'completed' and n.status = 'pending' limit 2) again) > 1 then
+    raise exception
+      'This would have several completed tracks made again, and each paid for once more.'
+      using errcode = 'MU001', hint =
+        'select * from regenerate_music_tracks(p_track_ids => …) says what it would cost; with '
+        'p_dry_run => false it does it. To retry what failed: … where status = ''error''.';
+  end if;
+  return null;
+end
+$$;
+comment on function music.check_regenerated() is
+  'After update: one statement has at most one completed track made again, so that a forgotten '
+  'condition cannot order the whole table once more.';
+
 create trigger music_tracks_check_insert before insert on public.music_tracks
   for each row execute function music.check_new_track();
 create trigger music_tracks_check_update before update on public.music_tracks
@@ -327,3 +547,9 @@ create trigger music_tracks_follow_wishes
   execute function music.follow_wishes();
 create trigger music_tracks_note_insert after insert on public.music_tracks
   referencing new table as new_tracks for each statement execute function music.note_new_track();
+create trigger music_tracks_note_delete after delete on public.music_tracks
+  referencing old table as old_tracks for each statement
+  execute function music.note_deleted_tracks();
+create trigger music_tracks_check_regenerated after update on public.music_tracks
+  referencing old table as old_tracks new table as new_tracks
+  for each statement execute function music.check_regenerated();

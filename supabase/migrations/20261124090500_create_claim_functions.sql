@@ -57,6 +57,32 @@ $$;
 comment on function music.is_over_budget() is
   'Whether today''s budget of all has no room for another paid call.';
 
+create function music.spent_by_guests_today_cents() returns numeric
+language sql stable set search_path = ''
+as $$
+  select coalesce(sum(g.expected_cost_cents), 0)
+  from music.generations g
+  where g.intent_at >= music.start_of_today() and g.state <> 'refused' and g.is_guest
+$$;
+comment on function music.spent_by_guests_today_cents() is
+  'The same of all guests together.';
+
+create function music.waiting_guests() returns setof uuid
+language sql stable set search_path = ''
+as $$
+  with recursive owners (user_id) as (
+    (select t.user_id from public.music_tracks t
+     where t.status = 'pending' and t.user_id is not null
+     order by t.user_id limit 1)
+    union all
+    select (select t.user_id from public.music_tracks t
+            where t.status = 'pending' and t.user_id > o.user_id order by t.user_id limit 1)
+    from owners o where o.user_id is not null
+  )
+  select o.user_id from owners o where o.user_id is not null and music.is_guest(o.user_id)
+$$;
+comment on function music.waiting_guests() is 'Guests who have something pending.';
+
 create function music.users_over_budget() returns setof uuid
 language sql stable set search_path = ''
 as $$
@@ -66,9 +92,16 @@ as $$
   where s.daily_budget_cents_per_user is not null and g.user_id is not null
   group by g.user_id, s.daily_budget_cents_per_user
   having sum(g.expected_cost_cents) + music.next_cost_cents() > s.daily_budget_cents_per_user
+  union
+  select music.waiting_guests()
+  where (
+    select music.spent_by_guests_today_cents() + music.next_cost_cents()
+           > s.daily_budget_cents_of_guests
+    from music.settings s)
 $$;
 comment on function music.users_over_budget() is
-  'Users whose own budget of today has no room for another paid call.';
+  'Users whose own budget of today has no room for another paid call; where that of the guests has '
+  'none, all of them that wait.';
 
 create function music.over_budget_message(p_of_user boolean) returns text
 language sql immutable set search_path = ''
@@ -134,6 +167,31 @@ $$;
 comment on function music.defer_over_budget() is
   'Tracks that would have to be paid for and cannot be today wait until tomorrow and say so; up '
   'to 200 at a time, the oldest first.';
+
+create function music.release_within_budget() returns void
+language plpgsql set search_path = ''
+as $$
+begin
+  perform music.act_as_worker();
+  with waiting as (
+    select t.id
+    from public.music_tracks t
+    where t.status = 'pending' and t.error_code = 'over_budget' and t.run_after > now()
+      -- What was put off since then was so by the budget as it is now.
+      and t.updated_at <= (select s.budget_raised_at from music.settings s)
+    order by t.updated_at
+    limit 200
+    for update of t skip locked
+  )
+  update public.music_tracks t
+  set run_after = now(), error_code = null, error_message = null
+  from waiting w where t.id = w.id;
+end
+$$;
+comment on function music.release_within_budget() is
+  'Once a budget was raised or lifted: the tracks that wait for tomorrow are due at once, up to 200 '
+  'at a time, those first that were put off first. Each claim goes on with it, so that the edit of '
+  'music.settings need not touch them all. What is still over it is put off again.';
 
 create function music.close_unconfirmed_submissions() returns void
 language plpgsql set search_path = ''
@@ -371,8 +429,10 @@ declare
   v_due uuid[];
 begin
   perform music.act_as_worker();
+  perform music.read_settings();
   perform music.close_unconfirmed_submissions();
   perform music.fail_lost_tracks();
+  perform music.release_within_budget();
   perform music.defer_over_budget();
   v_expected := music.expected_seconds();
 

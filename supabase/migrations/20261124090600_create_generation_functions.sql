@@ -47,7 +47,7 @@ begin
     return;
   end if;
   perform music.lock_budget();
-  select * into strict v_settings from music.settings;
+  v_settings := music.read_settings();
   v_user_id := (select t.user_id from public.music_tracks t where t.id = v_track_id);
   v_over := case
     when music.spent_today_cents() + p_expected_cost_cents > v_settings.daily_budget_cents
@@ -55,11 +55,15 @@ begin
     when v_user_id is not null
          and music.spent_today_cents(v_user_id) + p_expected_cost_cents
              > v_settings.daily_budget_cents_per_user
-      then 'user' end;
+      then 'user'
+    when music.is_guest(v_user_id)
+         and music.spent_by_guests_today_cents() + p_expected_cost_cents
+             > v_settings.daily_budget_cents_of_guests
+      then 'guests' end;
   if v_over is not null then
     update public.music_tracks
     set status = 'pending', run_after = music.start_of_tomorrow(), error_code = 'over_budget',
-        error_message = music.over_budget_message(v_over = 'user')
+        error_message = music.over_budget_message(v_over <> 'all')
     where id = v_track_id;
     delete from music.claims where id = p_claim_id;
     insert into music.events (track_id, kind, detail) values (v_track_id, 'over_budget',

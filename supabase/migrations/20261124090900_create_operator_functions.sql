@@ -3,26 +3,17 @@
 -- done by editing rows, too; these say beforehand what is free and what will cost.
 -- Locks: music.settings exclusively for an instant.
 
-create function music.release_within_budget() returns trigger
+create function music.follow_budget() returns trigger
 language plpgsql set search_path = ''
 as $$
 begin
-  with waiting as (
-    select t.id
-    from public.music_tracks t
-    where t.status = 'pending' and t.error_code = 'over_budget' and t.run_after > now()
-    order by t.id
-    for update
-  )
-  update public.music_tracks t
-  set run_after = now(), error_code = null, error_message = null
-  from waiting w where t.id = w.id;
+  perform music.release_within_budget();
   return null;
 end
 $$;
-comment on function music.release_within_budget() is
-  'After a budget was raised or lifted: the tracks that wait for tomorrow are due at once. Those '
-  'that are still over it are deferred again by the next claim.';
+comment on function music.follow_budget() is
+  'After a budget was raised or lifted: the first of the tracks that wait for tomorrow are due at '
+  'once. That wakes workers, and each claim lets more of them go.';
 
 create function music.wake_workers() returns trigger
 language plpgsql set search_path = ''
@@ -35,13 +26,9 @@ $$;
 comment on function music.wake_workers() is
   'After a change of limits that may let tracks go: a hint to all workers.';
 
-create trigger settings_release_within_budget
-  after update of daily_budget_cents, daily_budget_cents_per_user on music.settings
-  for each row when (
-    coalesce(new.daily_budget_cents, 'infinity') > coalesce(old.daily_budget_cents, 'infinity')
-    or coalesce(new.daily_budget_cents_per_user, 'infinity')
-       > coalesce(old.daily_budget_cents_per_user, 'infinity'))
-  execute function music.release_within_budget();
+create trigger settings_follow_budget after update on music.settings
+  for each row when (old.budget_raised_at is distinct from new.budget_raised_at)
+  execute function music.follow_budget();
 create trigger settings_wake_workers after update on music.settings
   for each row when (
     (old.paused and not new.paused)
@@ -58,24 +45,11 @@ as $$
 $$;
 comment on function music.counted_tracks(text) is 'How many tracks are in a status, in words.';
 
-create function music.check_settings_row() returns void
-language plpgsql stable set search_path = ''
-as $$
-begin
-  if not exists (select from music.settings) then
-    raise exception 'The row of music.settings is missing; without it nothing is taken up.'
-      using errcode = 'MU008', hint = 'Make it again: insert into music.settings default values;';
-  end if;
-end
-$$;
-comment on function music.check_settings_row() is
-  'Refuse to go on, with a sentence, where somebody has deleted the one row of settings.';
-
 create function public.pause_music_queue(p_reason text default null) returns text
 language plpgsql set search_path = ''
 as $$
 begin
-  perform music.check_settings_row();
+  perform music.read_settings();
   update music.settings
   set paused = true, paused_reason = coalesce(nullif(btrim(p_reason), ''), paused_reason)
   where id;
@@ -91,7 +65,7 @@ create function public.resume_music_queue() returns text
 language plpgsql set search_path = ''
 as $$
 begin
-  perform music.check_settings_row();
+  perform music.read_settings();
   update music.settings set paused = false where id;
   -- Also when it was not paused: whoever calls this wants the workers to look.
   perform music.broadcast('music:pending', 'pending', '{}'::jsonb);
@@ -167,6 +141,43 @@ comment on function public.retry_music_tracks(uuid[], text, timestamptz, boolean
   'For operators: retry all failed tracks that meet every condition given (at least one); '
   'cancelled ones only by id or code. Unless p_dry_run is false it only says which these are, '
   'what is free and what the others will probably cost in US cents.';
+
+create function public.regenerate_music_tracks(
+  p_track_ids uuid[], p_dry_run boolean default true)
+returns table (
+  track_id uuid, user_id uuid, completed_at timestamptz, is_free boolean,
+  expected_cost_cents numeric, regenerated boolean)
+language plpgsql set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_track record;
+begin
+  if p_track_ids is null then
+    raise exception 'regenerate_music_tracks needs the ids of the tracks.'
+      using errcode = 'MU002', hint = 'Give p_track_ids an array of ids.';
+  end if;
+  for v_track in
+    select t.id, t.user_id, t.completed_at, music.is_free_to_retry(t.id) as is_free,
+           music.cost_of_retry(t.id) as cents
+    from public.music_tracks t
+    where t.id = any (p_track_ids) and t.status = 'completed'
+    order by t.id
+    for update of t skip locked
+  loop
+    if not coalesce(p_dry_run, true) then
+      -- One by one: a statement that has more of them made again is refused.
+      update public.music_tracks set status = 'pending' where id = v_track.id;
+    end if;
+    return query select v_track.id, v_track.user_id, v_track.completed_at, v_track.is_free,
+      v_track.cents, not coalesce(p_dry_run, true);
+  end loop;
+end
+$$;
+comment on function public.regenerate_music_tracks(uuid[], boolean) is
+  'For operators: have completed tracks made once more, each paid for again; the old audio stays '
+  'until the new is in place. Unless p_dry_run is false it only says which these are and what it '
+  'will probably cost in US cents.';
 
 create function public.cancel_music_tracks(p_track_ids uuid[])
 returns table (track_id uuid, user_id uuid, status_before text)

@@ -133,7 +133,8 @@ select s.paused, s.paused_at, s.paused_by, s.paused_reason,
          then a.concurrent_request_limit end as account_limit,
        a.balance_cents as account_balance_cents, a.checked_at as account_checked_at,
        music.spent_today_cents() as spent_today_cents, s.daily_budget_cents,
-       s.daily_budget_cents_per_user
+       s.daily_budget_cents_per_user, s.daily_budget_cents_of_guests,
+       s.max_pending, s.max_pending_per_user, s.max_pending_per_guest
 from music.settings s
 left join music.account a on true
 cross join today d
@@ -193,6 +194,13 @@ comment on column public.music_queue_health.daily_budget_cents is
   'The budget of all for one UTC day in US cents; null = none.';
 comment on column public.music_queue_health.daily_budget_cents_per_user is
   'The same for each single user; null = none.';
+
+comment on column public.music_queue_health.daily_budget_cents_of_guests is
+  'The same for all guests together; null = none.';
+comment on column public.music_queue_health.max_pending is
+  'How many tracks may wait; null = no limit.';
+comment on column public.music_queue_health.max_pending_per_user is 'The same for one user.';
+comment on column public.music_queue_health.max_pending_per_guest is 'The same for one guest.';
 
 create view public.music_spend_daily with (security_invoker = on) as
 select (g.intent_at at time zone 'utc')::date as utc_day, g.model,
@@ -277,8 +285,8 @@ union all
 select w.what, null, null, null, w.since, w.tracks, null, w.reason, null,
        case w.what
          when 'over_budget' then
-           'Raise or lift daily_budget_cents or daily_budget_cents_per_user in music.settings, '
-           'or leave them for tomorrow.'
+           'Raise or lift daily_budget_cents, daily_budget_cents_per_user or '
+           'daily_budget_cents_of_guests in music.settings, or leave them for tomorrow.'
          when 'quota_exhausted' then
            'Top up the Mureka account; the workers notice within a minute.'
          else
@@ -365,6 +373,7 @@ select e.track_id, e.id as event_id, e.at, e.kind,
            e.detail ->> 'at_once')
          when 'over_budget' then case e.detail ->> 'of'
            when 'user' then 'Its user''s budget for today is used up; it waits for tomorrow.'
+           when 'guests' then 'The budget of all guests is used up for today; it waits for tomorrow.'
            else 'Today''s budget is used up; it waits for tomorrow.' end
          when 'released' then 'The worker stopped and handed it back.'
          when 'completed' then format('The music is in place%s.',
@@ -375,7 +384,18 @@ select e.track_id, e.id as event_id, e.at, e.kind,
            format('Retried after %s.', coalesce(e.detail ->> 'error_code', 'an error'))
          when 'requeued' then 'Taken from its worker and put back.'
          when 'cancelled' then 'Cancelled.'
-         when 'regenerated' then 'Asked for once more, at new cost.'
+         when 'regenerated' then
+           'Asked for once more, at new cost; its audio stays until the new is in place.'
+         when 'kept' then format(
+           'It was not made once more (%s); it is completed with the audio that it had.',
+           coalesce(e.detail ->> 'error_code', 'given up'))
+         when 'edited' then format('Edited: %s.', (
+           select string_agg(format('%s from %s to %s', c.key,
+                    coalesce(c.value -> 'old', 'null'), coalesce(c.value -> 'new', 'null')), '; ')
+           from jsonb_each(e.detail -> 'changes') as c))
+         when 'dismissed' then format('Nobody has to review it any more; it was %s.',
+           e.detail -> 'changes' -> 'error_code' ->> 'old')
+         when 'deleted' then 'Its row was deleted.'
          else e.kind end as what_happened,
        coalesce(e.worker_id, e.detail ->> 'by', case
          when e.kind = 'created' then coalesce(t.user_id::text, 'a backend')
@@ -386,7 +406,7 @@ select e.track_id, e.id as event_id, e.at, e.kind,
              and c.worker_id is not null
            order by c.at desc, c.id desc limit 1) end) as by_whom
 from music.events e
-join public.music_tracks t on t.id = e.track_id
+left join public.music_tracks t on t.id = e.track_id
 left join music.generations g
   on g.id = case when e.kind = 'intent' then (e.detail ->> 'generation_id')::uuid end
 order by e.track_id, e.id;

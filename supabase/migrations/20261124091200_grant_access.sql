@@ -127,6 +127,7 @@ begin
     'public.pause_music_queue(text)',
     'public.resume_music_queue()',
     'public.retry_music_tracks(uuid[], text, timestamptz, boolean)',
+    'public.regenerate_music_tracks(uuid[], boolean)',
     'public.cancel_music_tracks(uuid[])',
     'public.list_orphaned_music(text, text, int, double precision)']::regprocedure[]
   loop
@@ -150,6 +151,8 @@ create policy "The service reads events" on music.events
 create policy "The service reads workers" on music.workers
   for select to service_role using (true);
 create policy "The service reads rejected tracks" on music.rejected_tracks
+  for select to service_role using (true);
+create policy "The service reads how many wait" on music.waiting
   for select to service_role using (true);
 create policy "The service reads table changes" on music.table_changes
   for select to service_role using (true);

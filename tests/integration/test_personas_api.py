@@ -185,6 +185,7 @@ CASES = [
     closed("resume_music_queue", {}),
     closed("retry_music_tracks", {"p_error_code": "internal"}, NOTHING),
     closed("cancel_music_tracks", {"p_track_ids": ["{bob}"]}, NOTHING),
+    closed("regenerate_music_tracks", {"p_track_ids": ["{bob}"]}, NOTHING),
     closed("list_orphaned_music", {"p_bucket": "music-tracks"}),
     *[
         closed_view(v)

@@ -84,6 +84,7 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
         "p_since": "timestamptz",
         "p_dry_run": "boolean",
     },
+    "regenerate_music_tracks": {"p_track_ids": "uuid[]", "p_dry_run": "boolean"},
     "cancel_music_tracks": {"p_track_ids": "uuid[]"},
     "list_orphaned_music": {
         "p_bucket": "text",
@@ -110,7 +111,8 @@ RELATIONS: Mapping[str, str] = {
     "music_queue_health": "paused,paused_at,paused_by,paused_reason,pending,due,"
     "oldest_pending_seconds,generating,waiting,failures_last_hour,workers_alive,workers_blocked,"
     "allowed_at_once,max_concurrent,spent_today_cents,daily_budget_cents,"
-    "daily_budget_cents_per_user",
+    "daily_budget_cents_per_user,daily_budget_cents_of_guests,max_pending,max_pending_per_user,"
+    "max_pending_per_guest",
     "music_spend_daily": "utc_day,model,paid_calls,expected_cost_cents",
     "music_review": "what,track_id,user_id,worker_id,since,tracks,is_free,reason,generation_id,"
     "what_to_do",
@@ -136,10 +138,15 @@ TRIGGERS = (
     "music_tracks_announce_insert",
     "music_tracks_announce_update",
     "music_tracks_check_insert",
+    "music_tracks_check_regenerated",
     "music_tracks_check_update",
     "music_tracks_clear_progress",
     "music_tracks_follow_status",
     "music_tracks_follow_wishes",
+    "music_tracks_limit_waiting_delete",
+    "music_tracks_limit_waiting_insert",
+    "music_tracks_limit_waiting_update",
+    "music_tracks_note_delete",
     "music_tracks_note_insert",
     "music_tracks_tell_owner_insert",
     "music_tracks_tell_owner_update",
