@@ -70,7 +70,7 @@ isOneToOne: false
           Views: {
             "music_queue_health": {
                   Row: {
-                    "account_balance_cents": number | null,"account_checked_at": string | null,"account_limit": number | null,"allowed_at_once": number | null,"daily_budget_cents": number | null,"daily_budget_cents_of_guests": number | null,"daily_budget_cents_per_user": number | null,"due": number | null,"failures_last_hour": Json | null,"generating": number | null,"max_concurrent": number | null,"max_concurrent_per_user": number | null,"max_pending": number | null,"max_pending_per_guest": number | null,"max_pending_per_user": number | null,"oldest_pending_seconds": number | null,"paused": boolean,"paused_at": string | null,"paused_by": string | null,"paused_reason": string | null,"pending": number | null,"pick_up_p50_seconds": number | null,"pick_up_p95_seconds": number | null,"spent_today_cents": number | null,"total_p50_seconds": number | null,"total_p95_seconds": number | null,"waiting": Json | null,"workers_alive": number | null,"workers_blocked": Json | null,"workers_last_seen_at": string | null
+                    "account_balance_cents": number | null,"account_checked_at": string | null,"account_limit": number | null,"allowed_at_once": number | null,"daily_budget_cents": number | null,"daily_budget_cents_of_guests": number | null,"daily_budget_cents_per_user": number | null,"due": number | null,"failures_last_hour": Json | null,"generating": number | null,"left_over": number | null,"max_concurrent": number | null,"max_concurrent_per_user": number | null,"max_pending": number | null,"max_pending_per_guest": number | null,"max_pending_per_user": number | null,"oldest_pending_seconds": number | null,"paused": boolean,"paused_at": string | null,"paused_by": string | null,"paused_reason": string | null,"pending": number | null,"pick_up_p50_seconds": number | null,"pick_up_p95_seconds": number | null,"spent_today_cents": number | null,"total_p50_seconds": number | null,"total_p95_seconds": number | null,"waiting": Json | null,"workers_alive": number | null,"workers_blocked": Json | null,"workers_last_seen_at": string | null
                   }
                   ComputedFields: never
                   Relationships: [
@@ -122,6 +122,9 @@ isOneToOne: false
               "attempt": number,"attempts": number,"claim_id": string,"duration": number,"expected_seconds": number,"generation_age_seconds": number,"generation_id": string,"generation_intent_at": string,"generation_request": Json,"genre": string,"lease_expires_at": string,"lyrics": string,"mood": string,"mureka_task_id": string,"prompt": string,"tempo": string,"track_id": string,"user_id": string,"waited_seconds": number
             }[]
                            },
+"close_left_over_music":
+{ Args: { "p_generation_id": string,"p_provider_status": string }; Returns: string[]
+                           },
 "complete_music_track":
 { Args: { "p_claim_id": string,"p_duration_ms": number,"p_file_url": string,"p_storage_path": string }; Returns: string[]
                            },
@@ -157,6 +160,9 @@ isOneToOne: false
 "record_music_task":
 { Args: { "p_generation_id": string,"p_mureka_task_id": string,"p_trace_id": string }; Returns: string[]
                            },
+"refuse_music_generation":
+{ Args: { "p_generation_id": string,"p_reason": string }; Returns: string[]
+                           },
 "regenerate_music_tracks":
 { Args: { "p_dry_run"?: boolean,"p_track_ids": (string)[] }; Returns: {
               "completed_at": string,"expected_cost_cents": number,"is_free": boolean,"regenerated": boolean,"track_id": string,"user_id": string
@@ -184,6 +190,9 @@ isOneToOne: false
 { Args: { "p_dry_run"?: boolean,"p_error_code"?: string,"p_since"?: string,"p_track_ids"?: (string)[] }; Returns: {
               "error_code": string,"expected_cost_cents": number,"is_free": boolean,"retried": boolean,"track_id": string,"user_id": string
             }[]
+                           },
+"take_left_over_music":
+{ Args: { "p_limit": number,"p_pause_seconds": number }; Returns: Json
                            },
 "try_music_track":
 { Args: { "p_user_id"?: string }; Returns: Json

@@ -1010,6 +1010,7 @@ begin
   set state = v_state,
       overdue_at = case when v_open.state = 'accepted' and p_outcome = 'overdue'
         then coalesce(g.overdue_at, now()) else g.overdue_at end,
+      place_freed_at = case when v_state = 'refused' or p_outcome = 'failed' then now() end,
       finished_at = case when v_state in ('failed', 'refused') then now() end,
       failed_reason = case when v_state in ('failed', 'refused') then p_reason end
   where g.id = v_open.id;
@@ -1175,16 +1176,18 @@ CREATE FUNCTION music.due_track_ids(p_limit integer) RETURNS SETOF uuid
 declare
   v_settings music.settings;
   v_room int;
+  v_room_to_resume int;
   v_is_over_budget boolean := music.is_over_budget();
 begin
   select * into strict v_settings from music.settings;
-  v_room := least(p_limit, music.allowed_at_once()
-    - (select count(*)::int from public.music_tracks t
-       where t.status = 'generating' and t.id not in (select music.tracks_not_to_try()))
-    - coalesce((select sum(l.tracks)::int from music.left_running() l), 0));
-  if v_settings.paused or v_room <= 0 then
+  if v_settings.paused or p_limit <= 0 then
     return;
   end if;
+  v_room := greatest(least(p_limit, music.allowed_at_once()
+    - coalesce((select sum(p.places)::int from music.places_taken() p), 0)), 0);
+  -- What resumes takes no place besides the one that its task has, or has no task at work any more.
+  v_room_to_resume := greatest(least(p_limit, music.allowed_at_once()
+    - coalesce((select sum(g.tracks)::int from music.generating() g), 0)), 0);
   return query
     -- Who has something pending, one index look-up for each: a "distinct user_id" would read the
     -- whole queue, which may be a hundred thousand rows of one user.
@@ -1207,18 +1210,13 @@ begin
              (select g.intent_at from music.generations g where g.user_id is null
               order by g.intent_at desc limit 1)
     ), running as (
-      select busy.user_id, sum(busy.tracks) as tracks
-      from (
-        select t.user_id, count(*) as tracks
-        from public.music_tracks t where t.status = 'generating' group by t.user_id
-        union all
-        select l.user_id, l.tracks from music.left_running() l
-      ) busy
-      group by busy.user_id
+      select p.user_id, p.places from music.places_taken() p
+    ), generating as (
+      select g.user_id, g.tracks from music.generating() g
     ), spent as (
       select u.user_id from music.users_over_budget() as u (user_id)
     ), paid as (
-      select t.id, t.user_id, t.priority, t.created_at
+      select t.id, t.user_id, t.priority, t.created_at, g.place_freed_at is null as has_place
       from music.generations g
       join public.music_tracks t on t.id = g.track_id
       where g.state = 'accepted' and t.status = 'pending' and t.run_after <= now()
@@ -1232,11 +1230,16 @@ begin
       -- turn: how many generations at once its owner would have with it. Sorted by that, the
       -- first of everybody comes before the second of anybody; the user's limit is one of turns.
       select mine.id, mine.priority, mine.created_at, mine.resumes, e.user_id, e.served_at,
-             coalesce(r.tracks, 0) + row_number() over (
-               partition by e.user_id
-               order by mine.resumes desc, mine.priority desc, mine.created_at, mine.id) as turn
+             case when mine.resumes then coalesce(g.tracks, 0)
+               else coalesce(r.places, 0) + (
+                 select count(*) from paid p
+                 where p.user_id is not distinct from e.user_id and not p.has_place) end
+             + row_number() over (
+                 partition by e.user_id, mine.resumes
+                 order by mine.priority desc, mine.created_at, mine.id) as turn
       from everybody e
       left join running r on r.user_id is not distinct from e.user_id
+      left join generating g on g.user_id is not distinct from e.user_id
       cross join lateral (
         -- However long the queue is: the provider keeps what it made for a limited time.
         select p.id, p.priority, p.created_at, true as resumes
@@ -1260,15 +1263,23 @@ begin
          order by t.priority desc, t.created_at, t.id
          limit v_room)
       ) mine
+    ), allowed as (
+      select w.*, row_number() over (
+               partition by w.resumes
+               order by w.priority desc, w.turn, w.served_at nulls first, w.created_at, w.id
+             ) as place
+      from waiting w
+      where (v_settings.max_concurrent_per_user is null or w.user_id is null
+             or w.turn <= v_settings.max_concurrent_per_user)
+        and (w.resumes
+             or not (v_is_over_budget or exists (select from spent s where s.user_id = w.user_id)))
     )
-    select w.id
-    from waiting w
-    where (v_settings.max_concurrent_per_user is null or w.user_id is null
-           or w.turn <= v_settings.max_concurrent_per_user)
-      and (w.resumes
-           or not (v_is_over_budget or exists (select from spent s where s.user_id = w.user_id)))
-    order by w.resumes desc, w.priority desc, w.turn, w.served_at nulls first, w.created_at, w.id
-    limit v_room;
+    select a.id
+    from allowed a
+    where case when a.resumes then a.place <= v_room_to_resume
+      else a.place <= v_room - (select count(*) from paid p where not p.has_place) end
+    order by a.resumes desc, a.place
+    limit p_limit;
 end
 $$;
 
@@ -1476,6 +1487,18 @@ $$;
 
 COMMENT ON FUNCTION music.follow_wishes() IS 'After an operator''s change of what the music should be: the next attempt submits that, instead of resuming what was submitted before.';
 
+CREATE FUNCTION music.generating() RETURNS TABLE(user_id uuid, tracks bigint)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select t.user_id, count(*)
+  from public.music_tracks t
+  where t.status = 'generating' and t.id not in (select music.tracks_not_to_try())
+  group by t.user_id
+$$;
+
+COMMENT ON FUNCTION music.generating() IS 'How many tracks of each user are being made.';
+
 CREATE FUNCTION music.has_audio(p_track public.music_tracks) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
@@ -1573,20 +1596,97 @@ $_$;
 
 COMMENT ON FUNCTION music.keep_rows() IS 'Before a table is emptied that the service or its operators cannot do without: refuse it.';
 
-CREATE FUNCTION music.left_running() RETURNS TABLE(user_id uuid, tracks bigint)
+CREATE TABLE music.generations (
+    id uuid NOT NULL,
+    track_id uuid,
+    user_id uuid,
+    is_guest boolean DEFAULT false NOT NULL,
+    state text DEFAULT 'intent'::text NOT NULL,
+    request jsonb NOT NULL,
+    model text NOT NULL,
+    intent_at timestamp with time zone DEFAULT now() NOT NULL,
+    accepted_at timestamp with time zone,
+    mureka_task_id text,
+    trace_id text,
+    provider_status text,
+    expected_cost_cents numeric(10,2) NOT NULL,
+    overdue_at timestamp with time zone,
+    superseded_at timestamp with time zone,
+    place_freed_at timestamp with time zone,
+    next_look_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    failed_reason text,
+    CONSTRAINT generations_accepted_has_receipt CHECK (((state <> ALL (ARRAY['accepted'::text, 'succeeded'::text, 'failed'::text])) OR (mureka_task_id IS NOT NULL))),
+    CONSTRAINT generations_closed_is_finished CHECK (((state = ANY (ARRAY['intent'::text, 'accepted'::text, 'unknown'::text])) OR (finished_at IS NOT NULL))),
+    CONSTRAINT generations_cost_not_negative CHECK ((expected_cost_cents >= (0)::numeric)),
+    CONSTRAINT generations_failure_has_reason CHECK (((state <> ALL (ARRAY['failed'::text, 'refused'::text, 'abandoned'::text])) OR (failed_reason IS NOT NULL))),
+    CONSTRAINT generations_open_is_unfinished CHECK (((state <> ALL (ARRAY['intent'::text, 'accepted'::text, 'unknown'::text])) OR ((finished_at IS NULL) AND (failed_reason IS NULL)))),
+    CONSTRAINT generations_overdue_was_accepted CHECK (((overdue_at IS NULL) OR (mureka_task_id IS NOT NULL))),
+    CONSTRAINT generations_receipt_has_time CHECK (((mureka_task_id IS NULL) = (accepted_at IS NULL))),
+    CONSTRAINT generations_state_known CHECK ((state = ANY (ARRAY['intent'::text, 'accepted'::text, 'succeeded'::text, 'failed'::text, 'refused'::text, 'unknown'::text, 'abandoned'::text]))),
+    CONSTRAINT generations_success_has_no_reason CHECK (((state <> 'succeeded'::text) OR (failed_reason IS NULL))),
+    CONSTRAINT generations_superseded_is_not_used CHECK (((superseded_at IS NULL) OR (state <> ALL (ARRAY['accepted'::text, 'succeeded'::text, 'failed'::text])))),
+    CONSTRAINT generations_unconfirmed_has_no_receipt CHECK (((state <> ALL (ARRAY['intent'::text, 'unknown'::text, 'refused'::text])) OR (mureka_task_id IS NULL)))
+);
+
+COMMENT ON TABLE music.generations IS 'The ledger: one row per paid call, its intent written before the call is sent. It outlives the track.';
+
+COMMENT ON COLUMN music.generations.id IS 'Identity of the call; chosen by the worker.';
+
+COMMENT ON COLUMN music.generations.track_id IS 'The track it was made for; null when the track was deleted since.';
+
+COMMENT ON COLUMN music.generations.user_id IS 'The owner of the track at the time; kept when the account is gone.';
+
+COMMENT ON COLUMN music.generations.is_guest IS 'Whether the owner was a guest at the time; filled in by itself.';
+
+COMMENT ON COLUMN music.generations.state IS 'intent: about to be sent, or sent and not answered yet; accepted: Mureka took it (the receipt is here) and it may yield music; succeeded: its music is in place; failed: it yields none; refused: certainly not accepted, costs nothing; unknown: sent, never answered, never sent again by itself; abandoned: nobody waits for it any more.';
+
+COMMENT ON COLUMN music.generations.request IS 'The request as sent: {"kind": "instrumental"|"song", "body": {…}}; resuming reads only this.';
+
+COMMENT ON COLUMN music.generations.model IS 'The model asked for.';
+
+COMMENT ON COLUMN music.generations.intent_at IS 'When the intent was written, just before the call was sent.';
+
+COMMENT ON COLUMN music.generations.accepted_at IS 'When the receipt was stored.';
+
+COMMENT ON COLUMN music.generations.mureka_task_id IS 'The receipt: Mureka''s task id. Once it is here the call is never sent again.';
+
+COMMENT ON COLUMN music.generations.trace_id IS 'Mureka''s trace id of the submission, for its support.';
+
+COMMENT ON COLUMN music.generations.provider_status IS 'The last status Mureka reported.';
+
+COMMENT ON COLUMN music.generations.expected_cost_cents IS 'What the call costs by the price list, in US cents.';
+
+COMMENT ON COLUMN music.generations.overdue_at IS 'When a worker first gave up waiting for its music. The next retry polls it once more at no cost; after that it counts as failed.';
+
+COMMENT ON COLUMN music.generations.superseded_at IS 'When what was asked for was changed while the receipt was still missing; should it come, its music is not used.';
+
+COMMENT ON COLUMN music.generations.place_freed_at IS 'When Mureka was known to be done with it: until then it takes one of the places for generations at once, whatever became of its track. A call that was never answered gives its place back in time; see music.unanswered_seconds().';
+
+COMMENT ON COLUMN music.generations.next_look_at IS 'When a worker asks Mureka next whether a left-over task is done, one that no track waits for; null = at once.';
+
+COMMENT ON COLUMN music.generations.finished_at IS 'When the call ended, one way or the other; null while it may still yield music.';
+
+COMMENT ON COLUMN music.generations.failed_reason IS 'Why it yielded no music, for people; nothing is decided by it.';
+
+CREATE FUNCTION music.left_over() RETURNS SETOF music.generations
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-  select g.user_id, count(*)
+  select g.*
   from music.generations g
-  left join public.music_tracks t on t.id = g.track_id
-  where g.intent_at > now() - interval '10 minutes' and g.state = 'accepted'
-    and (t.id is null
-         or (t.status = 'error' and t.error_code in ('cancelled', 'generation_timeout')))
-  group by g.user_id
+  where g.place_freed_at is null and g.state not in ('refused', 'succeeded')
+    and g.intent_at > now() - interval '1 hour'
+    and (g.mureka_task_id is not null
+         or g.intent_at > now() - make_interval(secs => music.unanswered_seconds()))
+    and not exists (
+      select from public.music_tracks t
+      where t.id = g.track_id and t.status = 'generating'
+        and g.state in ('intent', 'accepted', 'unknown')
+        and t.id not in (select music.tracks_not_to_try()))
 $$;
 
-COMMENT ON FUNCTION music.left_running() IS 'What Mureka is probably still making though its track was cancelled, deleted or given up: it takes a place among the generations at once all the same.';
+COMMENT ON FUNCTION music.left_over() IS 'Paid calls that Mureka may be working on though no track is being made of them: it was cancelled, deleted, changed, given up or put off. An hour after the call nothing runs any more.';
 
 CREATE FUNCTION music.limit_waiting() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1889,6 +1989,21 @@ $$;
 
 COMMENT ON FUNCTION music.over_budget_message(p_of_user boolean) IS 'What a track says that waits for tomorrow''s budget, of all or of its user.';
 
+CREATE FUNCTION music.places_taken() RETURNS TABLE(user_id uuid, places bigint)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select busy.user_id, sum(busy.places)::bigint
+  from (
+    select g.user_id, g.tracks as places from music.generating() g
+    union all
+    select l.user_id, 1 from music.left_over() l
+  ) busy
+  group by busy.user_id
+$$;
+
+COMMENT ON FUNCTION music.places_taken() IS 'How many of the places for generations at once each user has (null: backends): one for every track that is being made, one for every left-over call.';
+
 CREATE FUNCTION music.reach(p_role text, p_what text, p_track_id uuid, p_bucket text) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -2154,8 +2269,8 @@ declare
   v_at_once int := (
     select greatest(count(*), 1)
     from music.generations g
-    join public.music_tracks t on t.id = g.track_id and t.status = 'generating'
-    where g.state = 'accepted');
+    where g.place_freed_at is null and g.mureka_task_id is not null
+      and g.state <> 'succeeded' and g.intent_at > now() - interval '1 hour');
 begin
   insert into music.account as a (slowed_down_to, slowed_down_at) values (v_at_once, now())
   on conflict (id) do update
@@ -2461,6 +2576,25 @@ $$;
 
 COMMENT ON FUNCTION music.try_making(p_user_id uuid) IS 'A track is inserted and goes a worker''s whole way through the worker functions, and all of it is taken back; null where that works, else the step that failed, and why.';
 
+CREATE FUNCTION music.unanswered_seconds() RETURNS double precision
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select least(600, 60 + coalesce(
+    (select 2 * max(extract(epoch from recent.took))
+     from (
+       select g.finished_at - g.intent_at as took
+       from music.generations g
+       where g.model = (select l.model from music.generations l order by l.intent_at desc limit 1)
+         and g.state = 'succeeded'
+       order by g.finished_at desc
+       limit 50
+     ) recent),
+    600))::double precision
+$$;
+
+COMMENT ON FUNCTION music.unanswered_seconds() IS 'For how many seconds after its intent a paid call that was never answered is held to be running at Mureka: a minute for the call and twice the longest of the last 50 generations, at most 600.';
+
 CREATE FUNCTION music.users_over_budget() RETURNS SETOF uuid
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -2695,6 +2829,33 @@ $$;
 
 COMMENT ON FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) IS 'For workers: take up to p_limit tracks whose turn it is, or whose worker was lost, for p_lease_seconds.';
 
+CREATE FUNCTION public.close_left_over_music(p_generation_id uuid, p_provider_status text) RETURNS SETOF uuid
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_track_id uuid;
+begin
+  select t.id into v_track_id
+  from public.music_tracks t
+  where t.id = (select g.track_id from music.generations g where g.id = p_generation_id)
+  for update;
+  -- Its state stays: where music may be had, a retry resumes it for free.
+  return query
+    update music.generations g
+    set place_freed_at = now(), provider_status = p_provider_status,
+        state = case when v_track_id is null then 'abandoned' else g.state end,
+        finished_at = case when v_track_id is null then coalesce(g.finished_at, now())
+          else g.finished_at end,
+        failed_reason = case when v_track_id is null
+          then coalesce(g.failed_reason, 'Its track was deleted.') else g.failed_reason end
+    where g.id = p_generation_id and g.id in (select l.id from music.left_over() l)
+    returning g.id;
+end
+$$;
+
+COMMENT ON FUNCTION public.close_left_over_music(p_generation_id uuid, p_provider_status text) IS 'For workers: Mureka is done with a left-over task, and its place is free again.';
+
 CREATE FUNCTION public.complete_music_track(p_claim_id uuid, p_storage_path text, p_file_url text, p_duration_ms integer) RETURNS SETOF uuid
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -2711,7 +2872,8 @@ begin
       duration_ms = p_duration_ms, completed_at = now(), error_code = null, error_message = null
   where id = v_track_id;
   update music.generations
-  set state = 'succeeded', finished_at = now(), provider_status = 'succeeded'
+  set state = 'succeeded', finished_at = now(), place_freed_at = now(),
+      provider_status = 'succeeded'
   where track_id = v_track_id and state = 'accepted';
   -- A track that has its music waits for no other call, whatever became of it.
   update music.generations
@@ -2986,6 +3148,7 @@ begin
         and o.state in ('intent', 'accepted', 'unknown'));
   update music.generations g
   set mureka_task_id = p_mureka_task_id, trace_id = p_trace_id, accepted_at = now(),
+      place_freed_at = null,
       state = case when v_resumes then 'accepted' else 'abandoned' end,
       finished_at = case when not v_resumes then coalesce(g.finished_at, now()) end,
       failed_reason = case when not v_resumes then coalesce(
@@ -3010,6 +3173,20 @@ end
 $$;
 
 COMMENT ON FUNCTION public.record_music_task(p_generation_id uuid, p_mureka_task_id text, p_trace_id text) IS 'For workers: store the receipt of a paid call, with or without a claim; a late one puts a submission_unknown track back to work.';
+
+CREATE FUNCTION public.refuse_music_generation(p_generation_id uuid, p_reason text) RETURNS SETOF uuid
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  update music.generations g
+  set state = 'refused', place_freed_at = now(), finished_at = coalesce(g.finished_at, now()),
+      failed_reason = coalesce(g.failed_reason, p_reason, 'Refused.')
+  where g.id = p_generation_id and g.mureka_task_id is null
+    and g.state in ('intent', 'unknown', 'abandoned')
+  returning g.id
+$$;
+
+COMMENT ON FUNCTION public.refuse_music_generation(p_generation_id uuid, p_reason text) IS 'For workers: a paid call was certainly not accepted, whatever became of its track: it costs nothing and gives its place back.';
 
 CREATE FUNCTION public.regenerate_music_tracks(p_track_ids uuid[], p_dry_run boolean DEFAULT true) RETURNS TABLE(track_id uuid, user_id uuid, completed_at timestamp with time zone, is_free boolean, expected_cost_cents numeric, regenerated boolean)
     LANGUAGE plpgsql
@@ -3213,6 +3390,40 @@ $$;
 
 COMMENT ON FUNCTION public.retry_music_tracks(p_track_ids uuid[], p_error_code text, p_since timestamp with time zone, p_dry_run boolean) IS 'For operators: retry all failed tracks that meet every condition given (at least one); cancelled ones only by id or code. Unless p_dry_run is false it only says which these are, what is free and what the others will probably cost in US cents.';
 
+CREATE FUNCTION public.take_left_over_music(p_limit integer, p_pause_seconds double precision) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_tasks jsonb;
+begin
+  with due as (
+    select g.id
+    from music.generations g
+    where g.mureka_task_id is not null and coalesce(g.next_look_at, now()) <= now()
+      and g.id in (select l.id from music.left_over() l)
+    order by g.next_look_at nulls first, g.intent_at
+    limit p_limit
+    for update of g skip locked
+  ), taken as (
+    update music.generations g
+    set next_look_at = now() + make_interval(
+          secs => greatest(p_pause_seconds, extract(epoch from now() - g.intent_at) / 20))
+    from due where g.id = due.id
+    returning g.*
+  )
+  select jsonb_agg(jsonb_build_object(
+    'generation_id', k.id, 'kind', k.request ->> 'kind', 'mureka_task_id', k.mureka_task_id,
+    'age_seconds', extract(epoch from now() - k.intent_at)))
+  into v_tasks from taken k;
+  return jsonb_build_object(
+    'tasks', coalesce(v_tasks, '[]'),
+    'running', (select count(*) from music.left_over() l where l.mureka_task_id is not null));
+end
+$$;
+
+COMMENT ON FUNCTION public.take_left_over_music(p_limit integer, p_pause_seconds double precision) IS 'For workers: up to p_limit left-over tasks that Mureka is to be asked about now, each by one worker and not again before p_pause_seconds, later the older it is; and how many are running. One row: {"tasks": [{"generation_id", "kind", "mureka_task_id", "age_seconds"}], "running"}.';
+
 CREATE FUNCTION public.try_music_track(p_user_id uuid DEFAULT NULL::uuid) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -3307,73 +3518,6 @@ ALTER TABLE music.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-
-CREATE TABLE music.generations (
-    id uuid NOT NULL,
-    track_id uuid,
-    user_id uuid,
-    is_guest boolean DEFAULT false NOT NULL,
-    state text DEFAULT 'intent'::text NOT NULL,
-    request jsonb NOT NULL,
-    model text NOT NULL,
-    intent_at timestamp with time zone DEFAULT now() NOT NULL,
-    accepted_at timestamp with time zone,
-    mureka_task_id text,
-    trace_id text,
-    provider_status text,
-    expected_cost_cents numeric(10,2) NOT NULL,
-    overdue_at timestamp with time zone,
-    superseded_at timestamp with time zone,
-    finished_at timestamp with time zone,
-    failed_reason text,
-    CONSTRAINT generations_accepted_has_receipt CHECK (((state <> ALL (ARRAY['accepted'::text, 'succeeded'::text, 'failed'::text])) OR (mureka_task_id IS NOT NULL))),
-    CONSTRAINT generations_closed_is_finished CHECK (((state = ANY (ARRAY['intent'::text, 'accepted'::text, 'unknown'::text])) OR (finished_at IS NOT NULL))),
-    CONSTRAINT generations_cost_not_negative CHECK ((expected_cost_cents >= (0)::numeric)),
-    CONSTRAINT generations_failure_has_reason CHECK (((state <> ALL (ARRAY['failed'::text, 'refused'::text, 'abandoned'::text])) OR (failed_reason IS NOT NULL))),
-    CONSTRAINT generations_open_is_unfinished CHECK (((state <> ALL (ARRAY['intent'::text, 'accepted'::text, 'unknown'::text])) OR ((finished_at IS NULL) AND (failed_reason IS NULL)))),
-    CONSTRAINT generations_overdue_was_accepted CHECK (((overdue_at IS NULL) OR (mureka_task_id IS NOT NULL))),
-    CONSTRAINT generations_receipt_has_time CHECK (((mureka_task_id IS NULL) = (accepted_at IS NULL))),
-    CONSTRAINT generations_state_known CHECK ((state = ANY (ARRAY['intent'::text, 'accepted'::text, 'succeeded'::text, 'failed'::text, 'refused'::text, 'unknown'::text, 'abandoned'::text]))),
-    CONSTRAINT generations_success_has_no_reason CHECK (((state <> 'succeeded'::text) OR (failed_reason IS NULL))),
-    CONSTRAINT generations_superseded_is_not_used CHECK (((superseded_at IS NULL) OR (state <> ALL (ARRAY['accepted'::text, 'succeeded'::text, 'failed'::text])))),
-    CONSTRAINT generations_unconfirmed_has_no_receipt CHECK (((state <> ALL (ARRAY['intent'::text, 'unknown'::text, 'refused'::text])) OR (mureka_task_id IS NULL)))
-);
-
-COMMENT ON TABLE music.generations IS 'The ledger: one row per paid call, its intent written before the call is sent. It outlives the track.';
-
-COMMENT ON COLUMN music.generations.id IS 'Identity of the call; chosen by the worker.';
-
-COMMENT ON COLUMN music.generations.track_id IS 'The track it was made for; null when the track was deleted since.';
-
-COMMENT ON COLUMN music.generations.user_id IS 'The owner of the track at the time; kept when the account is gone.';
-
-COMMENT ON COLUMN music.generations.is_guest IS 'Whether the owner was a guest at the time; filled in by itself.';
-
-COMMENT ON COLUMN music.generations.state IS 'intent: about to be sent, or sent and not answered yet; accepted: Mureka took it (the receipt is here) and it may yield music; succeeded: its music is in place; failed: it yields none; refused: certainly not accepted, costs nothing; unknown: sent, never answered, never sent again by itself; abandoned: nobody waits for it any more.';
-
-COMMENT ON COLUMN music.generations.request IS 'The request as sent: {"kind": "instrumental"|"song", "body": {…}}; resuming reads only this.';
-
-COMMENT ON COLUMN music.generations.model IS 'The model asked for.';
-
-COMMENT ON COLUMN music.generations.intent_at IS 'When the intent was written, just before the call was sent.';
-
-COMMENT ON COLUMN music.generations.accepted_at IS 'When the receipt was stored.';
-
-COMMENT ON COLUMN music.generations.mureka_task_id IS 'The receipt: Mureka''s task id. Once it is here the call is never sent again.';
-
-COMMENT ON COLUMN music.generations.trace_id IS 'Mureka''s trace id of the submission, for its support.';
-
-COMMENT ON COLUMN music.generations.provider_status IS 'The last status Mureka reported.';
-
-COMMENT ON COLUMN music.generations.expected_cost_cents IS 'What the call costs by the price list, in US cents.';
-
-COMMENT ON COLUMN music.generations.overdue_at IS 'When a worker first gave up waiting for its music. The next retry polls it once more at no cost; after that it counts as failed.';
-
-COMMENT ON COLUMN music.generations.superseded_at IS 'When what was asked for was changed while the receipt was still missing; should it come, its music is not used.';
-
-COMMENT ON COLUMN music.generations.finished_at IS 'When the call ended, one way or the other; null while it may still yield music.';
-
-COMMENT ON COLUMN music.generations.failed_reason IS 'Why it yielded no music, for people; nothing is decided by it.';
 
 CREATE TABLE music.rejected_tracks (
     track_id uuid NOT NULL,
@@ -3483,11 +3627,9 @@ CREATE VIEW public.music_queue_health WITH (security_invoker='on') AS
             ARRAY( SELECT music.users_over_budget() AS users_over_budget) AS users_over,
             music.allowed_at_once() AS allowed
         ), running AS (
-         SELECT t.user_id,
-            count(*) AS tracks
-           FROM public.music_tracks t
-          WHERE (t.status = 'generating'::text)
-          GROUP BY t.user_id
+         SELECT p_1.user_id,
+            p_1.places AS tracks
+           FROM music.places_taken() p_1(user_id, places)
         ), waiting AS (
          SELECT t.user_id,
             t.error_code,
@@ -3597,8 +3739,11 @@ CREATE VIEW public.music_queue_health WITH (security_invoker='on') AS
     q.pending,
     q.due,
     q.oldest_pending_seconds,
-    ( SELECT (COALESCE(sum(r.tracks), (0)::numeric))::integer AS "coalesce"
-           FROM running r) AS generating,
+    ( SELECT (count(*))::integer AS count
+           FROM public.music_tracks t
+          WHERE (t.status = 'generating'::text)) AS generating,
+    ( SELECT (count(*))::integer AS count
+           FROM music.left_over() left_over(id, track_id, user_id, is_guest, state, request, model, intent_at, accepted_at, mureka_task_id, trace_id, provider_status, expected_cost_cents, overdue_at, superseded_at, place_freed_at, next_look_at, finished_at, failed_reason)) AS left_over,
     q.waiting,
     f.last_hour AS failures_last_hour,
     (round((p.pick_up[1])::numeric, 2))::double precision AS pick_up_p50_seconds,
@@ -3649,6 +3794,8 @@ COMMENT ON COLUMN public.music_queue_health.due IS 'Those of them whose time has
 COMMENT ON COLUMN public.music_queue_health.oldest_pending_seconds IS 'For how long the longest waiting due track has been due; null when none is.';
 
 COMMENT ON COLUMN public.music_queue_health.generating IS 'Tracks that are being made.';
+
+COMMENT ON COLUMN public.music_queue_health.left_over IS 'Paid calls that take a place though no track is being made of them: cancelled, deleted or put off while Mureka works on them. Workers ask after them, at no cost, until Mureka is done.';
 
 COMMENT ON COLUMN public.music_queue_health.waiting IS 'How many pending tracks wait for what: paused, fleet_limit, user_limit, budget (of today, all or user), worker (next in line for any worker with room), scheduled (run_after was set to later), put_off by error code (the service tries again by itself).';
 
@@ -4057,6 +4204,8 @@ CREATE INDEX generations_unconfirmed_idx ON music.generations USING btree (track
 
 CREATE INDEX generations_user_id_intent_at_idx ON music.generations USING btree (user_id, intent_at DESC);
 
+CREATE INDEX generations_with_place_idx ON music.generations USING btree (intent_at) WHERE ((place_freed_at IS NULL) AND (state <> ALL (ARRAY['refused'::text, 'succeeded'::text])));
+
 CREATE INDEX journeys_user_id_idx ON public.journeys USING btree (user_id);
 
 CREATE INDEX music_tracks_completed_idx ON public.music_tracks USING btree (completed_at DESC NULLS LAST) WHERE (status = 'completed'::text);
@@ -4385,6 +4534,9 @@ GRANT ALL ON FUNCTION music.follow_track_change() TO service_role;
 REVOKE ALL ON FUNCTION music.follow_wishes() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.follow_wishes() TO service_role;
 
+REVOKE ALL ON FUNCTION music.generating() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.generating() TO service_role;
+
 REVOKE ALL ON FUNCTION music.has_audio(p_track public.music_tracks) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.has_audio(p_track public.music_tracks) TO service_role;
 
@@ -4409,8 +4561,10 @@ GRANT ALL ON FUNCTION music.is_worker() TO service_role;
 REVOKE ALL ON FUNCTION music.keep_rows() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.keep_rows() TO service_role;
 
-REVOKE ALL ON FUNCTION music.left_running() FROM PUBLIC;
-GRANT ALL ON FUNCTION music.left_running() TO service_role;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.generations TO service_role;
+
+REVOKE ALL ON FUNCTION music.left_over() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.left_over() TO service_role;
 
 REVOKE ALL ON FUNCTION music.limit_waiting() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.limit_waiting() TO service_role;
@@ -4468,6 +4622,9 @@ GRANT ALL ON FUNCTION music.note_rejected_tracks() TO service_role;
 
 REVOKE ALL ON FUNCTION music.over_budget_message(p_of_user boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.over_budget_message(p_of_user boolean) TO service_role;
+
+REVOKE ALL ON FUNCTION music.places_taken() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.places_taken() TO service_role;
 
 REVOKE ALL ON FUNCTION music.reach(p_role text, p_what text, p_track_id uuid, p_bucket text) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.reach(p_role text, p_what text, p_track_id uuid, p_bucket text) TO service_role;
@@ -4544,6 +4701,9 @@ GRANT ALL ON FUNCTION music.try_asking(p_user_id uuid) TO service_role;
 REVOKE ALL ON FUNCTION music.try_making(p_user_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.try_making(p_user_id uuid) TO service_role;
 
+REVOKE ALL ON FUNCTION music.unanswered_seconds() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.unanswered_seconds() TO service_role;
+
 REVOKE ALL ON FUNCTION music.users_over_budget() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.users_over_budget() TO service_role;
 
@@ -4573,6 +4733,9 @@ GRANT ALL ON FUNCTION public.check_music_project(p_bucket text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) TO service_role;
+
+REVOKE ALL ON FUNCTION public.close_left_over_music(p_generation_id uuid, p_provider_status text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.close_left_over_music(p_generation_id uuid, p_provider_status text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.complete_music_track(p_claim_id uuid, p_storage_path text, p_file_url text, p_duration_ms integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.complete_music_track(p_claim_id uuid, p_storage_path text, p_file_url text, p_duration_ms integer) TO service_role;
@@ -4607,6 +4770,9 @@ GRANT ALL ON FUNCTION public.ping_music_realtime(p_nonce text) TO service_role;
 REVOKE ALL ON FUNCTION public.record_music_task(p_generation_id uuid, p_mureka_task_id text, p_trace_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.record_music_task(p_generation_id uuid, p_mureka_task_id text, p_trace_id text) TO service_role;
 
+REVOKE ALL ON FUNCTION public.refuse_music_generation(p_generation_id uuid, p_reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.refuse_music_generation(p_generation_id uuid, p_reason text) TO service_role;
+
 REVOKE ALL ON FUNCTION public.regenerate_music_tracks(p_track_ids uuid[], p_dry_run boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.regenerate_music_tracks(p_track_ids uuid[], p_dry_run boolean) TO service_role;
 
@@ -4631,6 +4797,9 @@ GRANT ALL ON FUNCTION public.resume_music_queue() TO service_role;
 REVOKE ALL ON FUNCTION public.retry_music_tracks(p_track_ids uuid[], p_error_code text, p_since timestamp with time zone, p_dry_run boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.retry_music_tracks(p_track_ids uuid[], p_error_code text, p_since timestamp with time zone, p_dry_run boolean) TO service_role;
 
+REVOKE ALL ON FUNCTION public.take_left_over_music(p_limit integer, p_pause_seconds double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.take_left_over_music(p_limit integer, p_pause_seconds double precision) TO service_role;
+
 REVOKE ALL ON FUNCTION public.try_music_track(p_user_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.try_music_track(p_user_id uuid) TO service_role;
 
@@ -4641,8 +4810,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.claims TO service_role;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.events TO service_role;
 
 GRANT USAGE ON SEQUENCE music.events_id_seq TO service_role;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.generations TO service_role;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.rejected_tracks TO service_role;
 

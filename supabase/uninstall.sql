@@ -35,6 +35,7 @@ declare
       'report_music_account', 'pause_music_queue', 'resume_music_queue', 'retry_music_tracks',
       'cancel_music_tracks', 'regenerate_music_tracks', 'ping_music_realtime',
       'check_music_project', 'try_music_track', 'list_music_numbers', 'list_orphaned_music',
+      'refuse_music_generation', 'take_left_over_music', 'close_left_over_music',
       'music_schema_version')
       or (v_has_journeys and p.pronamespace = 'public'::regnamespace
           and p.proname in ('create_journey', 'add_reading_log', 'finish_journey')));

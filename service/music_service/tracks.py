@@ -100,6 +100,27 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOverTask:
+    """A task that Mureka may be working on though no track waits for it.
+
+    `age_seconds` is the time since its intent, by the database's clock.
+    """
+
+    generation_id: UUID
+    kind: Kind
+    mureka_task_id: str
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOver:
+    """Those to be asked after now, and how many are `running` in all."""
+
+    tasks: tuple[LeftOverTask, ...]
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A worker's exclusive right to one track, for as long as its lease is renewed.
 

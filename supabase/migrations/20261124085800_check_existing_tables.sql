@@ -82,6 +82,7 @@ begin
       'report_music_account', 'pause_music_queue', 'resume_music_queue', 'retry_music_tracks',
       'cancel_music_tracks', 'regenerate_music_tracks', 'ping_music_realtime',
       'check_music_project', 'try_music_track', 'list_music_numbers', 'list_orphaned_music',
+      'refuse_music_generation', 'take_left_over_music', 'close_left_over_music',
       'music_schema_version')
   loop
     return next v_name;

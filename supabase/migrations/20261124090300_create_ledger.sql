@@ -56,6 +56,8 @@ create table music.generations (
   expected_cost_cents numeric(10, 2) not null,
   overdue_at timestamptz,
   superseded_at timestamptz,
+  place_freed_at timestamptz,
+  next_look_at timestamptz,
   finished_at timestamptz,
   failed_reason text,
   constraint generations_mureka_task_id_unique unique (mureka_task_id),
@@ -90,6 +92,8 @@ create index generations_intent_at_idx on music.generations (intent_at);
 create index generations_user_id_intent_at_idx on music.generations (user_id, intent_at desc);
 create index generations_succeeded_idx on music.generations (model, finished_at desc)
   where state = 'succeeded';
+create index generations_with_place_idx on music.generations (intent_at)
+  where place_freed_at is null and state not in ('refused', 'succeeded');
 create index generations_unconfirmed_idx on music.generations (track_id)
   where state in ('intent', 'unknown');
 
@@ -127,6 +131,13 @@ comment on column music.generations.overdue_at is
 comment on column music.generations.superseded_at is
   'When what was asked for was changed while the receipt was still missing; should it come, its '
   'music is not used.';
+comment on column music.generations.place_freed_at is
+  'When Mureka was known to be done with it: until then it takes one of the places for generations '
+  'at once, whatever became of its track. A call that was never answered gives its place back in '
+  'time; see music.unanswered_seconds().';
+comment on column music.generations.next_look_at is
+  'When a worker asks Mureka next whether a left-over task is done, one that no track waits for; '
+  'null = at once.';
 comment on column music.generations.finished_at is
   'When the call ended, one way or the other; null while it may still yield music.';
 comment on column music.generations.failed_reason is

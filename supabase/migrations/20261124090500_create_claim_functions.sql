@@ -290,20 +290,68 @@ comment on function music.allowed_at_once() is
   'allows (as known since a day at most) and, after Mureka refused one for coming too fast, what '
   'it was working on then and one more every 15 seconds; null = no limit.';
 
-create function music.left_running() returns table (user_id uuid, tracks bigint)
+create function music.unanswered_seconds() returns double precision
 language sql stable set search_path = ''
 as $$
-  select g.user_id, count(*)
-  from music.generations g
-  left join public.music_tracks t on t.id = g.track_id
-  where g.intent_at > now() - interval '10 minutes' and g.state = 'accepted'
-    and (t.id is null
-         or (t.status = 'error' and t.error_code in ('cancelled', 'generation_timeout')))
-  group by g.user_id
+  select least(600, 60 + coalesce(
+    (select 2 * max(extract(epoch from recent.took))
+     from (
+       select g.finished_at - g.intent_at as took
+       from music.generations g
+       where g.model = (select l.model from music.generations l order by l.intent_at desc limit 1)
+         and g.state = 'succeeded'
+       order by g.finished_at desc
+       limit 50
+     ) recent),
+    600))::double precision
 $$;
-comment on function music.left_running() is
-  'What Mureka is probably still making though its track was cancelled, deleted or given up: it '
-  'takes a place among the generations at once all the same.';
+comment on function music.unanswered_seconds() is
+  'For how many seconds after its intent a paid call that was never answered is held to be running '
+  'at Mureka: a minute for the call and twice the longest of the last 50 generations, at most 600.';
+
+create function music.left_over() returns setof music.generations
+language sql stable set search_path = ''
+as $$
+  select g.*
+  from music.generations g
+  where g.place_freed_at is null and g.state not in ('refused', 'succeeded')
+    and g.intent_at > now() - interval '1 hour'
+    and (g.mureka_task_id is not null
+         or g.intent_at > now() - make_interval(secs => music.unanswered_seconds()))
+    and not exists (
+      select from public.music_tracks t
+      where t.id = g.track_id and t.status = 'generating'
+        and g.state in ('intent', 'accepted', 'unknown')
+        and t.id not in (select music.tracks_not_to_try()))
+$$;
+comment on function music.left_over() is
+  'Paid calls that Mureka may be working on though no track is being made of them: it was '
+  'cancelled, deleted, changed, given up or put off. An hour after the call nothing runs any more.';
+
+create function music.generating() returns table (user_id uuid, tracks bigint)
+language sql stable set search_path = ''
+as $$
+  select t.user_id, count(*)
+  from public.music_tracks t
+  where t.status = 'generating' and t.id not in (select music.tracks_not_to_try())
+  group by t.user_id
+$$;
+comment on function music.generating() is 'How many tracks of each user are being made.';
+
+create function music.places_taken() returns table (user_id uuid, places bigint)
+language sql stable set search_path = ''
+as $$
+  select busy.user_id, sum(busy.places)::bigint
+  from (
+    select g.user_id, g.tracks as places from music.generating() g
+    union all
+    select l.user_id, 1 from music.left_over() l
+  ) busy
+  group by busy.user_id
+$$;
+comment on function music.places_taken() is
+  'How many of the places for generations at once each user has (null: backends): one for every '
+  'track that is being made, one for every left-over call.';
 
 create function music.due_track_ids(p_limit int) returns setof uuid
 language plpgsql stable set search_path = ''
@@ -311,16 +359,18 @@ as $$
 declare
   v_settings music.settings;
   v_room int;
+  v_room_to_resume int;
   v_is_over_budget boolean := music.is_over_budget();
 begin
   select * into strict v_settings from music.settings;
-  v_room := least(p_limit, music.allowed_at_once()
-    - (select count(*)::int from public.music_tracks t
-       where t.status = 'generating' and t.id not in (select music.tracks_not_to_try()))
-    - coalesce((select sum(l.tracks)::int from music.left_running() l), 0));
-  if v_settings.paused or v_room <= 0 then
+  if v_settings.paused or p_limit <= 0 then
     return;
   end if;
+  v_room := greatest(least(p_limit, music.allowed_at_once()
+    - coalesce((select sum(p.places)::int from music.places_taken() p), 0)), 0);
+  -- What resumes takes no place besides the one that its task has, or has no task at work any more.
+  v_room_to_resume := greatest(least(p_limit, music.allowed_at_once()
+    - coalesce((select sum(g.tracks)::int from music.generating() g), 0)), 0);
   return query
     -- Who has something pending, one index look-up for each: a "distinct user_id" would read the
     -- whole queue, which may be a hundred thousand rows of one user.
@@ -343,18 +393,13 @@ begin
              (select g.intent_at from music.generations g where g.user_id is null
               order by g.intent_at desc limit 1)
     ), running as (
-      select busy.user_id, sum(busy.tracks) as tracks
-      from (
-        select t.user_id, count(*) as tracks
-        from public.music_tracks t where t.status = 'generating' group by t.user_id
-        union all
-        select l.user_id, l.tracks from music.left_running() l
-      ) busy
-      group by busy.user_id
+      select p.user_id, p.places from music.places_taken() p
+    ), generating as (
+      select g.user_id, g.tracks from music.generating() g
     ), spent as (
       select u.user_id from music.users_over_budget() as u (user_id)
     ), paid as (
-      select t.id, t.user_id, t.priority, t.created_at
+      select t.id, t.user_id, t.priority, t.created_at, g.place_freed_at is null as has_place
       from music.generations g
       join public.music_tracks t on t.id = g.track_id
       where g.state = 'accepted' and t.status = 'pending' and t.run_after <= now()
@@ -368,11 +413,16 @@ begin
       -- turn: how many generations at once its owner would have with it. Sorted by that, the
       -- first of everybody comes before the second of anybody; the user's limit is one of turns.
       select mine.id, mine.priority, mine.created_at, mine.resumes, e.user_id, e.served_at,
-             coalesce(r.tracks, 0) + row_number() over (
-               partition by e.user_id
-               order by mine.resumes desc, mine.priority desc, mine.created_at, mine.id) as turn
+             case when mine.resumes then coalesce(g.tracks, 0)
+               else coalesce(r.places, 0) + (
+                 select count(*) from paid p
+                 where p.user_id is not distinct from e.user_id and not p.has_place) end
+             + row_number() over (
+                 partition by e.user_id, mine.resumes
+                 order by mine.priority desc, mine.created_at, mine.id) as turn
       from everybody e
       left join running r on r.user_id is not distinct from e.user_id
+      left join generating g on g.user_id is not distinct from e.user_id
       cross join lateral (
         -- However long the queue is: the provider keeps what it made for a limited time.
         select p.id, p.priority, p.created_at, true as resumes
@@ -396,15 +446,23 @@ begin
          order by t.priority desc, t.created_at, t.id
          limit v_room)
       ) mine
+    ), allowed as (
+      select w.*, row_number() over (
+               partition by w.resumes
+               order by w.priority desc, w.turn, w.served_at nulls first, w.created_at, w.id
+             ) as place
+      from waiting w
+      where (v_settings.max_concurrent_per_user is null or w.user_id is null
+             or w.turn <= v_settings.max_concurrent_per_user)
+        and (w.resumes
+             or not (v_is_over_budget or exists (select from spent s where s.user_id = w.user_id)))
     )
-    select w.id
-    from waiting w
-    where (v_settings.max_concurrent_per_user is null or w.user_id is null
-           or w.turn <= v_settings.max_concurrent_per_user)
-      and (w.resumes
-           or not (v_is_over_budget or exists (select from spent s where s.user_id = w.user_id)))
-    order by w.resumes desc, w.priority desc, w.turn, w.served_at nulls first, w.created_at, w.id
-    limit v_room;
+    select a.id
+    from allowed a
+    where case when a.resumes then a.place <= v_room_to_resume
+      else a.place <= v_room - (select count(*) from paid p where not p.has_place) end
+    order by a.resumes desc, a.place
+    limit p_limit;
 end
 $$;
 comment on function music.due_track_ids(int) is

@@ -122,6 +122,7 @@ begin
         and o.state in ('intent', 'accepted', 'unknown'));
   update music.generations g
   set mureka_task_id = p_mureka_task_id, trace_id = p_trace_id, accepted_at = now(),
+      place_freed_at = null,
       state = case when v_resumes then 'accepted' else 'abandoned' end,
       finished_at = case when not v_resumes then coalesce(g.finished_at, now()) end,
       failed_reason = case when not v_resumes then coalesce(
@@ -147,6 +148,21 @@ $$;
 comment on function public.record_music_task(uuid, text, text) is
   'For workers: store the receipt of a paid call, with or without a claim; a late one puts a '
   'submission_unknown track back to work.';
+
+create function public.refuse_music_generation(p_generation_id uuid, p_reason text)
+returns setof uuid
+language sql set search_path = ''
+as $$
+  update music.generations g
+  set state = 'refused', place_freed_at = now(), finished_at = coalesce(g.finished_at, now()),
+      failed_reason = coalesce(g.failed_reason, p_reason, 'Refused.')
+  where g.id = p_generation_id and g.mureka_task_id is null
+    and g.state in ('intent', 'unknown', 'abandoned')
+  returning g.id
+$$;
+comment on function public.refuse_music_generation(uuid, text) is
+  'For workers: a paid call was certainly not accepted, whatever became of its track: it costs '
+  'nothing and gives its place back.';
 
 create function public.report_music_stage(
   p_claim_id uuid, p_stage text, p_stream_url text default null)
@@ -193,7 +209,8 @@ begin
       duration_ms = p_duration_ms, completed_at = now(), error_code = null, error_message = null
   where id = v_track_id;
   update music.generations
-  set state = 'succeeded', finished_at = now(), provider_status = 'succeeded'
+  set state = 'succeeded', finished_at = now(), place_freed_at = now(),
+      provider_status = 'succeeded'
   where track_id = v_track_id and state = 'accepted';
   -- A track that has its music waits for no other call, whatever became of it.
   update music.generations
@@ -239,6 +256,7 @@ begin
   set state = v_state,
       overdue_at = case when v_open.state = 'accepted' and p_outcome = 'overdue'
         then coalesce(g.overdue_at, now()) else g.overdue_at end,
+      place_freed_at = case when v_state = 'refused' or p_outcome = 'failed' then now() end,
       finished_at = case when v_state in ('failed', 'refused') then now() end,
       failed_reason = case when v_state in ('failed', 'refused') then p_reason end
   where g.id = v_open.id;
@@ -258,8 +276,8 @@ declare
   v_at_once int := (
     select greatest(count(*), 1)
     from music.generations g
-    join public.music_tracks t on t.id = g.track_id and t.status = 'generating'
-    where g.state = 'accepted');
+    where g.place_freed_at is null and g.mureka_task_id is not null
+      and g.state <> 'succeeded' and g.intent_at > now() - interval '1 hour');
 begin
   insert into music.account as a (slowed_down_to, slowed_down_at) values (v_at_once, now())
   on conflict (id) do update
@@ -395,3 +413,66 @@ $$;
 comment on function public.defer_music_track(uuid, double precision, text, text, text, boolean) is
   'For workers: try again later; answers pending, or error when the attempts are used up. '
   'p_outcome: see music.close_generation.';
+
+create function public.take_left_over_music(p_limit int, p_pause_seconds double precision)
+returns jsonb
+language plpgsql set search_path = ''
+as $$
+declare
+  v_tasks jsonb;
+begin
+  with due as (
+    select g.id
+    from music.generations g
+    where g.mureka_task_id is not null and coalesce(g.next_look_at, now()) <= now()
+      and g.id in (select l.id from music.left_over() l)
+    order by g.next_look_at nulls first, g.intent_at
+    limit p_limit
+    for update of g skip locked
+  ), taken as (
+    update music.generations g
+    set next_look_at = now() + make_interval(
+          secs => greatest(p_pause_seconds, extract(epoch from now() - g.intent_at) / 20))
+    from due where g.id = due.id
+    returning g.*
+  )
+  select jsonb_agg(jsonb_build_object(
+    'generation_id', k.id, 'kind', k.request ->> 'kind', 'mureka_task_id', k.mureka_task_id,
+    'age_seconds', extract(epoch from now() - k.intent_at)))
+  into v_tasks from taken k;
+  return jsonb_build_object(
+    'tasks', coalesce(v_tasks, '[]'),
+    'running', (select count(*) from music.left_over() l where l.mureka_task_id is not null));
+end
+$$;
+comment on function public.take_left_over_music(int, double precision) is
+  'For workers: up to p_limit left-over tasks that Mureka is to be asked about now, each by one '
+  'worker and not again before p_pause_seconds, later the older it is; and how many are running. '
+  'One row: {"tasks": [{"generation_id", "kind", "mureka_task_id", "age_seconds"}], "running"}.';
+
+create function public.close_left_over_music(p_generation_id uuid, p_provider_status text)
+returns setof uuid
+language plpgsql set search_path = ''
+as $$
+declare
+  v_track_id uuid;
+begin
+  select t.id into v_track_id
+  from public.music_tracks t
+  where t.id = (select g.track_id from music.generations g where g.id = p_generation_id)
+  for update;
+  -- Its state stays: where music may be had, a retry resumes it for free.
+  return query
+    update music.generations g
+    set place_freed_at = now(), provider_status = p_provider_status,
+        state = case when v_track_id is null then 'abandoned' else g.state end,
+        finished_at = case when v_track_id is null then coalesce(g.finished_at, now())
+          else g.finished_at end,
+        failed_reason = case when v_track_id is null
+          then coalesce(g.failed_reason, 'Its track was deleted.') else g.failed_reason end
+    where g.id = p_generation_id and g.id in (select l.id from music.left_over() l)
+    returning g.id;
+end
+$$;
+comment on function public.close_left_over_music(uuid, text) is
+  'For workers: Mureka is done with a left-over task, and its place is free again.';

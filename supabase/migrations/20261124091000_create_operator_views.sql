@@ -14,8 +14,7 @@ with today as (
   select music.is_over_budget() as is_over, array(select music.users_over_budget()) as users_over,
          music.allowed_at_once() as allowed
 ), running as (
-  select t.user_id, count(*) as tracks
-  from public.music_tracks t where t.status = 'generating' group by t.user_id
+  select p.user_id, p.places as tracks from music.places_taken() p
 ), waiting as (
   -- Why each pending track waits, in the order in which a claim would find out.
   select t.user_id, t.error_code, case
@@ -120,7 +119,9 @@ with today as (
 )
 select s.paused, s.paused_at, s.paused_by, s.paused_reason,
        q.pending, q.due, q.oldest_pending_seconds,
-       (select coalesce(sum(r.tracks), 0)::int from running r) as generating,
+       (select count(*)::int from public.music_tracks t where t.status = 'generating')
+         as generating,
+       (select count(*)::int from music.left_over()) as left_over,
        q.waiting, f.last_hour as failures_last_hour,
        round(p.pick_up[1]::numeric, 2)::double precision as pick_up_p50_seconds,
        round(p.pick_up[2]::numeric, 2)::double precision as pick_up_p95_seconds,
@@ -156,6 +157,9 @@ comment on column public.music_queue_health.due is
 comment on column public.music_queue_health.oldest_pending_seconds is
   'For how long the longest waiting due track has been due; null when none is.';
 comment on column public.music_queue_health.generating is 'Tracks that are being made.';
+comment on column public.music_queue_health.left_over is
+  'Paid calls that take a place though no track is being made of them: cancelled, deleted or put '
+  'off while Mureka works on them. Workers ask after them, at no cost, until Mureka is done.';
 comment on column public.music_queue_health.waiting is
   'How many pending tracks wait for what: paused, fleet_limit, user_limit, budget (of today, all '
   'or user), worker (next in line for any worker with room), scheduled (run_after was set to '

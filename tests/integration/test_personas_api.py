@@ -180,6 +180,7 @@ CASES = [
         {"p_generation_id": "{track}", "p_mureka_task_id": "t", "p_trace_id": None},
         NOTHING,
     ),
+    closed("take_left_over_music", {"p_limit": 1, "p_pause_seconds": 1}),
     closed("report_music_account", {"p_concurrent_request_limit": 10, "p_balance_cents": 9}),
     closed("pause_music_queue", {"p_reason": "x"}),
     closed("resume_music_queue", {}),

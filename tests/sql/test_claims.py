@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import Counter
 
 import psycopg
@@ -271,26 +270,3 @@ async def test_the_fleet_slows_down_when_refused_for_its_rate_and_recovers(
     assert len(await project.claim()) == 1
     await project.sql(ago, "10 minutes")
     assert len(await project.claim()) == 2
-
-
-@pytest.mark.parametrize("end", ["cancelled", "deleted"])
-async def test_what_mureka_still_makes_for_a_track_that_is_gone_takes_a_place(
-    project: Project, end: str
-) -> None:
-    await project.sql("update music.settings set max_concurrent_per_user = 1, max_concurrent = 2")
-    user, other = await project.new_user(), await project.new_user()
-    track_id = await project.new_track(user)
-    [claim] = await project.claim()
-    await project.submitted(claim, "task-1")
-    if end == "cancelled":
-        await project.as_user(
-            user, "update public.music_tracks set status = 'error' where id = %s", track_id
-        )
-    else:
-        await project.sql("delete from public.music_tracks where id = %s", track_id)
-    await project.new_track(user)
-    for _ in range(2):
-        await project.new_track(other)
-    assert [claim["user_id"] for claim in await project.claim()] == [uuid.UUID(other)]
-    await project.sql("update music.generations set intent_at = now() - interval '11 minutes'")
-    assert [str(claim["user_id"]) for claim in await project.claim()] == [user]

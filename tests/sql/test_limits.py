@@ -15,6 +15,7 @@ import pytest
 from tests.support.database import Claim, Project, rows
 
 BEGIN = "select * from public.begin_music_generation(%s, %s, '{}', 'mureka-9', 4.5)"
+RECEIPT = "select public.record_music_task(%s, %s, null)"
 COMPLETE = "select * from public.complete_music_track(%s, 'p', 'https://x', 1000)"
 CLAIM = "select * from public.claim_music_tracks(%s, %s, 30)"
 RELEASE = "select public.release_music_claims('worker-1', %s)"
@@ -146,7 +147,9 @@ async def test_limits_of_fleet_and_user_hold_with_many_workers_and_changes_at_on
             assert sum(row["tracks"] for row in running) <= 6
             assert all(row["tracks"] <= 2 for row in running)
             for claim in claims:
-                await rows(connections[number], BEGIN, claim["claim_id"], str(uuid.uuid4()))
+                generation_id = str(uuid.uuid4())
+                await rows(connections[number], BEGIN, claim["claim_id"], generation_id)
+                await rows(connections[number], RECEIPT, generation_id, generation_id)
                 await rows(connections[number], COMPLETE, claim["claim_id"])
 
     await asyncio.gather(*(work(number) for number in range(6)))

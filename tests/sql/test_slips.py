@@ -246,7 +246,11 @@ NONSENSE = {
         "before it was asked for",
     ),
     "the future": ("completed", "completed_at = now() + interval '1 day'", "in the future"),
-    "asked for in the future": ("pending", "created_at = now() + interval '1 day'", "in the future"),
+    "asked for in the future": (
+        "pending",
+        "created_at = now() + interval '1 day'",
+        "in the future",
+    ),
     "never": ("pending", "run_after = 'infinity'", "no time that can be waited for"),
     "the year 20260": ("pending", "run_after = '20260-01-01'", "no time that can be waited for"),
     "a time of another state": ("pending", "completed_at = now()", "has no completed_at"),

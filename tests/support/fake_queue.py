@@ -10,7 +10,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from music_service.errors import ContractError, ErrorCode, LostClaimError
-from music_service.tracks import Claim, Generation, GenerationRequest, Outcome, Status
+from music_service.tracks import (
+    Claim,
+    Generation,
+    GenerationRequest,
+    LeftOver,
+    LeftOverTask,
+    Outcome,
+    Status,
+)
 from tests.support.journal import Journal
 
 MAX_ATTEMPTS = 10
@@ -43,6 +51,7 @@ class FakeQueue:
         self._journal = journal
         self._rows: list[Row] = []
         self.rejections: dict[UUID, str] = {}
+        self.left_over: list[LeftOverTask] = []
 
     def add(self, claims: Iterable[Claim]) -> None:
         """Let tracks be due; the next claim of each is this one."""
@@ -151,6 +160,20 @@ class FakeQueue:
                 row.open_call = replace(row.open_call, mureka_task_id=task_id)
                 if row.error_code is ErrorCode.SUBMISSION_UNKNOWN:
                     self._end(row, Status.PENDING)
+
+    async def refuse(self, generation_id: UUID, reason: str) -> None:
+        await self._journal.take("refuse", generation_id=generation_id, reason=reason)
+        for row in self._rows:
+            if row.open_call is not None and row.open_call.id == generation_id:
+                row.open_call = None
+
+    async def take_left_over(self, limit: int, pause_seconds: float) -> LeftOver:
+        await self._journal.take("left_over", limit=limit, pause_seconds=pause_seconds)
+        return LeftOver(tuple(self.left_over[:limit]), len(self.left_over))
+
+    async def close_left_over(self, generation_id: UUID, status: str) -> None:
+        await self._journal.take("close", generation_id=generation_id, status=status)
+        self.left_over = [t for t in self.left_over if t.generation_id != generation_id]
 
     async def report_stage(self, claim_id: UUID, stage: str, stream_url: str | None) -> None:
         await self._fenced("stage", claim_id, stage=stage, stream_url=stream_url)

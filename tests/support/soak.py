@@ -84,12 +84,13 @@ async def live(soak: Soak, user: SignedIn, mean_pause_seconds: float) -> None:
             change = table("music_tracks").insert(asked)
         else:
             track_id = soak.chance.choice(mine[-12:])
-            if wish == "delete":
+            if wish == "delete":  # as a backend does it for its users, who may not
                 mine.remove(track_id)
-                change = table("music_tracks").delete().eq("id", track_id)
-            else:
-                status = "pending" if wish == "retry" else "error"
-                change = table("music_tracks").update({"status": status}).eq("id", track_id)
+                await soak.operate("delete from public.music_tracks where id = %s", track_id)
+                soak.done["delete"] += 1
+                continue
+            status = "pending" if wish == "retry" else "error"
+            change = table("music_tracks").update({"status": status}).eq("id", track_id)
             if wish == "toggle":
                 await _call(soak, "toggle", change)
                 change = table("music_tracks").update({"status": "pending"}).eq("id", track_id)

@@ -81,7 +81,16 @@ async def test_a_refused_call_is_not_sent_again(error: MusicServiceError) -> Non
     with pytest.raises(type(error)) as caught:
         await submitted(fakes)
     assert caught.value is error
-    assert fakes.journal.steps() == ["intent", "submit"]
+    told = [] if isinstance(error, SubmissionUnknownError) else ["refuse"]
+    assert fakes.journal.steps() == ["intent", "submit", *told]
+
+
+async def test_a_refusal_that_cannot_be_told_is_left_to_the_attempt() -> None:
+    fakes = Fakes()
+    fakes.journal.fail("submit", PermanentError("Refused."))
+    fakes.journal.fail("refuse", TransientError("away"))
+    with pytest.raises(PermanentError, match=r"Refused\."):
+        await submitted(fakes)
 
 
 @pytest.mark.parametrize("bug", [RuntimeError("a bug"), KeyError("id"), TimeoutError()])

@@ -252,6 +252,7 @@ async def test_the_status_says_who_works_on_how_much() -> None:
             "realtime": "subscribed",
             "running": 2,
             "capacity": 4,
+            "left_over": 0,
             "tasks": len(asyncio.all_tasks()),
             "claimed": 2,
             "hints": 1,

@@ -46,6 +46,9 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
         "p_mureka_task_id": "text",
         "p_trace_id": "text",
     },
+    "refuse_music_generation": {"p_generation_id": "uuid", "p_reason": "text"},
+    "take_left_over_music": {"p_limit": "int", "p_pause_seconds": "double precision"},
+    "close_left_over_music": {"p_generation_id": "uuid", "p_provider_status": "text"},
     "report_music_stage": {"p_claim_id": "uuid", "p_stage": "text", "p_stream_url": "text"},
     "complete_music_track": {
         "p_claim_id": "uuid",

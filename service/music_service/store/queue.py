@@ -19,6 +19,8 @@ from music_service.tracks import (
     Claim,
     Generation,
     GenerationRequest,
+    LeftOver,
+    LeftOverTask,
     Outcome,
     Status,
     Track,
@@ -134,6 +136,37 @@ class Queue:
             p_trace_id=trace_id,
         )
 
+    async def refuse(self, generation_id: UUID, reason: str) -> None:
+        """A paid call was certainly not accepted, whatever became of its track."""
+        await self._call(
+            "refuse_music_generation", p_generation_id=str(generation_id), p_reason=reason
+        )
+
+    async def take_left_over(self, limit: int, pause_seconds: float) -> LeftOver:
+        """Left-over tasks to ask Mureka about now, up to `limit`, and how many are running."""
+        found = await self._answer(
+            "take_left_over_music", p_limit=limit, p_pause_seconds=pause_seconds
+        )
+        try:
+            tasks = tuple(
+                LeftOverTask(
+                    generation_id=UUID(task["generation_id"]),
+                    kind="song" if task["kind"] == "song" else "instrumental",
+                    mureka_task_id=str(task["mureka_task_id"]),
+                    age_seconds=float(task["age_seconds"]),
+                )
+                for task in found["tasks"]
+            )
+            return LeftOver(tasks, int(found["running"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ContractError("take_left_over_music did not answer tasks.") from error
+
+    async def close_left_over(self, generation_id: UUID, status: str) -> None:
+        """Mureka is done with a left-over task: its place is free again."""
+        await self._call(
+            "close_left_over_music", p_generation_id=str(generation_id), p_provider_status=status
+        )
+
     async def report_stage(self, claim_id: UUID, stage: str, stream_url: str | None) -> None:
         """Show what the provider is doing; raises LostClaimError."""
         await self._fenced(
@@ -214,13 +247,16 @@ class Queue:
     async def _once(
         self, function: str, *, rows_needed: bool = False, **arguments: Any
     ) -> list[Any]:
-        with failures.calling_database():
-            data: Any = (await self._client.rpc(function, arguments).execute()).data
+        data = await self._answer(function, **arguments)
         if data is None and not rows_needed:
             return []
         if not isinstance(data, list):
             raise ContractError(f"{function} did not answer a list.")
         return data
+
+    async def _answer(self, function: str, **arguments: Any) -> Any:
+        with failures.calling_database():
+            return (await self._client.rpc(function, arguments).execute()).data
 
 
 def _texts(ids: Sequence[UUID]) -> list[str]:

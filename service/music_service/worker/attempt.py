@@ -53,6 +53,8 @@ class Phase(StrEnum):
 class Attempt:
     """Runs one claim once; `run` never raises but when it is cancelled.
 
+    `is_lost` says that it ended because somebody else has the track, or nobody any more.
+
     Args:
         claim: the track and the right to it.
         queue, provider, audio: the database's functions, Mureka, Storage.
@@ -76,6 +78,7 @@ class Attempt:
     ) -> None:
         self.claim = claim
         self.phase = Phase.STARTING
+        self.is_lost = False
         self._queue = queue
         self._provider = provider
         self._audio = audio
@@ -109,7 +112,7 @@ class Attempt:
         try:
             await self._make()
         except LostClaimError as error:
-            self._log.info("claim_lost", reason=str(error))
+            self._lose(error)
         except MusicServiceError as error:
             await self._give_up(error)
         except Exception as error:  # noqa: BLE001  the track must not be left without a word
@@ -173,9 +176,13 @@ class Attempt:
                 longest_pause_seconds=_WRITE_AGAIN_SECONDS,
             )
         except LostClaimError as lost:
-            self._log.info("claim_lost", reason=str(lost))
+            self._lose(lost)
         except Exception:  # noqa: BLE001  the lease runs out, and whoever claims it next goes on
             self._log.exception("outcome_not_written")
+
+    def _lose(self, error: LostClaimError) -> None:
+        self.is_lost = True
+        self._log.info("claim_lost", reason=str(error))
 
     async def _write(self, decision: Defer | Fail) -> None:
         if isinstance(decision, Fail):

@@ -10,7 +10,15 @@ from typing import Protocol
 from uuid import UUID
 
 from music_service.errors import ErrorCode
-from music_service.tracks import Claim, GenerationRequest, Kind, Outcome, Status, Track
+from music_service.tracks import (
+    Claim,
+    GenerationRequest,
+    Kind,
+    LeftOver,
+    Outcome,
+    Status,
+    Track,
+)
 
 
 class Queue(Protocol):
@@ -38,6 +46,9 @@ class Queue(Protocol):
     async def store_receipt(
         self, generation_id: UUID, task_id: str, trace_id: str | None
     ) -> None: ...
+    async def refuse(self, generation_id: UUID, reason: str) -> None: ...
+    async def take_left_over(self, limit: int, pause_seconds: float) -> LeftOver: ...
+    async def close_left_over(self, generation_id: UUID, status: str) -> None: ...
     async def report_stage(self, claim_id: UUID, stage: str, stream_url: str | None) -> None: ...
     async def complete(
         self, claim_id: UUID, storage_path: str, file_url: str | None, duration_ms: int

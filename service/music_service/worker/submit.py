@@ -42,7 +42,12 @@ async def submit(claim: Claim, queue: Queue, provider: Provider, options: Option
     try:
         submission = await provider.submit(request)
         await _store_receipt(claim, queue, generation_id, submission)
-    except MusicServiceError:
+    except SubmissionUnknownError:
+        raise
+    except MusicServiceError as error:
+        # Said here, because the claim, with which the attempt says it, may be lost meanwhile.
+        with contextlib.suppress(MusicServiceError):
+            await queue.refuse(generation_id, str(error))
         raise
     except Exception as error:
         # Whatever this is, it came after the request may have left.

@@ -23,6 +23,7 @@ from music_service.worker.account import Blockade, keep_account_reported
 from music_service.worker.attempt import Attempt
 from music_service.worker.claims import ClaimFailures, keep_rejections_logged
 from music_service.worker.leases import LeaseKeeper
+from music_service.worker.left_over import LeftOvers
 from music_service.worker.ports import AudioStore, Feed, Options, Provider, Queue
 
 _LAST_WORDS_SECONDS = 5  # a database that does not answer must not hold up a stop
@@ -86,6 +87,13 @@ class Worker:
             report=self._report,
             on_lifted=self._wake.set,
         )
+        self._left_over = LeftOvers(
+            queue,
+            provider,
+            poll_seconds=options.poll_seconds,
+            sweep_seconds=options.sweep_seconds,
+            on_freed=self._wake.set,
+        )
         self._failures = ClaimFailures(
             options.sweep_seconds,
             report=self._report_claims,
@@ -96,8 +104,8 @@ class Worker:
         """The worker in a few words and numbers, as JSON.
 
         `worker_id`, `state` (running, stopping, cut_off, blocked, failing), `reason`, `realtime`
-        (subscribed, silent), `running` of `capacity` tracks, the process's asyncio `tasks`, and the
-        counters.
+        (subscribed, silent), `running` of `capacity` tracks, how many tasks the fleet has
+        `left_over` at Mureka, the process's asyncio `tasks`, and the counters.
         """
         reason = None
         state = "stopping" if self._stopping else "running"
@@ -114,6 +122,7 @@ class Worker:
             "realtime": "subscribed" if self._feed.is_working else "silent",
             "running": len(self._running),
             "capacity": self._options.capacity,
+            "left_over": self._left_over.running,
             "tasks": len(asyncio.all_tasks()),
             **asdict(self.counters),
         }
@@ -127,6 +136,7 @@ class Worker:
                 group.create_task(self._leases.run(), name="leases"),
                 group.create_task(self._blockade.run(), name="blockade"),
                 group.create_task(self._failures.run(), name="claim failures"),
+                group.create_task(self._left_over.run(), name="left over"),
                 group.create_task(self._keep_account_reported(), name="account"),
                 group.create_task(
                     keep_rejections_logged(self._queue, self._options.sweep_seconds),
@@ -209,7 +219,7 @@ class Worker:
             self._provider,
             self._audio,
             options=self._options,
-            start_submit=self._start_submit,
+            start_submit=partial(self._start_submit, claim.id),
             on_blocked=self._blockade.begin,
             on_deferred=self._wake_later,
         )
@@ -217,16 +227,25 @@ class Worker:
         self._running[claim.id] = attempt, task
         task.add_done_callback(partial(self._finished, claim.id))
 
-    def _start_submit(self, submit: Coroutine[Any, Any, Generation]) -> asyncio.Task[Generation]:
+    def _start_submit(
+        self, claim_id: UUID, submit: Coroutine[Any, Any, Generation]
+    ) -> asyncio.Task[Generation]:
         """Start a paid call in a task that only the end of the drain may cut short."""
         task = asyncio.create_task(submit, name="submit")
         self._submits.add(task)
-        task.add_done_callback(self._submits.discard)
+        task.add_done_callback(partial(self._submitted, claim_id))
         task.add_done_callback(_retrieve_failure)
         return task
 
+    def _submitted(self, claim_id: UUID, submit: asyncio.Task[Generation]) -> None:
+        self._submits.discard(submit)
+        if claim_id not in self._running:  # the track was lost meanwhile
+            self._left_over.expect()
+
     def _finished(self, claim_id: UUID, _: asyncio.Task[None]) -> None:
-        self._running.pop(claim_id, None)
+        attempt, _task = self._running.pop(claim_id)
+        if attempt.is_lost:
+            self._left_over.expect()
         self._wake.set()  # there is room again
 
     def _hear_hint(self) -> None:
@@ -245,6 +264,7 @@ class Worker:
             log.warning("lost", track_id=str(attempt.claim.track.id), reason=reason)
             self.counters.lost += 1
             task.cancel()
+            self._left_over.expect()
 
     async def _keep_account_reported(self) -> None:
         every_seconds = self._options.account_check_seconds
