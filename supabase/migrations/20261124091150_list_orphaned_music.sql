@@ -37,20 +37,27 @@ begin
     from some_objects s
     cross join lateral regexp_match(s.name, v_shape) as f (ids)
     where f.ids is not null
-  ), orphans as (
+  ), candidates as materialized (
+    -- Subqueries for single values go by the primary key for each name, however big the tables.
     select a.name, a.size_bytes, a.written_at
     from audio a
     where a.written_at < v_written_before
       -- Its track has it, or is not done and may get it, or back.
-      and not exists (
-        select from public.music_tracks t
-        where t.id = a.track_id
-          and (t.status::text in ('pending', 'generating') or strpos(t.file_url, a.name) > 0))
-      -- A row may have been copied.
-      and not exists (select from public.music_tracks t where t.storage_path = a.name)
-      and not exists (
-        select from music.generations g
-        where g.id = a.generation_id and g.state in ('intent', 'accepted', 'unknown'))
+      and (
+        select t.status::text in ('pending', 'generating') or t.storage_path = a.name
+               or strpos(t.file_url, a.name) > 0
+        from public.music_tracks t where t.id = a.track_id) is not true
+      and (
+        select g.state in ('intent', 'accepted', 'unknown')
+        from music.generations g where g.id = a.generation_id) is not true
+  ), copied as (
+    -- A row may have been copied; the table is read for this only where there is a candidate.
+    select t.storage_path
+    from public.music_tracks t
+    where t.storage_path in (select c.name from candidates c)
+  ), orphans as (
+    select c.* from candidates c
+    where c.name not in (select k.storage_path from copied k)
   )
   select jsonb_build_object(
     'looked_at', count(*),
