@@ -264,6 +264,29 @@ FAULTS = {
         ' "music_tracks_completed_has_time" (23514)',
         "This rule is the service's own",
     ),
+    "a default that the service refuses": Fault(
+        f"alter table {TRACKS} alter column attempts set default 2",
+        f"alter table {TRACKS} alter column attempts set default 0",
+        "trial",
+        "A user of the app cannot ask for a track: A new track may set only",
+        "",
+    ),
+    "nobody owns what is asked for": Fault(
+        f"alter table {TRACKS} alter column user_id drop default",
+        f"alter table {TRACKS} alter column user_id set default music.user_id()",
+        "trial",
+        "A user of the app cannot ask for a track: A track can only be made for yourself",
+        "",
+    ),
+    "a unique index of the app's": Fault(
+        f"create unique index one_failed on {TRACKS} (user_id) where status = 'error';"
+        f" insert into {TRACKS} (prompt, user_id, status, error_code, error_message)"
+        " select 'old', id, 'error', 'internal', 'Failed.' from auth.users limit 1",
+        f"drop index public.one_failed; delete from {TRACKS} where prompt = 'old'",
+        "trial",
+        "A user of the app cannot cancel a track of their own: duplicate key",
+        'drop index if exists public."one_failed";',
+    ),
     "a right is missing deep inside": Fault(
         "revoke insert on music.generations from service_role",
         "grant insert on music.generations to service_role",

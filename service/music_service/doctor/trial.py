@@ -141,6 +141,12 @@ def _fix(failure: Any, catalogue: Catalogue, role: str) -> str:
             f"This rule is the service's own: look at triggers of public.{TABLE} that are the "
             "app's, and at statuses or columns that it changes."
         )
+    if failure["sqlstate"] == "23505":
+        return (
+            "Two tracks may be alike in what the service writes; run in the SQL editor: "
+            f'alter table public.{TABLE} drop constraint if exists "{failure["constraint"]}"; '
+            f'drop index if exists public."{failure["constraint"]}";'
+        )
     if failure["constraint"]:
         return (
             f"Make the rule allow what the service writes, or run in the SQL editor: "
