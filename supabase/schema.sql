@@ -1934,9 +1934,9 @@ begin
       values (p_bucket, format('%s/%s/trial.mp3', p_track_id, p_track_id));
   end case;
   get diagnostics v_rows = row_count;
-  raise exception 'A trial ends here.' using errcode = 'MU000';
+  raise exception 'A trial ends here.' using errcode = 'MU099';
 exception
-  when sqlstate 'MU000' then return v_rows;
+  when sqlstate 'MU099' then return v_rows;
   when others then return null;
 end
 $$;
@@ -1969,9 +1969,9 @@ begin
   cross join (values ('insert'), ('select'), ('update'), ('delete'), ('settings'), ('hear'),
                      ('overhear'), ('broadcast'), ('upload')) as w (what)
   where music.reach(r.role, w.what, v_track_id, p_bucket) > 0;
-  raise exception 'A trial ends here.' using errcode = 'MU000';
+  raise exception 'A trial ends here.' using errcode = 'MU099';
 exception
-  when sqlstate 'MU000' then return coalesce(v_reached, '[]');
+  when sqlstate 'MU099' then return coalesce(v_reached, '[]');
 end
 $$;
 
@@ -2371,9 +2371,9 @@ begin
   if not found then
     raise exception 'Users cannot cancel their own tracks.' using errcode = 'no_data_found';
   end if;
-  raise exception 'A trial ends here.' using errcode = 'MU000';
+  raise exception 'A trial ends here.' using errcode = 'MU099';
 exception
-  when sqlstate 'MU000' then return null;
+  when sqlstate 'MU099' then return null;
   when others then
     get stacked diagnostics
       v_failure.sqlstate = returned_sqlstate, v_failure.message = message_text,
@@ -2442,14 +2442,14 @@ begin
   v_step := 'defer';
   begin
     perform public.defer_music_track(v_claim_id, 60, 'open', 'rate_limited', 'A trial.', false);
-    raise exception 'A trial ends here.' using errcode = 'MU000';
-  exception when sqlstate 'MU000' then null;
+    raise exception 'A trial ends here.' using errcode = 'MU099';
+  exception when sqlstate 'MU099' then null;
   end;
   v_step := 'fail';
   begin
     perform public.fail_music_track(v_claim_id, 'failed', 'generation_failed', 'A trial.');
-    raise exception 'A trial ends here.' using errcode = 'MU000';
-  exception when sqlstate 'MU000' then null;
+    raise exception 'A trial ends here.' using errcode = 'MU099';
+  exception when sqlstate 'MU099' then null;
   end;
   v_step := 'complete';
   perform public.complete_music_track(
@@ -2461,9 +2461,9 @@ begin
       using errcode = 'no_data_found';
   end if;
   set constraints all immediate;
-  raise exception 'A trial ends here.' using errcode = 'MU000';
+  raise exception 'A trial ends here.' using errcode = 'MU099';
 exception
-  when sqlstate 'MU000' then return null;
+  when sqlstate 'MU099' then return null;
   when others then
     get stacked diagnostics
       v_failure.sqlstate = returned_sqlstate, v_failure.message = message_text,

@@ -278,15 +278,6 @@ FAULTS = {
         "A user of the app cannot ask for a track: A track can only be made for yourself",
         "",
     ),
-    "a unique index of the app's": Fault(
-        f"create unique index one_failed on {TRACKS} (user_id) where status = 'error';"
-        f" insert into {TRACKS} (prompt, user_id, status, error_code, error_message)"
-        " select 'old', id, 'error', 'internal', 'Failed.' from auth.users limit 1",
-        f"drop index public.one_failed; delete from {TRACKS} where prompt = 'old'",
-        "trial",
-        "A user of the app cannot cancel a track of their own: duplicate key",
-        'drop index if exists public."one_failed";',
-    ),
     "a right is missing deep inside": Fault(
         "revoke insert on music.generations from service_role",
         "grant insert on music.generations to service_role",
