@@ -962,6 +962,16 @@ begin
     join taken k on k.id = h.track_id
     left join music.generations g on g.track_id = k.id and g.state = 'accepted'
     order by array_position(v_lost || v_due, k.id);
+  -- What a rule of the app's says at the end of the transaction it says here, and a trigger that
+  -- drops a write without a word is no better than one that refuses it.
+  set constraints all immediate;
+  if exists (
+      select from unnest(v_lost || v_due) as t (id)
+      where not exists (
+        select from music.claims c where c.track_id = t.id and c.lease_expires_at > now())) then
+    raise exception 'A trigger of the app drops the change of a track.'
+      using errcode = 'triggered_action_exception';
+  end if;
 end
 $$;
 
@@ -1953,7 +1963,12 @@ begin
             error_code = case v_status when 'error' then 'internal' end,
             error_message = case v_status when 'error' then 'Tried out.' end
         where t.id = v_track.id;
+        if not found then
+          raise exception 'A trigger drops the change and says nothing.'
+            using errcode = 'triggered_action_exception';
+        end if;
       end loop;
+      set constraints all immediate;
       raise exception using errcode = 'MU000';  -- takes back what was only tried
     exception when others then
       get stacked diagnostics v_reason = message_text, v_sqlstate = returned_sqlstate;
@@ -2034,9 +2049,9 @@ begin
       values (p_bucket, format('%s/%s/trial.mp3', p_track_id, p_track_id));
   end case;
   get diagnostics v_rows = row_count;
-  raise exception 'A trial ends here.' using errcode = 'MU000';
+  raise exception 'A trial ends here.' using errcode = 'MU099';
 exception
-  when sqlstate 'MU000' then return v_rows;
+  when sqlstate 'MU099' then return v_rows;
   when others then return null;
 end
 $$;
@@ -2069,9 +2084,9 @@ begin
   cross join (values ('insert'), ('select'), ('update'), ('delete'), ('settings'), ('hear'),
                      ('overhear'), ('broadcast'), ('upload')) as w (what)
   where music.reach(r.role, w.what, v_track_id, p_bucket) > 0;
-  raise exception 'A trial ends here.' using errcode = 'MU000';
+  raise exception 'A trial ends here.' using errcode = 'MU099';
 exception
-  when sqlstate 'MU000' then return coalesce(v_reached, '[]');
+  when sqlstate 'MU099' then return coalesce(v_reached, '[]');
 end
 $$;
 
@@ -2471,9 +2486,9 @@ begin
   if not found then
     raise exception 'Users cannot cancel their own tracks.' using errcode = 'no_data_found';
   end if;
-  raise exception 'A trial ends here.' using errcode = 'MU000';
+  raise exception 'A trial ends here.' using errcode = 'MU099';
 exception
-  when sqlstate 'MU000' then return null;
+  when sqlstate 'MU099' then return null;
   when others then
     get stacked diagnostics
       v_failure.sqlstate = returned_sqlstate, v_failure.message = message_text,
@@ -2542,14 +2557,14 @@ begin
   v_step := 'defer';
   begin
     perform public.defer_music_track(v_claim_id, 60, 'open', 'rate_limited', 'A trial.', false);
-    raise exception 'A trial ends here.' using errcode = 'MU000';
-  exception when sqlstate 'MU000' then null;
+    raise exception 'A trial ends here.' using errcode = 'MU099';
+  exception when sqlstate 'MU099' then null;
   end;
   v_step := 'fail';
   begin
     perform public.fail_music_track(v_claim_id, 'failed', 'generation_failed', 'A trial.');
-    raise exception 'A trial ends here.' using errcode = 'MU000';
-  exception when sqlstate 'MU000' then null;
+    raise exception 'A trial ends here.' using errcode = 'MU099';
+  exception when sqlstate 'MU099' then null;
   end;
   v_step := 'complete';
   perform public.complete_music_track(
@@ -2561,9 +2576,9 @@ begin
       using errcode = 'no_data_found';
   end if;
   set constraints all immediate;
-  raise exception 'A trial ends here.' using errcode = 'MU000';
+  raise exception 'A trial ends here.' using errcode = 'MU099';
 exception
-  when sqlstate 'MU000' then return null;
+  when sqlstate 'MU099' then return null;
   when others then
     get stacked diagnostics
       v_failure.sqlstate = returned_sqlstate, v_failure.message = message_text,

@@ -30,14 +30,14 @@ $$;
 -- Of the app's columns those that share a name with one of ours.
 create function pg_temp.music_shared_columns()
 returns table (name text, kind text, most int, type text, base text, category text, length int,
-  default_value text, is_generated boolean)
+  default_value text, is_generated boolean, is_identity boolean)
 language sql set search_path = ''
 as $$
   select c.name, c.kind, c.most, pg_catalog.format_type(a.atttypid, a.atttypmod), t.typname,
          t.typcategory::text, case when t.typname in ('varchar', 'bpchar') and a.atttypmod > 4
                                    then a.atttypmod - 4 end,
          case when a.attgenerated = '' then pg_catalog.pg_get_expr(d.adbin, d.adrelid) end,
-         a.attgenerated <> '' or a.attidentity = 'a'
+         a.attgenerated <> '', a.attidentity <> ''
   from pg_temp.music_columns() c
   join pg_catalog.pg_attribute a
     on a.attrelid = pg_catalog.to_regclass('public.music_tracks') and a.attname = c.name
@@ -55,9 +55,13 @@ declare
   v_class pg_catalog.pg_class;
   v_name text;
 begin
-  if pg_catalog.to_regnamespace('music') is not null and exists (
-      select from pg_catalog.pg_class
-      where relnamespace = pg_catalog.to_regnamespace('music')) then
+  if exists (
+      select from pg_catalog.pg_namespace n
+      where n.nspname = 'music' and (
+        exists (select from pg_catalog.pg_class c where c.relnamespace = n.oid)
+        or exists (select from pg_catalog.pg_proc p where p.pronamespace = n.oid)
+        or exists (select from pg_catalog.pg_type t where t.typnamespace = n.oid)
+        or not pg_catalog.has_schema_privilege(n.oid, 'create'))) then
     return next 'There is a schema "music" already. If it is this service''s, of an earlier '
       'installation, nothing has to be applied; else give it another name: '
       'alter schema music rename to app_music;';
@@ -92,11 +96,12 @@ begin
   end if;
   select * into strict v_class from pg_catalog.pg_class where oid = v_table;
   if v_class.relkind <> 'r' then
-    return next format(
-      'public.music_tracks is a %s, and rows can only be made in a table: '
-      'alter %1$s public.music_tracks rename to app_music_tracks;',
-      case v_class.relkind when 'v' then 'view' when 'm' then 'materialized view'
-        when 'f' then 'foreign table' else 'partitioned table' end);
+    return query select format(
+      'public.music_tracks is a %s, and the service works with a plain table alone: '
+      'alter %s public.music_tracks rename to app_music_tracks;',
+      case v_class.relkind when 'p' then 'partitioned table' else kind.name end, kind.name)
+    from (select case v_class.relkind when 'v' then 'view' when 'm' then 'materialized view'
+                 when 'f' then 'foreign table' else 'table' end) as kind (name);
     return;
   end if;
   if v_class.relhassubclass
@@ -104,11 +109,12 @@ begin
     return next 'public.music_tracks inherits from another table, or another one from it, and '
       'rules would not hold for all rows: '
       'alter table public.music_tracks rename to app_music_tracks;';
+    return;
   end if;
   if not pg_catalog.pg_has_role(v_class.relowner, 'usage') then
     return next format(
-      'public.music_tracks belongs to %I, and only its owner may add columns to it; as that '
-      'role: alter table public.music_tracks owner to %I;',
+      'public.music_tracks belongs to %1$I, and only its owner may add columns to it; as somebody '
+      'who administers that role: grant %1$I to %2$I;',
       pg_catalog.pg_get_userbyid(v_class.relowner), current_user);
   end if;
   if v_class.relpersistence <> 'p' then
@@ -129,21 +135,46 @@ begin
       coalesce('has an id of type ' || v_name, 'has no column id'));
   elsif not exists (
       select from pg_catalog.pg_index i
-      where i.indrelid = v_table and i.indisunique and i.indisvalid and i.indpred is null
-        and i.indnkeyatts = 1 and i.indkey[0] = (
+      where i.indrelid = v_table and i.indisunique and i.indisvalid and i.indimmediate
+        and i.indpred is null and i.indnkeyatts = 1 and i.indkey[0] = (
           select a.attnum from pg_catalog.pg_attribute a
           where a.attrelid = v_table and a.attname = 'id')) then
-    return next format(
+    select format('begin; alter table public.music_tracks drop constraint %I; ', k.conname)
+    into v_name from pg_catalog.pg_constraint k
+    where k.conrelid = v_table and k.contype = 'p' and k.condeferrable;
+    return next case when v_name is not null then
+      'The primary key of public.music_tracks is deferrable, so nothing can refer to a track: '
+      || v_name || 'alter table public.music_tracks add primary key (id); commit;'
+    else format(
       'Nothing says that the id of public.music_tracks is unique: '
       'alter table public.music_tracks add %s (id);',
       case when exists (select from pg_catalog.pg_index i
                         where i.indrelid = v_table and i.indisprimary)
-        then 'unique' else 'primary key' end);
+        then 'unique' else 'primary key' end) end;
   elsif v_class.relreplident = 'd' and not exists (
       select from pg_catalog.pg_index i where i.indrelid = v_table and i.indisprimary) then
     return next 'public.music_tracks has no primary key, so no row could be changed once Realtime '
       'tells of it: alter table public.music_tracks add primary key (id);';
   end if;
+  for v_name in
+    select format(
+      'The rule %I rewrites what is inserted or changed, and a worker''s writes cannot be '
+      'rewritten; a trigger can do the same: drop rule %1$I on public.music_tracks;', r.rulename)
+    from pg_catalog.pg_rewrite r
+    where r.ev_class = v_table and r.ev_type in ('2', '3') and r.ev_enabled <> 'D'
+    union all
+    select format(
+      'The publication %I holds a part of public.music_tracks alone, and Realtime has to tell of '
+      'all of it: begin; alter publication %1$I drop table public.music_tracks; '
+      'alter publication %1$I add table public.music_tracks; commit;', p.pubname)
+    from pg_catalog.pg_publication_rel pr
+    join pg_catalog.pg_publication p on p.oid = pr.prpubid
+    where pr.prrelid = v_table
+      and (pr.prqual is not null
+           or (pr.prattrs is not null and p.pubname = 'supabase_realtime'))
+  loop
+    return next v_name;
+  end loop;
   for v_name in
     select format('drop trigger %I on public.music_tracks;', t.tgname)
     from pg_catalog.pg_trigger t
@@ -177,7 +208,8 @@ begin
     v_fits := case v_column.kind
       when 'uuid' then v_column.type = 'uuid'
       when 'text' then v_column.base in ('text', 'varchar', 'citext')
-      when 'words' then v_column.category in ('S', 'E')
+      when 'words' then v_column.category = 'S'
+        or (v_column.category = 'E' and v_column.name not in ('prompt', 'lyrics'))
       when 'words or number' then v_column.category in ('S', 'E')
         or v_column.base in ('int2', 'int4', 'int8', 'numeric', 'float4', 'float8')
       when 'number' then
@@ -185,10 +217,23 @@ begin
       when 'whole' then v_column.base in ('int4', 'int8', 'numeric')
         or (v_column.base = 'int2' and v_column.name <> 'duration_ms')
       else v_column.base in ('timestamptz', 'timestamp') end;
-    if v_column.is_generated and v_column.kind not in ('words', 'words or number') then
+    if v_column.is_generated and v_column.kind like 'words%' and v_column.name <> 'prompt' then
       return next format(
-        'The column %I is generated, and the service has to write it: '
-        'alter table public.music_tracks alter column %1$I drop expression;', v_column.name);
+        'The column %I is generated, and here it is what whoever asks for a track wishes. Give '
+        'yours another name, here and in your app: '
+        'alter table public.music_tracks rename column %1$I to %2$I;',
+        v_column.name, 'app_' || v_column.name);
+    elsif v_column.is_generated then
+      return next format(
+        'The column %I is generated, and %s has to write it: '
+        'alter table public.music_tracks alter column %1$I drop expression;', v_column.name,
+        case v_column.name when 'prompt' then 'your app' else 'the service' end);
+    elsif v_column.is_identity then
+      return next format(
+        'The column %I numbers the rows by itself, which is not what the service does with it. '
+        'Give it another name, here and in your app: '
+        'alter table public.music_tracks rename column %1$I to %2$I;',
+        v_column.name, 'app_' || v_column.name);
     elsif not v_fits and v_column.name = 'status' then
       return next format(
         'The column status is of type %s and has to be text; drop views, policies and triggers '
@@ -197,6 +242,11 @@ begin
         'alter column status type text using status::text;%s commit;', v_column.type,
         coalesce(' alter table public.music_tracks alter column status set default '
           || substring(v_column.default_value from '^(''[^'']*'')::') || ';', ''));
+    elsif not v_fits and v_column.category in ('S', 'E') and v_column.kind in ('text', 'words') then
+      return next format(
+        'The column %I is of type %s and has to be text: '
+        'alter table public.music_tracks alter column %1$I type text;',
+        v_column.name, v_column.type);
     elsif not v_fits and v_column.name = 'user_id' then
       return next format(
         'The column user_id is of type %s, and the service knows the owner of a track by the '
@@ -217,9 +267,21 @@ begin
         'The column %I is of type %s, and the service writes up to %s characters there: '
         'alter table public.music_tracks alter column %1$I type text;',
         v_column.name, v_column.type, v_column.most);
-    elsif v_column.name in ('duration', 'priority') and v_column.default_value is not null then
+    elsif v_column.name = 'duration_ms' and v_column.base = 'numeric' then
       begin
-        execute 'select (' || v_column.default_value || ')::double precision' into v_number;
+        execute format('select 36000000::%s', v_column.type);
+      exception when others then
+        return next format(
+          'The column duration_ms is of type %s, in which a track of some minutes has no room: '
+          'alter table public.music_tracks alter column duration_ms type int;', v_column.type);
+      end;
+    elsif v_column.name in ('duration', 'priority', 'attempts', 'run_after')
+          and v_column.default_value is not null then
+      begin
+        execute format(
+          case v_column.name when 'run_after' then 'select extract(epoch from (%s) - now())'
+                             else 'select (%s)::double precision' end, v_column.default_value)
+          into v_number;
       exception when others then
         v_number := -1;
       end;
@@ -228,11 +290,17 @@ begin
           'The column duration has the default %s; here it is the wished length in seconds, 1 to '
           '600: alter table public.music_tracks alter column duration drop default;',
           v_column.default_value);
-      elsif v_column.name = 'priority' and v_number <> 0 then
+      elsif v_column.name in ('priority', 'attempts') and v_number <> 0 then
         return next format(
-          'The column priority has the default %s; here 0 is usual, and a higher number goes '
-          'first. Give yours another name, here and in your app: '
-          'alter table public.music_tracks rename column priority to app_priority;',
+          'The column %I has the default %s; here %s. Give yours another name, here and in your '
+          'app: alter table public.music_tracks rename column %1$I to %4$I;',
+          v_column.name, v_column.default_value, case v_column.name
+            when 'priority' then '0 is usual, and a higher number goes first'
+            else 'it counts what failed, from 0' end, 'app_' || v_column.name);
+      elsif v_column.name = 'run_after' and v_number > 0 then
+        return next format(
+          'The column run_after has the default %s, before which nothing would be made: '
+          'alter table public.music_tracks alter column run_after set default now();',
           v_column.default_value);
       end if;
     end if;
@@ -305,6 +373,119 @@ begin
 end
 $$;
 
+-- Keys over what the service writes: it would be refused with music that is paid for already. And
+-- triggers that put a row into a status that the service does not know.
+create function pg_temp.music_key_obstacles() returns setof text
+language plpgsql set search_path = ''
+as $$
+declare
+  v_table constant regclass := 'public.music_tracks';
+  v_written constant text[] := array[
+    'status', 'stage', 'expected_ready_at', 'stream_url', 'duration_ms', 'error_code',
+    'error_message', 'run_after', 'attempts', 'updated_at', 'started_at', 'completed_at'];
+  v_key record;
+  v_is_in boolean[];
+  v_found boolean;
+begin
+  for v_key in
+    select k.conname, k.confrelid::regclass as other, f.attname as other_column,
+           cardinality(k.conkey) as columns, a.attname as name
+    from pg_catalog.pg_constraint k
+    join pg_catalog.pg_attribute a on a.attrelid = v_table and a.attnum = any (k.conkey)
+    join pg_catalog.pg_attribute f on f.attrelid = k.confrelid and f.attnum = k.confkey[1]
+    where k.conrelid = v_table and k.contype = 'f'
+      and a.attname = any (v_written || array['file_url', 'storage_path'])
+  loop
+    v_found := true;
+    if v_key.name = 'status' and v_key.columns = 1 then
+      execute format($query$
+        select exists (
+          select from unnest(array['pending', 'generating', 'completed', 'error']) as w (status)
+          where not exists (select from %s o where o.%I::text = w.status))
+        $query$, v_key.other, v_key.other_column) into v_found;
+    end if;
+    if v_found then
+      return next format(
+        'The column %I refers to %s (%I), which does not hold all that the service writes there: '
+        'alter table public.music_tracks drop constraint %3$I;',
+        v_key.name, v_key.other, v_key.conname);
+    end if;
+  end loop;
+  for v_key in
+    select i.indexrelid, c.relname, k.conname,
+           pg_catalog.pg_get_expr(i.indpred, i.indrelid) as condition,
+           exists (
+             select from pg_catalog.pg_attribute a
+             where a.attrelid = v_table and a.attnum = any (i.indkey::smallint[])
+               and (a.attname = any (v_written)
+                    or (i.indnullsnotdistinct and a.attname in ('file_url', 'storage_path')))
+           ) as holds_written
+    from pg_catalog.pg_index i
+    join pg_catalog.pg_class c on c.oid = i.indexrelid
+    left join pg_catalog.pg_constraint k on k.conindid = i.indexrelid and k.conrelid = v_table
+    where i.indrelid = v_table and (i.indisunique or i.indisexclusion) and not i.indisprimary
+      and not exists (
+        select from pg_catalog.pg_attribute a
+        where a.attrelid = v_table and a.attname = 'id' and a.attnum = any (i.indkey::smallint[]))
+  loop
+    v_found := v_key.holds_written;
+    if not v_found and v_key.condition ~ '\mstatus\M' then
+      -- A track that is being made may come to any other status, where the index must not wait.
+      begin
+        execute format($query$
+          select array_agg(coalesce(%s, true) order by place)
+          from unnest(array['generating', 'pending', 'completed', 'error'])
+               with ordinality as w (word, place)
+          cross join lateral (
+            select (jsonb_populate_record(
+              null::public.music_tracks, jsonb_build_object('status', w.word))).*) as music_tracks
+          $query$, v_key.condition) into v_is_in;
+        v_found := not v_is_in[1] and true = any (v_is_in);
+      exception when others then
+        v_found := false;
+      end;
+    end if;
+    if v_found then
+      return next format(
+        'The unique key %I would refuse a second track of the same kind once the service has made '
+        'or put it off; one over "pending" and "generating" together would not: %s;',
+        v_key.relname, case when v_key.conname is not null
+          then format('alter table public.music_tracks drop constraint %I', v_key.conname)
+          else format('drop index public.%I', v_key.relname) end);
+    end if;
+  end loop;
+  return query
+    select format(
+      'The trigger %I sets the status "%s", which the service does not know: '
+      'alter table public.music_tracks disable trigger %1$I;', t.tgname, min(word.found[1]))
+    from pg_catalog.pg_trigger t
+    join pg_catalog.pg_proc p on p.oid = t.tgfoid
+    cross join lateral regexp_matches(
+      p.prosrc, $re$new\."?status"?\s*:?=\s*'([^']*)'(?:::[\w.]+)?\s*;$re$, 'gi') as word (found)
+    where t.tgrelid = v_table and not t.tgisinternal and t.tgenabled <> 'D'
+      and word.found[1] not in ('pending', 'completed', 'error')
+    group by t.tgname;
+end
+$$;
+
+-- Columns of the app's that seem to hold finished music under another name.
+create function pg_temp.music_audio_columns() returns table (name text, has_audio text)
+language sql set search_path = ''
+as $$
+  select a.attname, format($q$coalesce(%I::text, '') not in ('', 'null', '{}', '[]', '\x')$q$,
+                           a.attname)
+  from pg_catalog.pg_attribute a
+  join pg_catalog.pg_type t on t.oid = a.atttypid
+  where a.attrelid = pg_catalog.to_regclass('public.music_tracks') and a.attnum > 0
+    and not a.attisdropped
+    and (t.typcategory = 'S' or t.typname in ('json', 'jsonb', 'bytea'))
+    and (a.attname ~* '^(url|uri|link|src|mp3|wav|audio|file|media)s?$'
+         or (a.attname ~* '(audio|song|music|track|mp3|media|sound|file|download|output|result)'
+             and a.attname ~* '(url|uri|path|file|src|link|key|data|bytes|blob|base64)$'))
+    and a.attname !~* '(reference|input|sample|cover|image|thumb|avatar|upload)'
+    and a.attname not in (select c.name from pg_temp.music_columns() c)
+$$;
+
 -- What the rows are, where that is not certain.
 create function pg_temp.music_row_obstacles() returns setof text
 language plpgsql set search_path = ''
@@ -312,7 +493,10 @@ as $$
 declare
   v_status text := 'null::text';
   v_audio text := 'null::text';
+  v_has_audio text;
   v_words boolean := pg_catalog.to_regclass('public.music_status_words') is not null;
+  v_waits text;
+  v_is_answered boolean := false;
   v_known text := '';
   v_found text;
   v_answer text;
@@ -325,6 +509,9 @@ begin
   into v_status, v_audio from pg_temp.music_shared_columns();
   v_status := coalesce(v_status, 'null::text');
   v_audio := coalesce(v_audio, 'null::text');
+  v_has_audio := concat_ws(' or ', format('coalesce(%s, '''') <> ''''', v_audio),
+    (select string_agg(c.has_audio, ' or ') from pg_temp.music_audio_columns() c));
+  v_waits := v_status || ' = ''pending''';
   if v_words then
     execute $query$
       select string_agg(format('%L', word), ', ') from public.music_status_words
@@ -338,21 +525,28 @@ begin
     end if;
     v_known := 'and not exists (select from public.music_status_words w '
       'where w.word is not distinct from found.word)';
+    v_waits := format('(%s or exists (select from public.music_status_words w '
+      'where w.word is not distinct from %s and w.status = ''pending''))',
+      v_waits, replace(v_status, 'status', 'music_tracks.status'));
+    execute 'select exists (select from public.music_status_words where word = ''pending'')'
+      into v_is_answered;
   end if;
   execute format($query$
     select string_agg(format('%%s (%%s)', coalesce(quote_literal(word), 'none at all'), rows), ', '
                       order by word),
            string_agg(format('(%%s, %%L)', coalesce(quote_literal(word), 'null'), case
+             when all_have_audio then 'completed'
              when word ~* '^(done|completed?|finished|succe|ready|published|ok$)' then 'completed'
-             when word ~* '^(queued|waiting|requested|scheduled|todo)' then 'pending'
+             when word ~* '^(pending|queued|waiting|requested|scheduled|todo)' then 'pending'
              else 'error' end), ', ' order by word)
     from (
-      select %1$s as word, count(*) as rows from public.music_tracks
+      select %1$s as word, count(*) as rows, bool_and(%4$s) as all_have_audio
+      from public.music_tracks
       where coalesce(%1$s, '') not in ('pending', 'completed', 'error')
         and not (%1$s is null and coalesce(%2$s, '') <> '')
       group by 1
     ) found where true %3$s
-    $query$, v_status, v_audio, v_known) into v_found, v_answer;
+    $query$, v_status, v_audio, v_known, v_has_audio) into v_found, v_answer;
   if v_found is not null then
     return next format(
       'Rows have a status that the service does not know: %s. Say what each means, in this '
@@ -361,35 +555,31 @@ begin
       case when v_words then 'insert into public.music_status_words values'
         else 'create table public.music_status_words (word, status) as values' end, v_answer);
   end if;
-  if v_status <> 'null::text' then
-    -- Waiting by their status, but with something that looks like their audio in another column.
-    for v_column in
-      select a.attname as name from pg_catalog.pg_attribute a
-      join pg_catalog.pg_type t on t.oid = a.atttypid and t.typcategory = 'S'
-      where a.attrelid = 'public.music_tracks'::regclass and a.attnum > 0 and not a.attisdropped
-        and a.attname ~ '(audio|song|music|track|mp3|media|sound|file|download|output|result)'
-        and a.attname ~ '(url|uri|path|file|src|link|key)$'
-        and a.attname not in (select c.name from pg_temp.music_columns() c)
-    loop
-      execute format($query$
-        select count(*) from public.music_tracks
-        where %1$s = 'pending' and coalesce(%2$I, '') <> ''
-        $query$, v_status, v_column.name) into v_count;
-      if v_count > 0 then
-        return next format(
-          '%s of the rows that are "pending" seem to have their audio already, in %I, and would '
-          'be made and paid for again: update public.music_tracks set status = ''completed'' '
-          'where status = ''pending'' and %2$I <> '''';', v_count, v_column.name);
-      end if;
-    end loop;
-  end if;
+  -- Waiting by their status, but with something that looks like their audio in another column.
+  for v_column in
+    select c.name, c.has_audio from pg_temp.music_audio_columns() c where not v_is_answered
+  loop
+    execute format('select count(*) from public.music_tracks where %s and %s',
+                   v_waits, v_column.has_audio) into v_count;
+    if v_count > 0 and v_status <> 'null::text' then
+      return next format(
+        '%s of the rows that wait to be made seem to have their audio already, in %I, and would '
+        'be made and paid for again. If it is something else, say that they wait (%s values '
+        '(''pending'', ''pending'')); if it is their audio: update public.music_tracks '
+        'set status = ''completed'' where %s and %s;', v_count, v_column.name,
+        case when v_words then 'insert into public.music_status_words'
+          else 'create table public.music_status_words (word, status) as' end,
+        v_waits, v_column.has_audio);
+    end if;
+  end loop;
   for v_column in
     select s.name, case s.name when 'duration' then '%1$I not between 1 and 600'
+                               when 'attempts' then '%1$I <> 0 and ' || replace(v_waits, '%', '%%')
                                else '%1$I <> 0' end as is_strange
     from pg_temp.music_shared_columns() s
     where (s.name = 'duration'
            and s.base in ('int2', 'int4', 'int8', 'numeric', 'float4', 'float8'))
-      or (s.name = 'priority' and s.base in ('int2', 'int4', 'int8', 'numeric'))
+      or (s.name in ('priority', 'attempts') and s.base in ('int2', 'int4', 'int8', 'numeric'))
   loop
     execute format('select min(%1$I::text) from public.music_tracks where '
                    || v_column.is_strange, v_column.name) into v_one;
@@ -399,6 +589,7 @@ begin
         'in your app: alter table public.music_tracks rename column %1$I to %4$I;',
         v_column.name, v_one, case v_column.name
           when 'duration' then 'the wished length in seconds, 1 to 600'
+          when 'attempts' then '0 for a track that waits and did not fail yet'
           else '0 for every track that an operator did not put before others' end,
         'app_' || v_column.name);
     end if;
@@ -414,9 +605,13 @@ begin
       select from pg_catalog.pg_class c
       join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attname = 'id'
       where c.oid = pg_catalog.to_regclass('public.music_tracks') and c.relkind = 'r'
-        and a.atttypid = 'uuid'::regtype) then
+        and a.atttypid = 'uuid'::regtype)
+     and not exists (
+       select from unnest(v_obstacles) as o (said)
+       where o.said like '%public.music_tracks rename to app_music_tracks;') then
     v_obstacles := v_obstacles || array(select pg_temp.music_column_obstacles())
       || array(select pg_temp.music_check_obstacles())
+      || array(select pg_temp.music_key_obstacles())
       || array(select pg_temp.music_row_obstacles());
   end if;
   if v_obstacles <> '{}' then
@@ -429,6 +624,6 @@ begin
 end
 $$;
 
-drop function pg_temp.music_row_obstacles(), pg_temp.music_check_obstacles(),
-  pg_temp.music_column_obstacles(), pg_temp.music_table_obstacles(),
-  pg_temp.music_shared_columns(), pg_temp.music_columns();
+drop function pg_temp.music_row_obstacles(), pg_temp.music_audio_columns(),
+  pg_temp.music_key_obstacles(), pg_temp.music_check_obstacles(), pg_temp.music_column_obstacles(),
+  pg_temp.music_table_obstacles(), pg_temp.music_shared_columns(), pg_temp.music_columns();

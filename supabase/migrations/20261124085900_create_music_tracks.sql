@@ -195,7 +195,7 @@ begin
     from pg_catalog.pg_constraint k
     join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attname = 'status'
     where k.conrelid = 'public.music_tracks'::regclass and k.contype = 'c'
-      and k.conkey = array[a.attnum]
+      and (k.conkey = array[a.attnum] or k.conname = 'music_tracks_status_check')
   loop
     v_is_met := v_check.conname <> 'music_tracks_status_check';
     foreach v_status in array array['pending', 'generating', 'completed', 'error'] loop
@@ -255,7 +255,7 @@ begin
       error_message =
         'It was asked for in a way that this service cannot serve; ask for it again.'
   where status = 'pending'
-    and (prompt is null or length(prompt) > 1024 or length(lyrics) > 5000
+    and (prompt is null or length(prompt::text) > 1024 or length(lyrics::text) > 5000
          or prompt::text !~
            '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680'
            '\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'

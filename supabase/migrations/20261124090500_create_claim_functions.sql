@@ -556,6 +556,16 @@ begin
     join taken k on k.id = h.track_id
     left join music.generations g on g.track_id = k.id and g.state = 'accepted'
     order by array_position(v_lost || v_due, k.id);
+  -- What a rule of the app's says at the end of the transaction it says here, and a trigger that
+  -- drops a write without a word is no better than one that refuses it.
+  set constraints all immediate;
+  if exists (
+      select from unnest(v_lost || v_due) as t (id)
+      where not exists (
+        select from music.claims c where c.track_id = t.id and c.lease_expires_at > now())) then
+    raise exception 'A trigger of the app drops the change of a track.'
+      using errcode = 'triggered_action_exception';
+  end if;
 end
 $$;
 comment on function music.claim_tracks(text, int, double precision) is
@@ -605,7 +615,12 @@ begin
             error_code = case v_status when 'error' then 'internal' end,
             error_message = case v_status when 'error' then 'Tried out.' end
         where t.id = v_track.id;
+        if not found then
+          raise exception 'A trigger drops the change and says nothing.'
+            using errcode = 'triggered_action_exception';
+        end if;
       end loop;
+      set constraints all immediate;
       raise exception using errcode = 'MU000';  -- takes back what was only tried
     exception when others then
       get stacked diagnostics v_reason = message_text, v_sqlstate = returned_sqlstate;

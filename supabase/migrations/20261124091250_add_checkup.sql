@@ -1,7 +1,8 @@
 -- What `music-service doctor` asks the database itself, because the API alone does not show it: who
 -- may do what, and whether a row that is inserted now would be made. Nothing is believed that can
 -- be tried: a stranger's insert, a worker's whole way with a track. Every trial is a block that
--- ends in an error of its own (MU000), which takes back all that was written, broadcast or locked.
+-- ends in an error of its own, which takes back all that was written, broadcast or locked. It is
+-- MU099: a handler of a code that ends in 000 would take every error of the service for it.
 -- Each function answers one value, never a set, so that no limit of the API cuts it; none ends in
 -- an error that the API would try again.
 -- Locks: nothing that exists.
@@ -106,9 +107,9 @@ begin
       values (p_bucket, format('%s/%s/trial.mp3', p_track_id, p_track_id));
   end case;
   get diagnostics v_rows = row_count;
-  raise exception 'A trial ends here.' using errcode = 'MU000';
+  raise exception 'A trial ends here.' using errcode = 'MU099';
 exception
-  when sqlstate 'MU000' then return v_rows;
+  when sqlstate 'MU099' then return v_rows;
   when others then return null;
 end
 $$;
@@ -141,9 +142,9 @@ begin
   cross join (values ('insert'), ('select'), ('update'), ('delete'), ('settings'), ('hear'),
                      ('overhear'), ('broadcast'), ('upload')) as w (what)
   where music.reach(r.role, w.what, v_track_id, p_bucket) > 0;
-  raise exception 'A trial ends here.' using errcode = 'MU000';
+  raise exception 'A trial ends here.' using errcode = 'MU099';
 exception
-  when sqlstate 'MU000' then return coalesce(v_reached, '[]');
+  when sqlstate 'MU099' then return coalesce(v_reached, '[]');
 end
 $$;
 comment on function music.reached_by_strangers(text) is
@@ -243,9 +244,9 @@ begin
   if not found then
     raise exception 'Users cannot cancel their own tracks.' using errcode = 'no_data_found';
   end if;
-  raise exception 'A trial ends here.' using errcode = 'MU000';
+  raise exception 'A trial ends here.' using errcode = 'MU099';
 exception
-  when sqlstate 'MU000' then return null;
+  when sqlstate 'MU099' then return null;
   when others then
     get stacked diagnostics
       v_failure.sqlstate = returned_sqlstate, v_failure.message = message_text,
@@ -314,14 +315,14 @@ begin
   v_step := 'defer';
   begin
     perform public.defer_music_track(v_claim_id, 60, 'open', 'rate_limited', 'A trial.', false);
-    raise exception 'A trial ends here.' using errcode = 'MU000';
-  exception when sqlstate 'MU000' then null;
+    raise exception 'A trial ends here.' using errcode = 'MU099';
+  exception when sqlstate 'MU099' then null;
   end;
   v_step := 'fail';
   begin
     perform public.fail_music_track(v_claim_id, 'failed', 'generation_failed', 'A trial.');
-    raise exception 'A trial ends here.' using errcode = 'MU000';
-  exception when sqlstate 'MU000' then null;
+    raise exception 'A trial ends here.' using errcode = 'MU099';
+  exception when sqlstate 'MU099' then null;
   end;
   v_step := 'complete';
   perform public.complete_music_track(
@@ -333,9 +334,9 @@ begin
       using errcode = 'no_data_found';
   end if;
   set constraints all immediate;
-  raise exception 'A trial ends here.' using errcode = 'MU000';
+  raise exception 'A trial ends here.' using errcode = 'MU099';
 exception
-  when sqlstate 'MU000' then return null;
+  when sqlstate 'MU099' then return null;
   when others then
     get stacked diagnostics
       v_failure.sqlstate = returned_sqlstate, v_failure.message = message_text,

@@ -264,6 +264,20 @@ FAULTS = {
         ' "music_tracks_completed_has_time" (23514)',
         "This rule is the service's own",
     ),
+    "a default that the service refuses": Fault(
+        f"alter table {TRACKS} alter column attempts set default 2",
+        f"alter table {TRACKS} alter column attempts set default 0",
+        "trial",
+        "A user of the app cannot ask for a track: A new track may set only",
+        "",
+    ),
+    "nobody owns what is asked for": Fault(
+        f"alter table {TRACKS} alter column user_id drop default",
+        f"alter table {TRACKS} alter column user_id set default music.user_id()",
+        "trial",
+        "A user of the app cannot ask for a track: A track can only be made for yourself",
+        "",
+    ),
     "a right is missing deep inside": Fault(
         "revoke insert on music.generations from service_role",
         "grant insert on music.generations to service_role",

@@ -18,8 +18,9 @@ from tests.support.project import SUPABASE
 
 ID = "id uuid primary key default gen_random_uuid()"
 OWNER = "user_id uuid references auth.users (id)"
+STATUS = "status text not null default 'pending'"
 _STATEMENT = re.compile(
-    r"(?:: |where it does not: )((?:begin|alter|create|insert|update|drop)\b.*;)"
+    r"(?:: |where it does not: )((?:begin|alter|create|insert|update|drop|grant)\b.*;)"
 )
 
 
@@ -98,6 +99,47 @@ WORKS = {
     "an unrelated table of journeys": "create table public.journeys (id bigint primary key,"
     " destination text); insert into public.journeys values (1, 'Busan')",
     "an unrelated table of reading logs": "create table public.reading_logs (id int)",
+    "a composite column that is required": "create type public.meta as (a int, b text);"
+    + table(
+        f"{ID}, {OWNER}, prompt text, meta public.meta not null default row(1, 'x')::public.meta,"
+        f" {STATUS}"
+    ),
+    "a domain of prompts": "create domain public.short as text check (length(value) < 200);"
+    + table(f"{ID}, {OWNER}, prompt public.short, {STATUS}"),
+    "row-level security that is forced": table(
+        f"{ID}, {OWNER}, prompt text, file_url text, {STATUS}",
+        "insert into public.music_tracks (prompt, file_url) values ('old', 'https://old/1.mp3');"
+        "alter table public.music_tracks enable row level security;"
+        "alter table public.music_tracks force row level security",
+    ),
+    "statuses in a table of their own": "create table public.states (name text primary key);"
+    "insert into public.states values ('pending'), ('generating'), ('completed'), ('error');"
+    + table(f"{ID}, {OWNER}, prompt text, {STATUS} references public.states"),
+    "one track at a time by an index": table(
+        f"{ID}, {OWNER}, prompt text, {STATUS}",
+        "create unique index one_at_a_time on public.music_tracks (user_id)"
+        " where status in ('pending', 'generating')",
+    ),
+    "names that need quotes": table(
+        f'{ID}, {OWNER}, prompt text, "Title\'s ""x""" text, "Status" text, {STATUS},'
+        " constraint \"Val'id %\" check (status in ('pending', 'completed'))",
+        'create function public."Fn\'s"() returns trigger language plpgsql as'
+        " $$ begin return new; end $$;"
+        'create trigger "T\'s ""x%" before update on public.music_tracks'
+        ' for each row execute function public."Fn\'s"();'
+        'create policy "p\'s ""%" on public.music_tracks for select to anon using (true)',
+    ),
+    "published and referred to by another table": table(
+        f"{ID}, {OWNER}, prompt text, {STATUS}",
+        "alter publication supabase_realtime add table public.music_tracks;"
+        "alter table public.music_tracks replica identity full;"
+        "create table public.favourites (track_id uuid references public.music_tracks (id));"
+        "create view public.shown as select * from public.music_tracks",
+    ),
+    "audio that was only referred to": table(
+        f"{ID}, prompt text, reference_audio_url text, status text default 'error'",
+        "insert into public.music_tracks (prompt, reference_audio_url) values ('a', 'https://x')",
+    ),
     "a journey_id that is a number": table(
         f"{ID}, prompt text, journey_id bigint, status text default 'pending'"
     ),
@@ -156,6 +198,89 @@ REFUSED = [
         f"{ID}, prompt text, status text",
         "insert into public.music_tracks (prompt, status) values ('a', 'generating')"),
         "'generating' (1)"),
+    Refused("a domain of statuses", "create domain public.state as text"
+            " check (value in ('pending', 'completed', 'error'));"
+            + table(f"{ID}, prompt text, status public.state default 'pending'"),
+            "column status is of type public.state"),
+    Refused("a domain of addresses", "create domain public.url as text check (value ~ '^https:');"
+            + table(f"{ID}, prompt text, file_url public.url, {STATUS}"),
+            "file_url is of type public.url and has to be text"),
+    Refused("an enum of prompts", "create type public.ideas as enum ('a walk', 'a run');"
+            + table(f"{ID}, prompt public.ideas not null default 'a walk', {STATUS}"),
+            "prompt is of type public.ideas and has to be text"),
+    Refused("a prompt that is generated", table(
+        f"{ID}, kind text, prompt text generated always as ('a ' || kind) stored, {STATUS}"),
+        "prompt is generated, and your app has to write it"),
+    Refused("a genre that is generated", table(
+        f"{ID}, prompt text, genre text generated always as (upper(prompt)) stored, {STATUS}"),
+        "genre is generated"),
+    Refused("a status that is generated", table(
+        f"{ID}, prompt text, file_url text, status text generated always as"
+        " (case when file_url is null then 'pending' else 'completed' end) stored"),
+        "status is generated"),
+    Refused("rows numbered by priority", table(
+        f"{ID}, prompt text, priority int generated always as identity, {STATUS}"),
+        "priority numbers the rows"),
+    Refused("rows numbered by priority that may be set", table(
+        f"{ID}, prompt text, priority int generated by default as identity, {STATUS}"),
+        "priority numbers the rows"),
+    Refused("a partitioned table", "create table public.music_tracks (id uuid, at timestamptz,"
+            " prompt text, primary key (id, at)) partition by range (at)",
+            "is a partitioned table"),
+    Refused("a table that inherits", "create table public.base (id uuid);"
+            "create table public.music_tracks (prompt text) inherits (public.base)", "inherits"),
+    Refused("a rule that logs", table(
+        f"{ID}, prompt text, {STATUS}",
+        "create table public.log (said text); create rule logs as on update to"
+        " public.music_tracks do also insert into public.log values (new.status)"), "rule logs"),
+    Refused("statuses in a table that lacks one", "create table public.states (name text primary"
+            " key); insert into public.states values ('pending'), ('completed'), ('error');"
+            + table(f"{ID}, prompt text, {STATUS} references public.states"),
+            "status refers to public.states"),
+    Refused("one track of each status", table(
+        f"{ID}, {OWNER}, prompt text, {STATUS}, constraint one_each unique (user_id, status)"),
+        "unique key one_each"),
+    Refused("one pending track by an index", table(
+        f"{ID}, {OWNER}, prompt text, {STATUS}", "create unique index one_pending on"
+        " public.music_tracks (user_id) where status = 'pending'"), "unique key one_pending"),
+    Refused("attempts that are left", table(
+        f"{ID}, prompt text, attempts int not null default 3, {STATUS}"),
+        "attempts has the default 3"),
+    Refused("attempts that count something else", table(
+        f"{ID}, prompt text, attempts int, {STATUS}",
+        "insert into public.music_tracks (prompt, attempts) values ('wanted', 57)"),
+        "attempts holds values such as 57"),
+    Refused("nothing before tomorrow", table(
+        f"{ID}, prompt text, run_after timestamptz default now() + interval '1 day', {STATUS}"),
+        "run_after has the default"),
+    Refused("no room for milliseconds", table(
+        f"{ID}, prompt text, duration_ms numeric(5), {STATUS}"), "duration_ms is of type"),
+    Refused("a trigger that queues", table(
+        f"{ID}, prompt text, status text",
+        "create function public.queue() returns trigger language plpgsql as"
+        " $$ begin new.status := 'queued'; return new; end $$;"
+        "create trigger queue before insert on public.music_tracks"
+        " for each row execute function public.queue()"), 'trigger queue sets the status "queued"'),
+    Refused("a part that is published", table(
+        f"{ID}, prompt text, {STATUS}", "alter publication supabase_realtime"
+        " add table public.music_tracks where (status = 'completed')"), "holds a part of"),
+    Refused("columns that are published", table(
+        f"{ID}, prompt text, {STATUS}", "alter publication supabase_realtime"
+        " add table public.music_tracks (id, prompt)"), "holds a part of"),
+    Refused("a primary key that is deferrable", table(
+        f"id uuid default gen_random_uuid() primary key deferrable, prompt text, {STATUS}"),
+        "primary key of public.music_tracks is deferrable"),
+    Refused("a schema of our name with functions alone", "create schema music;"
+            "create function music.user_id() returns uuid language sql as 'select null::uuid'",
+            'schema "music" already'),
+    Refused("music in a url", table(
+        f"{ID}, prompt text, url text, {STATUS}",
+        "insert into public.music_tracks (prompt, url) values ('a', 'https://old/a.mp3')"),
+        "in url"),
+    Refused("music as jsonb", table(
+        f"{ID}, prompt text, audio jsonb, {STATUS}",
+        "insert into public.music_tracks (prompt, audio) values ('a', '{{}}')".replace(
+            "{{}}", '{"url": "x"}')), "in audio"),
 ]  # fmt: skip
 
 
@@ -237,8 +362,8 @@ async def test_a_table_that_does_not_fit_is_left_as_it_was_and_what_to_run_works
     user = await platform.new_user()
     await platform.as_user(user, "insert into public.music_tracks (prompt) values ('new')")
     assert "new" in [claim["prompt"] for claim in await platform.claim()]
-    due = "select count(*) from public.music_tracks where status = 'generating'"
-    assert await platform.value(due) == 1
+    due = "select prompt from public.music_tracks where status = 'generating'"
+    assert {row["prompt"] for row in await platform.sql(due)} <= {"new", "wanted"}
 
 
 async def test_everything_in_the_way_is_named_at_once(platform: Project) -> None:
@@ -401,6 +526,38 @@ async def test_a_row_that_a_rule_of_the_app_rejects_does_not_hold_up_the_others(
     assert {claim["prompt"] for claim in await project.claim()} == {"poison", "poison 2"}
 
 
+SILENT = (
+    "create function public.app_rule() returns trigger language plpgsql as $$ begin"
+    " if new.prompt = 'poison' then return null; end if; return new; end $$;"
+    "create trigger app_rule before update on public.music_tracks"
+    " for each row execute function public.app_rule()"
+)
+LATE = (
+    "create function public.app_rule() returns trigger language plpgsql as $$ begin"
+    " if new.prompt = 'poison' then raise exception 'profile missing'; end if;"
+    " return null; end $$;"
+    "create constraint trigger app_rule after update on public.music_tracks"
+    " deferrable initially deferred for each row execute function public.app_rule()"
+)
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [(SILENT, "says nothing"), (LATE, "profile missing")],
+    ids=["silent", "late"],
+)
+async def test_a_row_that_a_rule_drops_or_rejects_at_the_end_does_not_hold_up_the_others(
+    project: Project, rule: str, reason: str
+) -> None:
+    await project.operator.execute(rule.encode())
+    await project.sql("update music.settings set max_concurrent = 1")
+    for prompt in ("poison", "a"):
+        await project.new_track(prompt=prompt)
+    assert [claim["prompt"] for claim in await project.claim()] == ["a"]
+    [rejected] = await project.sql("select reason from public.music_review where what = 'rejected'")
+    assert reason in rejected["reason"]
+
+
 async def test_a_lost_track_that_a_rule_rejects_keeps_no_place_and_is_taken_over_later(
     project: Project,
 ) -> None:
@@ -429,6 +586,69 @@ async def test_a_track_is_known_by_its_uuid(project: Project) -> None:
     track = str(uuid.uuid4())
     await project.new_track(id=track)
     assert (await project.track(track))["status"] == "pending"
+
+
+async def test_what_waits_beside_a_url_of_another_kind_can_be_said_to_wait(
+    platform: Project,
+) -> None:
+    await platform.operator.execute(
+        table(
+            f"{ID}, prompt text, url text, {STATUS}",
+            "insert into public.music_tracks (prompt, url) values ('wanted', 'https://a/cover')",
+        ).encode()
+    )
+    with pytest.raises(migrations.MigrationError) as refusal:
+        await apply(platform)
+    answer = re.search(r"\((create table [^;]*\))\)", str(refusal.value))
+    assert answer is not None
+    await platform.operator.execute(answer[1].encode())
+    await apply(platform)
+    assert [claim["prompt"] for claim in await platform.claim()] == ["wanted"]
+
+
+async def test_a_word_whose_rows_all_have_their_music_is_proposed_as_completed(
+    platform: Project,
+) -> None:
+    await platform.operator.execute(
+        table(
+            f"{ID}, prompt text, audio_url text, status text",
+            "insert into public.music_tracks (prompt, status, audio_url) values"
+            " ('a', 'archived', 'https://old/a.mp3'), ('b', null, 'https://old/b.mp3'),"
+            " ('c', 'queued', 'https://old/c.mp3'), ('d', 'queued', null)",
+        ).encode()
+    )
+    with pytest.raises(migrations.MigrationError) as refusal:
+        await apply(platform)
+    [answer] = _STATEMENT.findall(str(refusal.value))
+    assert "('archived', 'completed')" in answer
+    assert "(null, 'completed')" in answer
+    await platform.operator.execute(answer.encode())
+    # What is mapped to pending and has its music is not paid for again, either.
+    with pytest.raises(migrations.MigrationError, match="1 of the rows that wait") as refusal:
+        await apply(platform)
+    [answer] = _STATEMENT.findall(str(refusal.value))
+    await platform.operator.execute(answer.encode())
+    await apply(platform)
+    assert [claim["prompt"] for claim in await platform.claim()] == ["d"]
+
+
+async def test_a_table_of_another_role_is_refused_and_its_administrator_is_told_what_to_grant(
+    platform: Project,
+) -> None:
+    role = f"owner_{uuid.uuid4().hex[:8]}"
+    await platform.operator.execute(
+        f"create role {role}; grant create, usage on schema public to {role};"
+        f"grant {role} to postgres; set role {role};"
+        f"{table(f'{ID}, prompt text, {STATUS}')} reset role; revoke {role} from postgres".encode()
+    )
+    with pytest.raises(migrations.MigrationError, match=f"belongs to {role}") as refusal:
+        await apply(platform)
+    [statement] = _STATEMENT.findall(str(refusal.value))
+    await platform.operator.execute(statement.encode())
+    await apply(platform)
+    await platform.new_track(prompt="new")
+    assert [claim["prompt"] for claim in await platform.claim()] == ["new"]
+    await platform.operator.execute(f"drop owned by {role} cascade; drop role {role}".encode())
 
 
 async def test_an_app_goes_on_writing_once_its_status_is_text(platform: Project) -> None:

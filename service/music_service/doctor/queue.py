@@ -97,6 +97,6 @@ class Review:
         return warning(
             "review",
             f"{count}; the first is {first['what']} ({plain(str(which))}): "
-            f"{plain(first['reason'] or '').rstrip('.')}.",
+            f"{plain(first['reason'] or 'it does not say why').rstrip('.')}.",
             f"{plain(first['what_to_do'])} See them all with: music-service review",
         )

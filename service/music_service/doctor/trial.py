@@ -142,9 +142,12 @@ def _fix(failure: Any, catalogue: Catalogue, role: str) -> str:
             "app's, and at statuses or columns that it changes."
         )
     if failure["constraint"]:
+        name = f'"{failure["constraint"]}"'
+        is_index = failure["sqlstate"] == "23505"  # with a constraint of its name, or without
         return (
             f"Make the rule allow what the service writes, or run in the SQL editor: "
-            f'alter table public.{TABLE} drop constraint "{failure["constraint"]}";'
+            f"alter table public.{TABLE} drop constraint {'if exists ' if is_index else ''}{name};"
+            + (f" drop index if exists public.{name};" if is_index else "")
         )
     if role == "authenticated":
         return f"Look at the policies of public.{TABLE}; those of the migrations let users do this."
