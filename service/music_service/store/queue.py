@@ -13,6 +13,7 @@ from uuid import UUID
 import stamina
 
 from music_service.errors import ContractError, ErrorCode, LostClaimError, TransientError
+from music_service.redact import without_secrets
 from music_service.store import failures
 from music_service.store.client import ProjectClient
 from music_service.tracks import (
@@ -214,8 +215,12 @@ class Queue:
     async def _once(
         self, function: str, *, rows_needed: bool = False, **arguments: Any
     ) -> list[Any]:
+        told = {
+            name: without_secrets(value) if isinstance(value, str) else value
+            for name, value in arguments.items()
+        }
         with failures.calling_database():
-            data: Any = (await self._client.rpc(function, arguments).execute()).data
+            data: Any = (await self._client.rpc(function, told).execute()).data
         if data is None and not rows_needed:
             return []
         if not isinstance(data, list):
