@@ -67,8 +67,8 @@ def address(url: str) -> str:
 def _pattern() -> re.Pattern[str] | None:
     forms = {form for secret in _secrets for form in _forms(secret)}
     # The longest first: one form may begin as another does.
-    ordered = sorted(forms, key=lambda form: (-len(form), form))
-    return re.compile("|".join(map(re.escape, ordered)), re.IGNORECASE) if ordered else None
+    by_length = sorted(forms, key=lambda form: (-len(form), form))
+    return re.compile("|".join(map(re.escape, by_length)), re.IGNORECASE) if by_length else None
 
 
 def _forms(secret: str) -> set[str]:
