@@ -11,6 +11,7 @@ import contextlib
 import gzip
 import json
 import re
+import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -26,7 +27,11 @@ Send = Callable[[Writer, "Asked"], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Asked:
-    """A request: `task` is the name of its attack, `times` how often this path was asked before."""
+    """A request.
+
+    `task` is the name of its attack, `times` how often its path was asked for it, `id` that of a
+    task that nobody had before.
+    """
 
     root: str
     method: str
@@ -35,6 +40,7 @@ class Asked:
     body: bytes
     task: str
     times: int
+    id: str
 
 
 @dataclass
@@ -76,7 +82,6 @@ class EvilProvider:
     async def _answer(
         self, writer: Writer, method: str, path: str, headers: dict[str, str], body: bytes
     ) -> None:
-        self.asked[path] += 1
         if method == "POST":
             prompt = str(json.loads(body)["prompt"])
             task = next((name for name in self.attacks if f"[{name}]" in prompt), "none")
@@ -84,10 +89,15 @@ class EvilProvider:
         else:
             number = re.search(r"/(?:query|audio)/t(\d+)", path)
             task = list(self.attacks)[int(number[1])] if number else "none"
-        asked = Asked(self.root, method, path, headers, body, task, self.asked[path])
+        self.asked[f"{path} {task}"] += 1
+        times = self.asked[f"{path} {task}"]
+        new_id = (
+            f"t{list(self.attacks).index(task)}-{secrets.token_hex(4)}" if task != "none" else ""
+        )
+        asked = Asked(self.root, method, path, headers, body, task, times, new_id)
         attack = self.attacks.get(task, Attack())
         if path.endswith("/generate"):
-            await (attack.submit or self._accept)(writer, asked)
+            await (attack.submit or accepts)(writer, asked)
         elif "/query/" in path:
             await (attack.poll or finished())(writer, asked)
         elif path.endswith("/billing"):
@@ -96,13 +106,6 @@ class EvilProvider:
             )
         else:
             await (attack.audio or sends(music()))(writer, asked)
-
-    async def _accept(self, writer: Writer, asked: Asked) -> None:
-        await answers({"id": self.task_of(asked.task), "status": "preparing"})(writer, asked)
-
-    def task_of(self, name: str) -> str:
-        """The id under which an attack's task is polled."""
-        return f"t{list(self.attacks).index(name)}"
 
 
 @asynccontextmanager
@@ -143,6 +146,11 @@ def answers(body: Any, *lines: str, status: int = 200) -> Send:
     """JSON; text is sent as it is."""
     content = body if isinstance(body, str) else json.dumps(body)
     return sends(content.encode(), *lines, status=status)
+
+
+async def accepts(writer: Writer, asked: Asked) -> None:
+    """Takes a paid call."""
+    await answers({"id": asked.id, "status": "preparing"})(writer, asked)
 
 
 def finished(text: str | None = None, **choice: Any) -> Send:

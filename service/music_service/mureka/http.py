@@ -228,7 +228,15 @@ async def connect_http(api_key: str, base_url: str) -> AsyncIterator[Http]:
     tls = httpx.create_ssl_context()
     fresh = httpx.Limits(max_keepalive_connections=0)
     async with _client(verify=tls) as free, _client(verify=tls, limits=fresh) as paid:
-        yield Http(free, paid, api_key=api_key, base_url=base_url, tls=tls)
+        yield Http(
+            free,
+            paid,
+            api_key=api_key,
+            base_url=base_url,
+            tls=tls,
+            paid_seconds=PAID_SECONDS,
+            free_seconds=FREE_SECONDS,
+        )
 
 
 def _client(**options: Any) -> httpx.AsyncClient:
