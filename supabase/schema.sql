@@ -476,7 +476,7 @@ COMMENT ON COLUMN public.music_tracks.duration IS 'A wished length in seconds; a
 
 COMMENT ON COLUMN public.music_tracks.status IS 'pending, generating, completed or error.';
 
-COMMENT ON COLUMN public.music_tracks.stage IS 'What the provider is doing while generating, in its own words: preparing, queued, running, streaming, and so on.';
+COMMENT ON COLUMN public.music_tracks.stage IS 'What the provider is doing while generating: preparing, queued, running, streaming or reviewing.';
 
 COMMENT ON COLUMN public.music_tracks.expected_ready_at IS 'When the track will probably be ready, from the median of recent generations.';
 
@@ -3320,13 +3320,24 @@ COMMENT ON FUNCTION public.report_music_account(p_concurrent_request_limit integ
 CREATE FUNCTION public.report_music_stage(p_claim_id uuid, p_stage text, p_stream_url text DEFAULT NULL::text) RETURNS SETOF uuid
     LANGUAGE plpgsql
     SET search_path TO ''
-    AS $$
+    AS $_$
 declare
   v_track_id uuid := music.lock_claim(p_claim_id);
 begin
   perform music.act_as_worker();
   if v_track_id is null then
     return;
+  end if;
+  -- Apps show both to their users: neither is what a provider happens to say.
+  if p_stage is null or p_stage not in (
+    'preparing', 'queued', 'running', 'streaming', 'reviewing', 'succeeded', 'failed', 'timeouted',
+    'cancelled')
+  then
+    raise exception 'report_music_stage does not know this stage.' using errcode = 'MU002';
+  end if;
+  if p_stream_url !~ '^https?://[^[:space:]<>"\\]+$' or length(p_stream_url) > 2000 then
+    raise exception 'report_music_stage needs an address of http or https.'
+      using errcode = 'MU002';
   end if;
   update public.music_tracks t
   set stage = p_stage, stream_url = coalesce(p_stream_url, t.stream_url)
@@ -3340,9 +3351,9 @@ begin
   end if;
   return next v_track_id;
 end
-$$;
+$_$;
 
-COMMENT ON FUNCTION public.report_music_stage(p_claim_id uuid, p_stage text, p_stream_url text) IS 'For workers: show what the provider is doing; writes only what changed.';
+COMMENT ON FUNCTION public.report_music_stage(p_claim_id uuid, p_stage text, p_stream_url text) IS 'For workers: show what the provider is doing, in a word that is known; writes only what changed.';
 
 CREATE FUNCTION public.report_music_worker(p_worker_id text, p_host text, p_version text, p_capacity integer, p_state text, p_note text) RETURNS void
     LANGUAGE sql

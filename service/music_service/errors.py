@@ -7,6 +7,7 @@
     │   └── ProviderBlockedError   no money or no access: stop claiming, tell the operator
     ├── PermanentError         this track will never succeed as it is
     ├── OverdueError           paid music that is late or unusable; polling again is free
+    │   └── LateAudioError     not at its address, or not all of it: it may be on its way
     ├── AudioRefusedError      Storage will never take this audio
     ├── SubmissionUnknownError a paid call whose answer was lost: never sent again
     ├── LostClaimError         the track is not ours any more: write nothing
@@ -105,6 +106,12 @@ class OverdueError(MusicServiceError):
     """Paid music that is not ready in time or not usable: `generation_timeout`, `audio_invalid`."""
 
     code = ErrorCode.GENERATION_TIMEOUT
+
+
+class LateAudioError(OverdueError):
+    """Finished music that is not at its address yet, or not any more."""
+
+    code = ErrorCode.AUDIO_INVALID
 
 
 class AudioRefusedError(MusicServiceError):

@@ -9,14 +9,16 @@ from typing import Literal
 
 import structlog
 
+from music_service.redact import without_secrets
+
 
 class _Printer:
     """Writes lines to stderr; a full disk or a closed pipe must not end what is being logged."""
 
     def msg(self, message: str) -> None:
-        """Write one line."""
+        """Write one line; whatever is in it, no key of ours is."""
         with contextlib.suppress(OSError, ValueError):
-            print(message, file=sys.stderr, flush=True)  # noqa: T201
+            print(without_secrets(message), file=sys.stderr, flush=True)  # noqa: T201
 
     debug = info = warning = error = critical = exception = msg
 

@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from music_service.environment import GivenValues
 from music_service.errors import ConfigurationError
 from music_service.network import network_problems
+from music_service.redact import keep_secret
 
 _NO_HOST = re.compile(r"[\s\\^`{|}<>\"%]")
 _CONFIG = SettingsConfigDict(
@@ -54,6 +55,15 @@ class _FromEnvironment(BaseSettings):
     def _keys_of_the_platform_win(cls, given: dict[str, Any]) -> dict[str, Any]:
         keys = given.get("supabase_secret_keys")
         return given | {"SUPABASE_SECRET_KEY": _default_of(keys)} if keys else given
+
+    @model_validator(mode="after")
+    def _keep_secrets(self) -> Self:
+        """Whoever echoes a key, it is replaced before it is shown."""
+        for value in dict(self).values():
+            if isinstance(value, SecretStr):
+                for secret in _secrets_in(value.get_secret_value().strip()):
+                    keep_secret(secret)
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -275,6 +285,16 @@ def _default_of(keys: object) -> str:
         return _NO_DEFAULT
     key = found.get("default") if isinstance(found, dict) else None
     return key if isinstance(key, str) and key.strip() else _NO_DEFAULT
+
+
+def _secrets_in(value: str) -> list[str]:
+    """The value, and each of the keys where it is a JSON object of them."""
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = None
+    keys = found.values() if isinstance(found, dict) else ()
+    return [value, *(key for key in keys if isinstance(key, str))]
 
 
 def _role(key: str) -> str | None:

@@ -415,8 +415,8 @@ begin
       ('status',
         'pending, generating, completed or error.'),
       ('stage',
-        'What the provider is doing while generating, in its own words: preparing, queued, '
-        'running, streaming, and so on.'),
+        'What the provider is doing while generating: preparing, queued, running, streaming or '
+        'reviewing.'),
       ('expected_ready_at',
         'When the track will probably be ready, from the median of recent generations.'),
       ('stream_url',

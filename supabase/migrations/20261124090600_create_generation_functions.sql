@@ -176,6 +176,17 @@ begin
   if v_track_id is null then
     return;
   end if;
+  -- Apps show both to their users: neither is what a provider happens to say.
+  if p_stage is null or p_stage not in (
+    'preparing', 'queued', 'running', 'streaming', 'reviewing', 'succeeded', 'failed', 'timeouted',
+    'cancelled')
+  then
+    raise exception 'report_music_stage does not know this stage.' using errcode = 'MU002';
+  end if;
+  if p_stream_url !~ '^https?://[^[:space:]<>"\\]+$' or length(p_stream_url) > 2000 then
+    raise exception 'report_music_stage needs an address of http or https.'
+      using errcode = 'MU002';
+  end if;
   update public.music_tracks t
   set stage = p_stage, stream_url = coalesce(p_stream_url, t.stream_url)
   where t.id = v_track_id
@@ -190,7 +201,8 @@ begin
 end
 $$;
 comment on function public.report_music_stage(uuid, text, text) is
-  'For workers: show what the provider is doing; writes only what changed.';
+  'For workers: show what the provider is doing, in a word that is known; writes only what '
+  'changed.';
 
 create function public.complete_music_track(
   p_claim_id uuid, p_storage_path text, p_file_url text, p_duration_ms int)

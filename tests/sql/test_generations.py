@@ -45,6 +45,32 @@ async def test_the_whole_way_leaves_a_completed_track_a_ledger_row_and_a_history
     assert await project.value("select count(*) from music.claims") == 0
 
 
+@pytest.mark.parametrize(
+    ("stage", "url"),
+    [
+        ("<b>done</b>", None),
+        ("a status of tomorrow", None),
+        (None, None),
+        ("running", "javascript:alert(1)"),
+        ("running", "https://x/ y"),
+        ("running", 'https://x/"><script>'),
+        ("running", "https://x/" + "y" * 2000),
+    ],
+)
+async def test_a_stage_is_a_known_word_and_a_stream_an_address(
+    project: Project, stage: str | None, url: str | None
+) -> None:
+    track_id = await project.new_track()
+    [claim] = await project.claim()
+    with pytest.raises(psycopg.Error) as caught:
+        await project.as_service(
+            "select public.report_music_stage(%s, %s, %s)", claim["claim_id"], stage, url
+        )
+    assert caught.value.sqlstate == "MU002"
+    track = await project.track(track_id)
+    assert (track["stage"], track["stream_url"]) == (None, None)
+
+
 async def test_an_intent_repeated_after_a_lost_answer_is_the_same_intent(
     project: Project,
 ) -> None:

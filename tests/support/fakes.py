@@ -92,8 +92,12 @@ class FakeProvider:
         await self._journal.take("billing")
         return FakeBilling(self.balance_cents)
 
-    async def download(self, url: str, path: Path, *, max_bytes: int) -> FakeDownload:
-        await self._journal.take("download", url=url, path=path, max_bytes=max_bytes)
+    async def download(
+        self, url: str, path: Path, *, max_bytes: int, told_ms: int | None = None
+    ) -> FakeDownload:
+        await self._journal.take(
+            "download", url=url, path=path, max_bytes=max_bytes, told_ms=told_ms
+        )
         path.write_bytes(b"music")
         if path.stat().st_size > max_bytes:
             raise OverdueError("The audio is too large.", code=ErrorCode.AUDIO_INVALID)

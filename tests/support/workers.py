@@ -23,6 +23,7 @@ QUICK = {
     "longest_retry_seconds": 0.2,
     "rate_limited_pause_seconds": 0.1,
     "blocked_check_seconds": 0.3,
+    "late_audio_seconds": 0.3,
     "drain_seconds": 5.0,
 }
 

@@ -43,7 +43,7 @@ async def test_a_track_is_submitted_polled_delivered_and_completed() -> None:
     assert (end.storage_path, end.file_url, end.duration_ms) == (
         "key",
         "https://project.example/key",
-        123_000,
+        99_000,
     )
     (put,) = making.journal.of("put")
     assert put.generation_id == making.journal.of("intent")[0].generation_id

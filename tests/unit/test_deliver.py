@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from music_service.errors import MusicServiceError, PermanentError, TransientError
+from music_service.errors import LateAudioError, MusicServiceError, PermanentError, TransientError
 from music_service.worker.deliver import ATTEMPTS, deliver
 from tests.support.builders import a_track, options
 from tests.support.clock import now
@@ -18,7 +18,17 @@ AWAY = TransientError("away")
 TRACK, GENERATION_ID = a_track(), uuid4()
 
 
-async def delivered(fakes: Fakes, audio: FakeAudio | None = None) -> tuple[str, str | None, int]:
+MOVED = FakeAudio("https://cdn.example/moved.mp3")
+NOT_THERE = LateAudioError("not there (404)")
+
+
+async def delivered(
+    fakes: Fakes, audio: FakeAudio | None = None, moved: FakeAudio | None = None
+) -> tuple[str, str | None, int]:
+    async def ask_again() -> FakeAudio | None:
+        await fakes.journal.take("asked")
+        return moved
+
     return await deliver(
         audio or FakeAudio(),
         TRACK,
@@ -26,14 +36,16 @@ async def delivered(fakes: Fakes, audio: FakeAudio | None = None) -> tuple[str, 
         provider=fakes.provider,
         audio=fakes.audio,
         options=options(max_audio_bytes=1234),
+        ask_again=ask_again,
     )
 
 
 async def test_what_was_downloaded_is_uploaded_and_its_address_answered() -> None:
     fakes = Fakes()
-    assert await delivered(fakes) == ("key", "https://project.example/key", 123_000)
+    assert await delivered(fakes) == ("key", "https://project.example/key", 99_000)
     download, put = fakes.journal.calls
     assert (download.url, download.max_bytes) == (FakeAudio().url, 1234)
+    assert download.told_ms == 123_000
     assert (put.content, put.track_id, put.generation_id) == (b"music", TRACK.id, GENERATION_ID)
 
 
@@ -43,8 +55,10 @@ async def test_a_private_bucket_has_no_address() -> None:
     assert (await delivered(fakes))[:2] == ("key", None)
 
 
-@pytest.mark.parametrize("told", [None, 0])
-async def test_a_length_that_the_provider_does_not_tell_is_reckoned(told: int | None) -> None:
+@pytest.mark.parametrize("told", [None, 0, 7, 86_400_000])
+async def test_the_length_is_that_of_what_was_fetched_whatever_the_provider_tells(
+    told: int | None,
+) -> None:
     assert (await delivered(Fakes(), FakeAudio(duration_ms=told)))[2] == 99_000
 
 
@@ -112,10 +126,34 @@ async def test_a_delivery_can_be_cancelled_in_a_step_and_between_two_tries(secon
     assert len(fakes.journal.of("put")) == 1
 
 
-async def test_a_step_that_trickles_is_tried_again_when_its_time_is_over() -> None:
+@pytest.mark.parametrize(
+    ("step", "code"), [("download", "provider_unavailable"), ("put", "storage_failed")]
+)
+async def test_all_tries_of_a_step_have_one_deadline(step: str, code: str) -> None:
     fakes = Fakes()
-    fakes.journal.hold("download")
-    with pytest.raises(TransientError, match="within 300 seconds"):
+    fakes.journal.fail(step, AWAY)
+    fakes.journal.hold(step)
+    with pytest.raises(TransientError, match="within 300 seconds") as caught:
         await delivered(fakes)
-    assert len(fakes.journal.of("download")) == ATTEMPTS
-    assert 900 <= now() <= 904
+    assert caught.value.code == code
+    assert 300 <= now() <= 301
+
+
+async def test_audio_that_is_not_there_yet_is_fetched_where_it_is_a_little_later() -> None:
+    fakes = Fakes()
+    fakes.journal.fail("download", NOT_THERE, NOT_THERE)
+    await delivered(fakes, moved=MOVED)
+    assert fakes.journal.steps() == ["download", "asked", "download", "asked", "download", "put"]
+    urls = [call.url for call in fakes.journal.of("download")]
+    assert urls == [FakeAudio().url, MOVED.url, MOVED.url]
+    assert now() == pytest.approx(8)
+
+
+async def test_after_its_first_minute_audio_that_is_not_there_is_given_up() -> None:
+    fakes = Fakes()
+    fakes.journal.break_down("download", NOT_THERE)
+    with pytest.raises(LateAudioError) as caught:
+        await delivered(fakes)
+    assert caught.value.code == "audio_invalid"
+    assert now() == pytest.approx(60)
+    assert fakes.journal.steps("put") == []

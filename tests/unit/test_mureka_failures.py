@@ -45,12 +45,22 @@ CLEAR: list[Row] = [
     (403, "Unsupported region", ProviderBlockedError, "provider_auth"),
     (429, QUOTA, ProviderBlockedError, "quota_exhausted"),
     (429, "Please check your billing details", ProviderBlockedError, "quota_exhausted"),
+    (402, "Payment Required", ProviderBlockedError, "quota_exhausted"),
+    (402, None, ProviderBlockedError, "quota_exhausted"),
+    (403, "Your account has insufficient balance", ProviderBlockedError, "quota_exhausted"),
+    (429, "Insufficient balance", ProviderBlockedError, "quota_exhausted"),
+    (429, "Not enough credits, please top up", ProviderBlockedError, "quota_exhausted"),
+    (429, "Please recharge your account", ProviderBlockedError, "quota_exhausted"),
     (429, RATE, RateLimitedError, "rate_limited"),
     (429, "Too many concurrent requests", RateLimitedError, "rate_limited"),
     (429, None, RateLimitedError, "rate_limited"),
     (503, "The engine is overloaded", TransientError, "provider_unavailable"),
 ]
 REFUSED: list[Row] = [
+    (400, "Insufficient balance", ProviderBlockedError, "quota_exhausted"),
+    (422, "Your account has insufficient credits.", ProviderBlockedError, "quota_exhausted"),
+    (400, "Invalid prompt: insufficient balance", PermanentError, "invalid_request"),
+    (400, "The prompt is about quota and credit", PermanentError, "invalid_request"),
     (400, "prompt is too long", PermanentError, "invalid_request"),
     (413, "too large", PermanentError, "invalid_request"),
     (422, "bad lyrics", PermanentError, "invalid_request"),
@@ -109,6 +119,9 @@ def test_what_says_nothing_clear_is_no_refusal(status: int) -> None:
         ("Wed, 21 Oct 2026 07:28:00 GMT", None),
         ("nan", None),
         ("inf", None),
+        ("9" * 400, None),
+        ("1e400", None),
+        ("99999999", 3600.0),
     ],
 )
 def test_retry_after_is_honoured_where_it_is_a_number_of_seconds(
@@ -129,6 +142,20 @@ def test_the_reason_is_passed_on_as_one_sentence(status: int) -> None:
 def test_a_reason_of_any_length_stays_short(status: int) -> None:
     assert len(str(submit_failure(answer(status, "long " * 1000)))) < 400
     assert len(str(submit_failure(Answer(status, b"<html>" * 1000)))) < 200
+
+
+@pytest.mark.parametrize("status", [400, 402, 403, 413, 422, 429, 451, 503])
+def test_what_is_not_in_murekas_form_is_not_repeated(status: int) -> None:
+    body = b"root:x:0:0 10.0.0.7 of a service inside"
+    assert "root" not in str(submit_failure(Answer(status, body)))
+    assert "root" not in str(poll_failure(Answer(status, body)))
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_reason_holds_no_markup_no_address_and_no_control_character(status: int) -> None:
+    said = "<a href=x>Pay</a> at https://evil.example \x1b[31m\u202e now"
+    text = str(submit_failure(answer(status, said)))
+    assert text.endswith(": Pay at (an address) [31m now.")
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"error": "text"}', b"\xff\xfe"])

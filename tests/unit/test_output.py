@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from music_service.cli.output import answer, answer_json, complain, printable, say
+from music_service.redact import keep_secret
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,18 @@ def test_what_users_wrote_cannot_steer_the_terminal(written: str, printed: str) 
 def test_no_control_character_is_ever_printed(text: str) -> None:
     categories = {unicodedata.category(character) for character in printable(text)}
     assert not categories & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def test_no_key_of_ours_is_printed_whoever_wrote_it_down(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    keep_secret("a-key-4711-of-ours")
+    for show in (complain, say, answer):
+        show("see a-key-4711-of-ours")
+    answer_json({"reason": "a-key-4711-of-ours"})
+    shown = capsys.readouterr()
+    assert "4711" not in shown.out + shown.err
+    assert (shown.out + shown.err).count("(a key)") == 4
 
 
 def test_results_go_to_stdout_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from music_service.errors import (
     ContractError,
+    LateAudioError,
     MusicServiceError,
     PermanentError,
     RateLimitedError,
@@ -35,7 +36,6 @@ async def test_the_stage_is_written_only_when_something_changed() -> None:
         FakeTask("streaming", "https://stream.example/1"),
         FakeTask("streaming", "https://stream.example/1"),
         FakeTask("streaming", "https://stream.example/2"),
-        FakeTask("a status of tomorrow"),
         DONE,
     ]
     await making.make()
@@ -44,7 +44,6 @@ async def test_the_stage_is_written_only_when_something_changed() -> None:
         ("running", None),
         ("streaming", "https://stream.example/1"),
         ("streaming", "https://stream.example/2"),
-        ("a status of tomorrow", None),
     ]
     assert making.end().step == "complete"
 
@@ -144,6 +143,30 @@ async def test_a_task_without_music_ends_the_track(task: FakeTask, reason: str) 
     assert (end.step, end.code) == ("fail", "generation_failed")
     assert reason in end.message
     assert making.journal.steps("download") == []
+
+
+async def test_an_address_that_comes_after_the_end_is_waited_for() -> None:
+    making = resuming()
+    making.fakes.provider.answers = [*[FakeTask()] * 10, AWAY, DONE]
+    await making.make()
+    assert making.end().step == "complete"
+    assert making.journal.steps("stage") == []
+
+
+async def test_a_task_without_an_address_is_not_waited_for_longer_than_a_minute() -> None:
+    making = resuming(age_seconds=5000, deadline_seconds=600)
+    making.fakes.provider.answers = [FakeTask()]
+    assert 60 <= await making.make() <= 66
+    assert (making.end().step, making.end().code) == ("fail", "generation_failed")
+
+
+async def test_audio_that_is_not_at_its_address_is_asked_for_again() -> None:
+    making = resuming()
+    making.fakes.provider.answers = [DONE, AWAY, FakeTask("running"), DONE]
+    making.journal.fail("download", *[LateAudioError("not there")] * 3)
+    await making.make()
+    assert making.end().step == "complete"
+    assert making.journal.steps("poll", "download") == ["poll", "download"] * 4
 
 
 async def test_a_task_that_is_not_known_is_asked_for_a_few_times() -> None:

@@ -20,6 +20,7 @@ from music_service.errors import (
     MusicServiceError,
     TransientError,
 )
+from music_service.redact import keep_secret
 from music_service.store.queue import Queue
 from music_service.tracks import Outcome
 from tests.support.clock import now
@@ -53,6 +54,17 @@ def a_queue(client: Any) -> Queue:
 
 def refused(code: str) -> APIError:
     return APIError({"code": code, "message": "the reason", "hint": None, "details": None})
+
+
+async def test_no_key_of_ours_is_written_to_a_row() -> None:
+    keep_secret("a-key-4711-of-ours")
+    client = Client([{"id": 1}])
+    queue = a_queue(client)
+    echoed = "You sent a-key-4711-of-ours."
+    await queue.fail(ID, outcome=Outcome.OPEN, code=ErrorCode.INTERNAL, message=echoed)
+    await queue.report_worker(host="h", version="1", capacity=1, state="blocked", note=echoed)
+    assert [told for _, _, told in client.calls if "4711" in str(told)] == []
+    assert "(a key)" in str(client.calls[0])
 
 
 WRITES: list[Callable[[Queue], Awaitable[object]]] = [

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Iterator
+from typing import Literal
+from urllib.parse import quote
 
 import pytest
+import structlog
 from postgrest.exceptions import APIError
 
+from music_service import log, redact
 from music_service.mureka.failures import poll_failure, refusal, submit_failure
 from music_service.mureka.http import Answer
-from music_service.redact import address, plain
+from music_service.redact import address, holds_secret, keep_secret, plain, spoken, without_secrets
+from music_service.settings import Settings
 from music_service.store.failures import of_database
 
 MUREKA_KEY = "op_4711secret"
 SUPABASE_KEY = "sb_secret_4711secret"
 LEGACY_KEY = "eyJhbGciOi.4711secret.x"
+FORMS: tuple[Literal["json", "console"], ...] = ("json", "console")
+ODD_KEY = 'mk/4711+"secret"&Key=='
+
+
+@pytest.fixture
+def kept() -> Iterator[str]:
+    """A key that looks like nothing known, kept for the length of a test."""
+    before = set(redact._secrets)
+    keep_secret(ODD_KEY)
+    yield ODD_KEY
+    redact._secrets.clear()
+    redact._secrets.update(before)
+    redact._pattern.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -37,7 +57,7 @@ LEGACY_KEY = "eyJhbGciOi.4711secret.x"
 def test_nothing_like_a_key_is_shown(text: str) -> None:
     shown = plain(text)
     assert "4711" not in shown
-    assert "(a key)"[:15] in shown or len(shown) == 300
+    assert "(a key)" in shown or len(shown) == 300
 
 
 @pytest.mark.parametrize(
@@ -55,8 +75,77 @@ def test_an_address_is_shown_without_what_may_be_secret_in_it(url: str, shown: s
 
 def test_a_text_is_one_printable_line_and_not_endless() -> None:
     assert plain(" a\n\tb\x1b[31m \u202e ") == "a b[31m "
-    assert plain("x" * 10_000) == "x" * 300
-    assert plain("x" * 10_000, 5) == "x" * 5
+    assert plain("x" * 300) == "x" * 300
+    assert plain("x" * 301) == "x" * 299 + "…"
+    assert plain("x" * 10_000, 5) == "xxxx…"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        ODD_KEY,
+        ODD_KEY.upper(),
+        quote(ODD_KEY, safe=""),
+        quote(ODD_KEY, safe="").lower(),
+        "".join(f"%{ord(c):02X}" for c in ODD_KEY),
+        json.dumps(ODD_KEY),
+        json.dumps(ODD_KEY).replace("/", "\\/"),
+        "".join(f"\\u{ord(c):04x}" for c in ODD_KEY),
+        ODD_KEY.encode().hex(),
+        *(base64.b64encode(f"{n * 'u'}:{ODD_KEY}".encode()).decode() for n in range(3)),
+        *(base64.urlsafe_b64encode(f"{n * 'u'}{ODD_KEY}!x".encode()).decode() for n in range(3)),
+    ],
+)
+def test_a_key_of_ours_is_known_in_each_form_that_an_answer_may_give_it(
+    kept: str, form: str
+) -> None:
+    text = f"denied ({form}) for you"
+    shown = without_secrets(text)
+    assert holds_secret(text)
+    assert "(a key)" in shown
+    assert shown.startswith("denied (")
+    assert shown.endswith(") for you")
+    assert "4711" not in shown
+    assert "(a key)" in plain(text)
+
+
+def test_text_without_a_key_of_ours_is_left_as_it_is(kept: str) -> None:
+    assert without_secrets("bearer of news, mk/4711") == "bearer of news, mk/4711"
+    keep_secret("short")
+    assert not holds_secret("short")
+
+
+def test_every_secret_among_the_settings_is_kept(kept: str) -> None:
+    other = "sb_secret_of_another_4711"
+    Settings(
+        supabase_url="https://ref.supabase.co",
+        supabase_secret_keys=json.dumps({"default": SUPABASE_KEY, "other": other}),
+        mureka_api_key="no-pattern-4711",
+    )
+    for secret in (SUPABASE_KEY, other, "no-pattern-4711"):
+        assert holds_secret(f"x{secret}y")
+
+
+def test_no_line_of_the_log_holds_a_key_of_ours(
+    kept: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for form in FORMS:
+        log.configure("info", form)
+        try:
+            int(kept)
+        except ValueError:
+            structlog.get_logger().exception("odd", reason=kept, told={"by": [kept]})
+    structlog.reset_defaults()
+    shown = capsys.readouterr().err
+    assert "odd" in shown
+    assert "4711" not in shown
+
+
+def test_what_a_stranger_says_holds_no_markup_and_leads_nowhere() -> None:
+    said = "<b onclick='x'>Pay</b> at https://evil.example/pay?<x> now <script"
+    assert spoken(said) == "Pay at (an address) now script"
+    assert spoken("<" * 10_000) == ""
+    assert spoken("fine [verse] 3 %") == "fine [verse] 3 %"
 
 
 @pytest.mark.parametrize("status", [400, 403, 413, 422, 429, 451, 500, 503])

@@ -19,6 +19,7 @@ from typing import Any
 import typer
 
 from music_service.cli.lines import columns_of, wrapped
+from music_service.redact import without_secrets
 
 PROGRAM = "music-service"
 
@@ -33,8 +34,12 @@ class ExitCode(IntEnum):
 
 
 def printable(text: str) -> str:
-    """One line without control characters: what users wrote must not steer the terminal."""
-    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+    """One line without control characters: what users wrote must not steer the terminal.
+
+    No key of ours is in it either.
+    """
+    line = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+    return without_secrets(line)
 
 
 def say(text: str) -> None:
@@ -74,7 +79,7 @@ def answer_text(text: str) -> None:
 
 def answer_json(value: Mapping[str, Any] | list[Any]) -> None:
     """The result as one line of JSON, on stdout; ASCII, so that nothing in it steers a terminal."""
-    _write(json.dumps(value, default=str))
+    _write(without_secrets(json.dumps(value, default=str)))
 
 
 def short_time(text: str | None) -> str:

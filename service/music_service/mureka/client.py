@@ -15,7 +15,7 @@ from music_service.errors import ContractError, SubmissionUnknownError, Transien
 from music_service.mureka.download import Download, download
 from music_service.mureka.failures import poll_failure, refusal, submit_failure
 from music_service.mureka.http import Answer, Http, connect_http
-from music_service.mureka.wire import FAILED, SUCCEEDED, BillingBody, TaskBody
+from music_service.mureka.wire import FAILED, SUCCEEDED, BillingBody, Choice, TaskBody
 from music_service.tracks import GenerationRequest, Kind
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -39,7 +39,10 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What the provider says of a task. A status that is not known counts as in progress."""
+    """What the provider says of a task; `status` is one of the words that are known.
+
+    One that is not counts as in progress, and is told as `running`.
+    """
 
     task_id: str
     status: str
@@ -68,7 +71,10 @@ class Billing:
 
 @asynccontextmanager
 async def connect_mureka(api_key: str, base_url: str) -> AsyncIterator[MurekaClient]:
-    """A client with connections of its own; nothing is sent yet."""
+    """A client with connections of its own; nothing is sent yet.
+
+    With an `https` address everything that Mureka names must be public and `https` as well.
+    """
     async with connect_http(api_key, base_url) as http:
         yield MurekaClient(http)
 
@@ -109,23 +115,27 @@ class MurekaClient:
             PermanentError: there is no such task.
             ProviderBlockedError: the key is refused.
             TransientError: ask again later.
-            ContractError: the answer was not understood.
+            ContractError: the answer was not understood, or is of another task.
         """
         answer = await self._http.get(f"/v1/{kind}/query/{quote(task_id, safe='')}")
         if answer.status != 200:
             raise poll_failure(answer)
         body = _parsed(TaskBody, answer)
-        choice = body.choices[0] if body.choices else None
-        audio = None
-        if choice is not None and choice.url:
-            audio = Audio(choice.url, choice.duration)
+        if body.id != task_id:
+            raise ContractError("Mureka answered of another task than was asked for.")
+        finished = next((each for each in body.choices if each.url), None)
         return Task(
             task_id=body.id,
             status=body.status,
-            stream_url=choice.stream_url if choice else None,
-            audio=audio,
+            stream_url=await self._stream_url(body.choices),
+            audio=Audio(finished.url, finished.duration) if finished and finished.url else None,
             failed_reason=body.failed_reason,
         )
+
+    async def _stream_url(self, choices: list[Choice]) -> str | None:
+        """Where listeners may hear it already; None where that is no place to send them."""
+        url = next((each.stream_url for each in choices if each.stream_url), None)
+        return url if url and await self._http.may_be_shown(url) else None
 
     async def billing(self) -> Billing:
         """The account; free, and a good check of the key. Raises as `poll` does."""
@@ -135,9 +145,11 @@ class MurekaClient:
         body = _parsed(BillingBody, answer)
         return Billing(body.balance, body.concurrent_request_limit)
 
-    async def download(self, url: str, path: Path, *, max_bytes: int) -> Download:
+    async def download(
+        self, url: str, path: Path, *, max_bytes: int, told_ms: int | None = None
+    ) -> Download:
         """Fetch finished music to a file; see `music_service.mureka.download`."""
-        return await download(self._http, url, path, max_bytes=max_bytes)
+        return await download(self._http, url, path, max_bytes=max_bytes, told_ms=told_ms)
 
 
 def _parsed(model: type[Body], answer: Answer) -> Body:

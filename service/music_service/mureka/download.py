@@ -6,68 +6,79 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from music_service.errors import ErrorCode, OverdueError, TransientError
+from music_service.errors import ErrorCode, LateAudioError, OverdueError, TransientError
+from music_service.mureka.addresses import refused
+from music_service.mureka.frames import Frames, count_frames
 from music_service.mureka.http import Http, Stream
 
 MINIMUM_BYTES = 100_000  # shorter downloads have been error bodies
-BYTES_PER_SECOND = 24_000  # 192 kbps, constant
+_SHORTEST_MS = 1000
+_LONGEST_TOLD_MS = 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A finished download; `duration_ms` is reckoned from size and bit rate."""
+    """A finished download; `duration_ms` is that of its frames, whatever the provider told."""
 
     size_bytes: int
     duration_ms: int
 
 
 async def download(
-    http: Http, url: str, path: Path, *, max_bytes: int, min_bytes: int = MINIMUM_BYTES
+    http: Http,
+    url: str,
+    path: Path,
+    *,
+    max_bytes: int,
+    told_ms: int | None = None,
+    min_bytes: int = MINIMUM_BYTES,
 ) -> Download:
     """Fetch an MP3 to `path`, never holding it in memory.
 
+    `told_ms` is the length that the provider tells; it is believed only as far as it shows that
+    something is missing.
+
     Raises:
         TransientError: the connection broke, the server failed, or bytes were missing.
-        OverdueError: `audio_invalid`: too large, too small, not an MP3, or gone.
+        LateAudioError: it is not there, or not all of it; it may still come.
+        OverdueError: `audio_invalid`: too large, not an MP3, or not where it may be fetched.
     """
-    async with http.stream(url) as stream:
+    async with http.stream(url, max_bytes=max_bytes) as stream:
         if stream.status != 200:
             raise _unavailable(stream.status)
-        size = await _save(stream, path, max_bytes)
-    if stream.announced_bytes not in (None, size):
-        raise TransientError(f"The download had {size} of {stream.announced_bytes} bytes.")
+        size = await _save(stream, path)
     if size < min_bytes:
-        raise _invalid(f"only {size} bytes")
-    if not await asyncio.to_thread(_looks_like_mp3, path):
-        raise _invalid("not an MP3 file")
-    return Download(size, round(size * 1000 / BYTES_PER_SECOND))
+        raise _incomplete(f"only {size} bytes")
+    frames = await asyncio.to_thread(count_frames, path)
+    if frames.duration_ms < _SHORTEST_MS or frames.other_bytes > size // 10:
+        raise refused("not an MP3 file")
+    if not stream.is_measured and frames.is_cut:
+        raise TransientError("The download of the finished music broke off.")
+    if frames.are_missing or (not stream.is_measured and _is_short(frames, told_ms)):
+        raise _incomplete("a part of it is missing")
+    return Download(size, frames.duration_ms)
 
 
-async def _save(stream: Stream, path: Path, max_bytes: int) -> int:
+async def _save(stream: Stream, path: Path) -> int:
     size = 0
     with path.open("wb") as file:
         async for chunk in stream.chunks:
-            size += len(chunk)
-            if size > max_bytes:
-                raise _invalid(f"more than {max_bytes} bytes")
-            await asyncio.to_thread(file.write, chunk)
+            size += await asyncio.to_thread(file.write, chunk)
     return size
 
 
-def _looks_like_mp3(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(3)
-    return head == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2)
+def _is_short(frames: Frames, told_ms: int | None) -> bool:
+    return told_ms is not None and frames.duration_ms < 0.9 * told_ms < _LONGEST_TOLD_MS
 
 
 def _unavailable(status: int) -> TransientError | OverdueError:
-    if status in (401, 403, 404, 410):  # a server of files says so of what has expired
-        return OverdueError(
-            f"The finished music is not there any more ({status}).", code=ErrorCode.AUDIO_INVALID
-        )
+    message = f"The finished music is not there ({status})."
+    if status in (403, 404):  # servers of files say so of what is not there yet
+        return LateAudioError(message)
+    if status in (401, 410):
+        return OverdueError(message, code=ErrorCode.AUDIO_INVALID)
     return TransientError(f"The server of the finished music answered {status}.")
 
 
-def _invalid(what: str) -> OverdueError:
-    message = f"What Mureka delivered is no usable audio: {what}."
-    return OverdueError(message, code=ErrorCode.AUDIO_INVALID)
+def _incomplete(what: str) -> LateAudioError:
+    return LateAudioError(str(refused(what)))

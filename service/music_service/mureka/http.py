@@ -1,7 +1,15 @@
-"""The one door to the network: what goes wrong there becomes an error of ours."""
+"""The one door to the network: what goes wrong there becomes an error of ours.
+
+Each call has a time in which all of it must be over, since a server that sends a byte now and then
+never lets a single read run out of time. Each body has a size that it must not exceed.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import http.cookiejar
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,11 +17,23 @@ from typing import Any
 
 import httpx
 
-from music_service.errors import ErrorCode, OverdueError, SubmissionUnknownError, TransientError
+from music_service.errors import (
+    ContractError,
+    SubmissionUnknownError,
+    TransientError,
+)
+from music_service.mureka.addresses import Addresses, Way, refused
+from music_service.mureka.bodies import BodyError, CutError, decoded
 
-PAID_TIMEOUT = httpx.Timeout(60, connect=10)
-READ_TIMEOUT = httpx.Timeout(20, connect=10)
+PAID_SECONDS = 60.0
+FREE_SECONDS = 20.0
+MOST_JSON_BYTES = 1 << 20
+MOST_REDIRECTS = 5
+_CONNECT_SECONDS = 10
 _CHUNK_BYTES = 1 << 16
+_REDIRECTS = (301, 302, 303, 307, 308)
+# What is asked for as it is cannot grow while it is decoded.
+_AS_IT_IS = {"accept-encoding": "identity"}
 
 # The request certainly never reached the server.
 _NEVER_SENT = (
@@ -22,6 +42,8 @@ _NEVER_SENT = (
     httpx.PoolTimeout,
     httpx.UnsupportedProtocol,
 )
+# What a client may raise for an answer that nobody would expect.
+_ODD = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +57,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A body that is still coming; `announced_bytes` is its length as the header says it."""
+    """A body that is still coming; `is_measured` where it cannot end early without being noticed.
+
+    Reading `chunks` raises as `Http.stream` does.
+    """
 
     status: int
-    announced_bytes: int | None
+    is_measured: bool
     chunks: AsyncIterator[bytes]
 
 
@@ -50,15 +75,31 @@ class Http:
         paid: connections for paid calls, which must not be kept alive between them.
         api_key: sent as a bearer token.
         base_url: `https://api.mureka.ai` or a stand-in.
+        addresses: says where files may be fetched; by default what `base_url` asks for.
+        tls: the authorities that are trusted where a file is fetched.
+        paid_seconds, free_seconds: how long a call may take in all.
     """
 
     def __init__(
-        self, free: httpx.AsyncClient, paid: httpx.AsyncClient, *, api_key: str, base_url: str
+        self,
+        free: httpx.AsyncClient,
+        paid: httpx.AsyncClient,
+        *,
+        api_key: str,
+        base_url: str,
+        addresses: Addresses | None = None,
+        tls: ssl.SSLContext | bool = True,
+        paid_seconds: float = PAID_SECONDS,
+        free_seconds: float = FREE_SECONDS,
     ) -> None:
         self._free = free
         self._paid = paid
-        self._headers = {"authorization": f"Bearer {api_key}"}
+        self._headers = {"authorization": f"Bearer {api_key}"} | _AS_IT_IS
         self._base_url = base_url.rstrip("/")
+        self._addresses = addresses or Addresses(guarded=base_url.lower().startswith("https:"))
+        self._tls = tls
+        self._paid_seconds = paid_seconds
+        self._free_seconds = free_seconds
 
     async def post_once(self, path: str, body: dict[str, Any]) -> Answer:
         """Send a paid call.
@@ -67,51 +108,114 @@ class Http:
             TransientError: it certainly was not sent.
             SubmissionUnknownError: it may have been accepted.
         """
+        has_left = asyncio.Event()
+
+        async def watch(event: str, _: dict[str, Any]) -> None:
+            if event.endswith("send_request_headers.started"):
+                has_left.set()
+
         try:
-            answer = await self._paid.post(
-                f"{self._base_url}{path}", json=body, headers=self._headers, timeout=PAID_TIMEOUT
-            )
+            async with asyncio.timeout(self._paid_seconds):
+                request = self._paid.build_request(
+                    "POST",
+                    f"{self._base_url}{path}",
+                    json=body,
+                    headers=self._headers,
+                    timeout=_patience(self._paid_seconds),
+                    extensions={"trace": watch},
+                )
+                return await _answer(self._paid, request)
+        except TimeoutError as error:
+            if not has_left.is_set():
+                raise _out_of_reach() from error
+            raise SubmissionUnknownError(
+                "The paid call was not answered in time; it may have been accepted."
+            ) from error
         except _NEVER_SENT as error:
             raise _out_of_reach() from error
-        except httpx.HTTPError as error:
+        except (*_ODD, BodyError) as error:
             raise SubmissionUnknownError(
                 "The answer to the paid call was lost; it may have been accepted."
             ) from error
-        return _answer(answer)
 
     async def get(self, path: str) -> Answer:
-        """Ask for something that is free; raises TransientError when no answer comes."""
+        """Ask for something that is free.
+
+        Raises:
+            TransientError: no answer came in time.
+            ContractError: what came is no answer.
+        """
         try:
-            answer = await self._free.get(
-                f"{self._base_url}{path}", headers=self._headers, timeout=READ_TIMEOUT
-            )
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(self._free_seconds):
+                request = self._free.build_request(
+                    "GET",
+                    f"{self._base_url}{path}",
+                    headers=self._headers,
+                    timeout=_patience(self._free_seconds),
+                )
+                return await _answer(self._free, request)
+        except (*_ODD, CutError) as error:  # TimeoutError is an OSError
             raise _out_of_reach() from error
-        return _answer(answer)
+        except BodyError as error:
+            raise ContractError(f"Mureka's answer was not understood: {error}.") from error
+
+    async def may_be_shown(self, url: str) -> bool:
+        """Whether listeners may be sent to an address."""
+        try:
+            async with asyncio.timeout(self._free_seconds):
+                return await self._addresses.may_be_shown(url)
+        except TimeoutError:
+            return False
 
     @asynccontextmanager
-    async def stream(self, url: str) -> AsyncIterator[Stream]:
-        """Open a file at any address, without the key.
+    async def stream(self, url: str, *, max_bytes: int) -> AsyncIterator[Stream]:
+        """Open a file, without the key; its owner limits the time.
 
         Raises:
             TransientError: the connection broke, also while the body is read.
-            OverdueError: `audio_invalid`: the address is none.
+            OverdueError: `audio_invalid`: the address is none that may be asked, or the body is of
+                no use.
         """
         try:
-            async with self._free.stream("GET", url, follow_redirects=True) as answer:
-                announced = answer.headers.get("content-length")
+            async with contextlib.AsyncExitStack() as opened:
+                answer = await self._followed(url, opened)
+                headers = answer.headers
+                coding = headers.get("transfer-encoding", "").lower()
                 yield Stream(
                     answer.status_code,
-                    None if announced is None else int(announced),
-                    answer.aiter_bytes(_CHUNK_BYTES),
+                    "content-length" in headers or "chunked" in coding,
+                    decoded(
+                        answer.aiter_raw(_CHUNK_BYTES),
+                        headers.get("content-encoding"),
+                        max_bytes=max_bytes,
+                    ),
                 )
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise OverdueError(
-                "What Mureka delivered is no usable audio: its address is none.",
-                code=ErrorCode.AUDIO_INVALID,
-            ) from error
-        except httpx.HTTPError as error:
+            raise refused("its address is none") from error
+        except (httpx.HTTPError, httpx.StreamError, CutError) as error:
             raise TransientError("The download of the finished music broke off.") from error
+        except BodyError as error:
+            raise refused(str(error)) from error
+
+    async def _followed(self, url: str, opened: contextlib.AsyncExitStack) -> httpx.Response:
+        """The answer at the end of all redirects, each of which is checked."""
+        asked = httpx.URL(url)  # as it is sent, so that what is checked is what is asked
+        for _ in range(MOST_REDIRECTS + 1):
+            way = await self._addresses.way_to(str(asked))
+            client = self._free if not self._addresses.guarded else await self._guarded(way, opened)
+            answer = await _sent(client, way, asked)
+            opened.push_async_callback(answer.aclose)
+            location = answer.headers.get("location")
+            if answer.status_code not in _REDIRECTS or not location:
+                return answer
+            await answer.aclose()
+            asked = asked.join(location)
+        raise refused("its address leads on and on")
+
+    async def _guarded(self, way: Way, opened: contextlib.AsyncExitStack) -> httpx.AsyncClient:
+        """A client that goes the way that was checked and no other, whatever variables say."""
+        client = _client(verify=self._tls, trust_env=False, proxy=way.proxy)
+        return await opened.enter_async_context(client)
 
 
 @asynccontextmanager
@@ -121,13 +225,72 @@ async def connect_http(api_key: str, base_url: str) -> AsyncIterator[Http]:
     Paid calls never go over a connection that was used before: one that the server has just closed
     would leave it unknown whether the call arrived.
     """
+    tls = httpx.create_ssl_context()
     fresh = httpx.Limits(max_keepalive_connections=0)
-    async with httpx.AsyncClient() as free, httpx.AsyncClient(limits=fresh) as paid:
-        yield Http(free, paid, api_key=api_key, base_url=base_url)
+    async with _client(verify=tls) as free, _client(verify=tls, limits=fresh) as paid:
+        yield Http(
+            free,
+            paid,
+            api_key=api_key,
+            base_url=base_url,
+            tls=tls,
+            paid_seconds=PAID_SECONDS,
+            free_seconds=FREE_SECONDS,
+        )
 
 
-def _answer(answer: httpx.Response) -> Answer:
-    return Answer(answer.status_code, answer.content, answer.headers.get("retry-after"))
+def _client(**options: Any) -> httpx.AsyncClient:
+    """A client that keeps no cookies: an account needs none, and a server could send any number."""
+    nothing = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
+    return httpx.AsyncClient(cookies=http.cookiejar.CookieJar(nothing), **options)
+
+
+async def _answer(client: httpx.AsyncClient, request: httpx.Request) -> Answer:
+    """The whole answer; one that is clear by its status alone may have a body of any kind."""
+    answer = await client.send(request, stream=True)
+    try:
+        pieces = decoded(
+            answer.aiter_raw(_CHUNK_BYTES),
+            answer.headers.get("content-encoding"),
+            max_bytes=MOST_JSON_BYTES,
+        )
+        try:
+            content = b"".join([piece async for piece in pieces])
+        except BodyError:
+            if answer.status_code == 200:
+                raise
+            content = b""
+        return Answer(answer.status_code, content, answer.headers.get("retry-after"))
+    finally:
+        await answer.aclose()
+
+
+async def _sent(client: httpx.AsyncClient, way: Way, url: httpx.URL) -> httpx.Response:
+    """The answer of the first of the checked addresses at which somebody is."""
+    requests = [_request(client, url, address) for address in way.addresses or (None,)]
+    for request in requests[:-1]:
+        with contextlib.suppress(httpx.ConnectError, httpx.ConnectTimeout):
+            return await client.send(request, stream=True)
+    return await client.send(requests[-1], stream=True)
+
+
+def _request(client: httpx.AsyncClient, url: httpx.URL, address: str | None) -> httpx.Request:
+    """A request for a file; to an address, where one was checked, under the name of its host."""
+    if address is None:
+        return client.build_request("GET", url, headers=_AS_IT_IS, timeout=_patience(FREE_SECONDS))
+    return client.build_request(
+        "GET",
+        url.copy_with(host=address),
+        headers=_AS_IT_IS | {"host": url.netloc.decode()},
+        timeout=_patience(FREE_SECONDS),
+        # The certificate must be the host's, whatever address was connected to.
+        extensions={"sni_hostname": url.raw_host.decode()},
+    )
+
+
+def _patience(seconds: float) -> httpx.Timeout:
+    """The longest that single steps may take; all of them together are limited besides."""
+    return httpx.Timeout(seconds, connect=min(_CONNECT_SECONDS, seconds))
 
 
 def _out_of_reach() -> TransientError:

@@ -1,72 +1,98 @@
 """Mureka's bodies as far as they are read.
 
 Everything may be missing (zero values are left out) or be something else than expected: only the
-id of a task is insisted on, because it is the receipt of a paid call. Text of the provider is cut
-and freed from control characters here, before it can reach a row, a log or a terminal.
+id of a task is insisted on, because it is the receipt of a paid call, and a balance must be a
+number. Text of the provider is cut and freed from control characters, markup and addresses here,
+before it can reach a row, a log or a terminal.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from music_service.redact import plain
+from music_service.redact import holds_secret, spoken
 
 SUCCEEDED = "succeeded"
 FAILED = frozenset({"failed", "timeouted", "cancelled"})
 
-_LONGEST_ID = 100
-_LONGEST_STATUS = 40
+STAGES = frozenset({"preparing", "queued", "running", "streaming", "reviewing", SUCCEEDED}) | FAILED
+_AT_WORK = "running"  # what a status is taken for that is not known
+
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:~-]{0,99}")
+_URL = re.compile(r"https?://[^\s\\<>\"'`{}|^]+", re.IGNORECASE | re.ASCII)
 _LONGEST_URL = 2000
 _LONGEST_DURATION_MS = 24 * 3600 * 1000
+_MOST_CHOICES = 10
+_MOST_CENTS = 10**12
+_MOST_TASKS = 10**6
 
 
 def _id(value: Any) -> str:
     text = str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
-    if not (0 < len(text) <= _LONGEST_ID and text.isascii() and text.isprintable()):
+    if not _ID.fullmatch(text) or holds_secret(text):
         raise ValueError("not an id")
     return text
 
 
 def _text(value: Any) -> str | None:
-    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        return plain(str(value)) or None
-    return None
+    if isinstance(value, int) and value.bit_length() < 64:
+        value = str(value)
+    return spoken(value) or None if isinstance(value, str) else None
 
 
 def _status(value: Any) -> str:
-    return (plain(value, _LONGEST_STATUS) if isinstance(value, str) else "") or "preparing"
+    word = value.strip().lower() if isinstance(value, str) else ""
+    return word if word in STAGES else _AT_WORK
 
 
 def _url(value: Any) -> str | None:
-    if not isinstance(value, str) or not value.startswith(("https://", "http://")):
+    if not isinstance(value, str) or len(value) > _LONGEST_URL or not value.isascii():
+        return None
+    if not _URL.fullmatch(value) or holds_secret(value):
         return None
     try:
         has_host = bool(urlsplit(value).hostname)
     except ValueError:
         return None
-    return value if has_host and len(value) <= _LONGEST_URL and value.isprintable() else None
+    return value if has_host else None
+
+
+def _finite(value: Any) -> float | None:
+    """A number, also one in a string; None for what is none, is not finite or has 400 digits."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _milliseconds(value: Any) -> int | None:
-    if not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    return round(value) if 1 <= value <= _LONGEST_DURATION_MS else None
+    number = _finite(value)
+    return round(number) if number is not None and 1 <= number <= _LONGEST_DURATION_MS else None
 
 
 def _objects(value: Any) -> list[Any]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    found = value[:_MOST_CHOICES] if isinstance(value, list) else []
+    return [each for each in found if isinstance(each, dict)]
 
 
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0.0
+def _cents(value: Any) -> float:
+    number = _finite(value)
+    if number is None or abs(number) > _MOST_CENTS:
+        raise ValueError("no sum of money")
+    return number
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) else None
+    number = _finite(value)
+    return round(number) if number is not None and 1 <= number <= _MOST_TASKS else None
 
 
 Text = Annotated[str | None, BeforeValidator(_text)]
@@ -98,12 +124,12 @@ class TaskBody(_Lenient):
 class BillingBody(_Lenient):
     """The account; money is in cents."""
 
-    balance: Annotated[float, BeforeValidator(_number)] = 0
+    balance: Annotated[float, BeforeValidator(_cents)] = 0
     concurrent_request_limit: Annotated[int | None, BeforeValidator(_count)] = None
 
 
 class _ErrorDetail(_Lenient):
-    message: str = ""
+    message: Text = None
 
 
 class ErrorBody(_Lenient):

@@ -13,6 +13,7 @@ from uuid import UUID
 import stamina
 
 from music_service.errors import ContractError, ErrorCode, LostClaimError, TransientError
+from music_service.redact import without_secrets
 from music_service.store import failures
 from music_service.store.client import ProjectClient
 from music_service.tracks import (
@@ -255,8 +256,12 @@ class Queue:
         return data
 
     async def _answer(self, function: str, **arguments: Any) -> Any:
+        told = {
+            name: without_secrets(value) if isinstance(value, str) else value
+            for name, value in arguments.items()
+        }
         with failures.calling_database():
-            return (await self._client.rpc(function, arguments).execute()).data
+            return (await self._client.rpc(function, told).execute()).data
 
 
 def _texts(ids: Sequence[UUID]) -> list[str]:

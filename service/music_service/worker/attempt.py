@@ -138,6 +138,7 @@ class Attempt:
             provider=self._provider,
             audio=self._audio,
             options=self._options,
+            ask_again=poller.again,
         )
         self.phase = Phase.COMPLETING
         await self._queue.complete(self.claim.id, key, url, duration_ms)

@@ -15,7 +15,7 @@ from music_service.errors import (
     PermanentError,
     ProviderBlockedError,
 )
-from music_service.tracks import Claim, Generation
+from music_service.tracks import Claim, Generation, Kind
 from music_service.worker.ports import FinishedAudio, Options, Provider, Queue, Task
 
 UNKNOWN_TASK_POLLS = 3
@@ -45,12 +45,15 @@ class Poller:
         self._provider = provider
         self._options = options
         self._shown: tuple[str, str | None] | None = None
+        self._succeeded_at: float | None = None
         self._log = structlog.get_logger(__name__).bind(
             track_id=str(claim.track.id), claim_id=str(claim.id)
         )
 
     async def run(self, deadline: float) -> FinishedAudio:
         """Wait for the music until a moment of the loop's clock; a failed poll costs only time.
+
+        A task that is finished without an address is asked again: it may come a little later.
 
         Raises:
             OverdueError: it is not ready in time.
@@ -62,15 +65,40 @@ class Poller:
         while True:
             task = await self._poll()
             if task is not None:
-                if task.is_succeeded or task.is_failed:
-                    return _music_of(task)
-                await self._show(task)
-            if asyncio.get_running_loop().time() > deadline:
+                if task.is_failed:
+                    raise PermanentError(_why(task))
+                if task.audio is not None and task.is_succeeded:
+                    return task.audio
+                if not task.is_succeeded:
+                    await self._show(task)
+                elif self._has_waited_for_address():
+                    raise PermanentError("Mureka finished without any music.")
+            if self._succeeded_at is None and asyncio.get_running_loop().time() > deadline:
                 raise OverdueError(
                     "The music was not ready in time; retry to ask for it again at no cost.",
                     code=ErrorCode.GENERATION_TIMEOUT,
                 )
             await asyncio.sleep(self._options.poll_seconds * random.uniform(0.8, 1.2))  # noqa: S311
+
+    async def again(self) -> FinishedAudio | None:
+        """Finished music as the provider names it now; None where it cannot say."""
+        try:
+            task = await self._provider.poll(*self._asked)
+        except MusicServiceError as error:
+            self._log.warning("poll_failed", reason=str(error))
+            return None
+        return task.audio if task.is_succeeded else None
+
+    @property
+    def _asked(self) -> tuple[Kind, str]:
+        return self._generation.request.kind, self._generation.mureka_task_id or ""
+
+    def _has_waited_for_address(self) -> bool:
+        """Whether the time is over in which the address of finished music may still come."""
+        now = asyncio.get_running_loop().time()
+        if self._succeeded_at is None:
+            self._succeeded_at = now
+        return now - self._succeeded_at >= self._options.late_audio_seconds
 
     async def _poll(self) -> Task | None:
         """What the provider says now; None where it cannot say.
@@ -78,10 +106,9 @@ class Poller:
         A task that the provider does not know is asked for a few times: a fresh one may not have
         reached all of its servers.
         """
-        kind, task_id = self._generation.request.kind, self._generation.mureka_task_id or ""
         for remaining in reversed(range(UNKNOWN_TASK_POLLS)):
             try:
-                return await self._provider.poll(kind, task_id)
+                return await self._provider.poll(*self._asked)
             except ProviderBlockedError:
                 raise
             except PermanentError:
@@ -119,9 +146,5 @@ class Poller:
         await asyncio.sleep(wait)
 
 
-def _music_of(task: Task) -> FinishedAudio:
-    if task.is_failed:
-        raise PermanentError(f"The music could not be made: {task.failed_reason or task.status}.")
-    if task.audio is None:
-        raise PermanentError("Mureka finished without any music.")
-    return task.audio
+def _why(task: Task) -> str:
+    return f"The music could not be made: {task.failed_reason or task.status}."

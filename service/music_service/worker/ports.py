@@ -125,7 +125,9 @@ class Provider(Protocol):
     async def submit(self, request: GenerationRequest) -> Submission: ...
     async def poll(self, kind: Kind, task_id: str) -> Task: ...
     async def billing(self) -> Billing: ...
-    async def download(self, url: str, path: Path, *, max_bytes: int) -> Download: ...
+    async def download(
+        self, url: str, path: Path, *, max_bytes: int, told_ms: int | None = None
+    ) -> Download: ...
 
 
 class AudioStore(Protocol):
@@ -162,6 +164,7 @@ class Options:
     poll_seconds: float = 4
     deadline_seconds: float = 600
     transfer_seconds: float = 300
+    late_audio_seconds: float = 60
     drain_seconds: float = 30
     realtime_ready_seconds: float = 30
     blocked_check_seconds: float = 60

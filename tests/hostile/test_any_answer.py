@@ -1,0 +1,238 @@
+"""Anything at all as an answer: sense or an error of ours, no traceback, no second payment."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import tempfile
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any
+
+import httpx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from music_service.errors import MusicServiceError
+from music_service.mureka.client import MurekaClient
+from music_service.mureka.http import Http
+from music_service.mureka.wire import STAGES
+from music_service.tracks import request_for
+from music_service.worker.attempt import Attempt
+from tests.support.builders import a_claim, a_track, options
+from tests.support.evil_provider import music
+from tests.support.fake_queue import FakeQueue
+from tests.support.fakes import FakeAudioStore
+from tests.support.journal import Journal
+from tests.support.mureka import KEY
+from tests.support.project import IS_FULL
+
+EXAMPLES = settings(max_examples=5_000 if IS_FULL else 60, deadline=None)
+
+numbers = st.one_of(
+    st.integers(),
+    st.floats(),
+    st.sampled_from([10**400, -(10**400), 0, -1, 1, 6, 6000, 86_400_000, 2**31, 2**63]),
+)
+scalars = st.one_of(st.none(), st.booleans(), numbers, st.text(max_size=40))
+anything = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+words = st.one_of(st.sampled_from(sorted(STAGES)), anything)
+addresses = st.one_of(
+    st.sampled_from(
+        [
+            "https://cdn.example/m.mp3",
+            "http://x",
+            "https://[::1",
+            "file:///etc/passwd",
+            "https://cdn.example/\ud800",
+            "https://xn--/",
+            "https://" + "a" * 300 + ".example/",
+            "https://cdn.example:99999/",
+        ]
+    ),
+    anything,
+)
+
+
+def mostly(right: dict[str, Any], wrong: dict[str, st.SearchStrategy[Any]]) -> Any:
+    """An object of this form, some of it as it should be and some of it not."""
+    fields = {
+        name: st.one_of(st.just(right[name]), wrong[name]) if name in right else wrong[name]
+        for name in wrong
+    }
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+choices = mostly(
+    {"url": "https://cdn.example/m.mp3", "duration": 6000},
+    {"url": addresses, "stream_url": addresses, "duration": anything},
+)
+tasks = mostly(
+    {"id": "7", "status": "succeeded"},
+    {
+        "id": anything,
+        "status": words,
+        "trace_id": anything,
+        "failed_reason": anything,
+        "choices": st.one_of(st.lists(st.one_of(choices, anything), max_size=3), anything),
+    },
+)
+bills = mostly({"balance": 1000}, {"balance": anything, "concurrent_request_limit": anything})
+refusals = mostly({}, {"error": st.one_of(mostly({}, {"message": anything}), anything)})
+
+
+def as_json(value: Any) -> bytes:
+    """JSON as a careless server writes it: NaN, half characters and all."""
+    return json.dumps(value).encode("utf-8", "surrogatepass")
+
+
+bodies = st.one_of(
+    st.one_of(tasks, bills, refusals, anything).map(as_json),
+    st.binary(max_size=200),
+    st.just(music()),
+    st.just(music()[:150_000]),
+    st.builds(lambda n: b"\xff\xfb\xb0\x00" * n, st.integers(0, 50_000)),
+)
+header_values = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30)
+headers = st.fixed_dictionaries(
+    {},
+    optional={
+        "content-encoding": st.one_of(
+            st.sampled_from(["gzip", "deflate", "br", "gzip, gzip", "identity", "GZIP"]),
+            header_values,
+        ),
+        "content-length": st.one_of(st.integers(0, 999).map(str), header_values),
+        "content-type": header_values,
+        "location": st.one_of(
+            st.sampled_from(["/x", "//", "http://[", "https://a\\b", "data:,x", "?", "https://é/"]),
+            header_values,
+        ),
+        "retry-after": st.one_of(numbers.map(str), header_values),
+        "set-cookie": header_values,
+        "transfer-encoding": header_values,
+    },
+)
+statuses = st.one_of(
+    st.just(200),
+    st.sampled_from([301, 302, 400, 402, 403, 404, 429, 500, 503]),
+    st.integers(100, 999),
+)
+
+
+class Given:
+    """An answer as it was drawn."""
+
+    def __init__(self, status: int, lines: dict[str, str], body: bytes, *, pack: bool) -> None:
+        self.status, self.lines = status, lines
+        self.body = gzip.compress(body) if pack else body
+        if pack:
+            self.lines = lines | {"content-encoding": "gzip"}
+
+    def answer(self) -> httpx.Response:
+        async def pieces() -> Any:
+            yield self.body
+
+        lines = [(k.encode(), v.encode("latin-1", "replace")) for k, v in self.lines.items()]
+        return httpx.Response(self.status, headers=lines, content=pieces())
+
+    def __repr__(self) -> str:
+        return f"Given({self.status}, {self.lines}, {self.body[:300]!r})"
+
+
+drawn = st.builds(Given, statuses, headers, bodies, pack=st.booleans())
+
+
+class Provider:
+    """Answers each call with the next of what was drawn, and counts the paid ones."""
+
+    def __init__(self, answers: list[Given]) -> None:
+        self._answers = answers
+        self._next = 0
+        self.paid = 0
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.paid += request.method == "POST"
+        self._next += 1
+        return self._answers[(self._next - 1) % len(self._answers)].answer()
+
+    def client(self, http: httpx.AsyncClient) -> MurekaClient:
+        return MurekaClient(Http(http, http, api_key=KEY, base_url="http://mureka.example"))
+
+    def transport(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.MockTransport(self.answer))
+
+
+async def _complaint(call: Awaitable[Any]) -> str:
+    try:
+        await call
+    except MusicServiceError as error:
+        return str(error)
+    return ""
+
+
+@EXAMPLES
+@given(drawn, drawn)
+def test_every_call_ends_in_sense_or_in_an_error_of_ours(one: Given, two: Given) -> None:
+    async def each() -> None:
+        provider = Provider([one, two])
+        async with provider.transport() as http:
+            client = provider.client(http)
+            request = request_for(a_track(), model="mureka-9", stream=True)
+            with tempfile.TemporaryDirectory() as folder:
+                calls = [
+                    client.submit(request),
+                    client.poll("instrumental", "7"),
+                    client.billing(),
+                    client.download("https://cdn.example/", Path(folder) / "m", max_bytes=300_000),
+                ]
+                for call in calls:
+                    said = await _complaint(call)
+                    assert len(said) < 500
+                    assert said.isprintable()
+                    assert not set(said) & set("<>")
+        assert provider.paid == 1
+
+    asyncio.run(each())
+
+
+@EXAMPLES
+@given(st.lists(drawn, min_size=1, max_size=6))
+def test_an_attempt_pays_once_and_ends_with_one_word(answers: list[Given]) -> None:
+    async def attempt() -> None:
+        provider, journal = Provider(answers), Journal()
+        queue, claim = FakeQueue(journal), a_claim()
+        queue.hold(claim)
+        how = options(
+            poll_seconds=0.001,
+            deadline_seconds=0.01,
+            late_audio_seconds=0.005,
+            transfer_seconds=5,
+            first_retry_seconds=0.01,
+        )
+        async with provider.transport() as http:
+            await Attempt(
+                claim,
+                queue,
+                provider.client(http),
+                FakeAudioStore(journal),
+                options=how,
+                start_submit=asyncio.create_task,
+                on_blocked=lambda _: None,
+                on_deferred=lambda _: None,
+            ).run()
+        assert provider.paid <= 1
+        ends = [call for call in journal.calls if call.step in ("complete", "fail", "defer")]
+        assert len(ends) == 1
+        [end] = ends
+        assert end.step == "complete" or end.code != "internal" or "unexpected" not in end.message
+        for stage in journal.of("stage"):
+            assert stage.stage in STAGES
+
+    asyncio.run(attempt())
