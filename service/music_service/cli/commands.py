@@ -29,6 +29,7 @@ COMMANDS = {
     "watch": "Follow a track until it is completed or in error.",
     "queue": "Show what is being made and what waits.",
     "retry": "Retry failed tracks.",
+    "regenerate": "Have completed tracks made once more.",
     "cancel": "Cancel tracks that wait or run.",
     "pause": "Take up nothing new until `resume`.",
     "resume": "Take up tracks again, at once.",
