@@ -31,8 +31,12 @@ COLUMNS = (
     *("started_at", "completed_at", "journey_id", "version", "track_id", "emotions", "book_title"),
 )
 # In a value or a filter these stand for what there is.
-NAMES = ("{alice}", "{bob}", *(f"{{{who}_{what}}}" for who in "ab" for what in
-         ("waiting", "paid", "done", "journey")), "{new}")
+NAMES = (
+    "{alice}",
+    "{bob}",
+    *(f"{{{who}_{what}}}" for who in "ab" for what in ("waiting", "paid", "done", "journey")),
+    "{new}",
+)
 ODD = st.sampled_from(
     (
         *("pending", "generating", "completed", "error", "cancelled", "", "null", "now()"),
@@ -63,19 +67,25 @@ BODIES = (
     | st.just({"status": "error"})
 )
 FILTERS = st.sampled_from(
-    ("", "?status=neq.x", "?on_conflict=id", "?columns=id,prompt,status", "?select=*&limit=1")
-    + tuple(f"?id=eq.{name}" for name in NAMES)
-    + ("?user_id=eq.{bob}", "?id=in.({a_paid},{b_paid})", "?or=(id.eq.{b_done},id.eq.{a_done})")
+    (
+        *("", "?status=neq.x", "?on_conflict=id", "?columns=id,prompt,status", "?select=*&limit=1"),
+        *(f"?id=eq.{name}" for name in NAMES),
+        *("?user_id=eq.{bob}", "?id=in.({a_paid},{b_paid})", "?or=(id.eq.{b_done},id.eq.{a_done})"),
+    )
 )
 PATHS = st.sampled_from(
-    ("music_tracks",) * 6
-    + ("journeys", "reading_logs")
-    + ("rpc/create_journey", "rpc/add_reading_log", "rpc/finish_journey")
-    + ("rpc/retry_music_tracks", "rpc/regenerate_music_tracks", "rpc/complete_music_track")
+    (
+        *("music_tracks",) * 6,
+        *("journeys", "reading_logs"),
+        *("rpc/create_journey", "rpc/add_reading_log", "rpc/finish_journey"),
+        *("rpc/retry_music_tracks", "rpc/regenerate_music_tracks", "rpc/complete_music_track"),
+    )
 )
 PREFER = st.sampled_from(
-    ("return=representation", "return=minimal", "resolution=merge-duplicates")
-    + ("resolution=ignore-duplicates", "missing=default", "tx=rollback", "count=exact")
+    (
+        *("return=representation", "return=minimal", "resolution=merge-duplicates"),
+        *("resolution=ignore-duplicates", "missing=default", "tx=rollback", "count=exact"),
+    )
 )
 
 

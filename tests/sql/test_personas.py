@@ -238,7 +238,7 @@ CASES = [
         "truncate public.music_tracks cascade",
         "music_tracks",
         service=denied("music_tracks"),
-        operator=Refusal("MU008", "music.events is not emptied at once"),
+        operator=Refusal("MU008", "music.generations is not emptied at once"),
     ),
     # --- journeys
     Case(

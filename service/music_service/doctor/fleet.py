@@ -129,7 +129,8 @@ def check_budget(health: QueueHealth, *, is_free: bool, price_cents: float = 0) 
         if cents is not None
     ]
     return ok(
-        "budget", f"A day may cost {' and '.join(limits)}; see daily_budget_cents in music.settings."
+        "budget",
+        f"A day may cost {' and '.join(limits)}. See daily_budget_cents in music.settings.",
     )
 
 

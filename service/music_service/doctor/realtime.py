@@ -125,8 +125,8 @@ async def _check_publication(
     if catalogue is not None and not catalogue.is_published:
         return note(
             check,
-            f"Realtime does not tell of changes of public.{TABLE}: it is left out of the publication. "
-            "Workers live by broadcasts and their sweep. If that is not meant: "
+            f"Realtime does not tell of changes of public.{TABLE}, which is left out of the "
+            "publication. Workers live by broadcasts and their sweep. If that is not meant: "
             f"{PUBLISH}",
         )
     return wrong(

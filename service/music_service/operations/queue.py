@@ -59,9 +59,7 @@ class QueueOperations(Queries):
             retried += [row for row in await self.rows(query) if row["retried"]]
         return retried
 
-    async def regenerate(
-        self, track_ids: Sequence[UUID], *, dry_run: bool
-    ) -> list[dict[str, Any]]:
+    async def regenerate(self, track_ids: Sequence[UUID], *, dry_run: bool) -> list[dict[str, Any]]:
         """Have those that are completed made once more, or say what it would cost.
 
         Each has `track_id`, `user_id`, `completed_at`, `is_free`, `expected_cost_cents` and

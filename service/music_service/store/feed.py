@@ -91,9 +91,7 @@ class Feed:
         while True:
             began = time.monotonic()
             self._announcements = _Announcements(self._on_hint, self._doubt_changes)
-            self._channel = self._channel_for(
-                self._announcements, private=private, changes=changes
-            )
+            self._channel = self._channel_for(self._announcements, private=private, changes=changes)
             reason = await self._listen(self._channel, changes=changes)
             if private and self._channel.was_refused:
                 private = False
