@@ -40,8 +40,9 @@ begin
     return;  -- called by a worker function: its mark ends later than one of ours would
   end if;
   get diagnostics v_calls = pg_context;
-  perform set_config('music.worker', coalesce(substring(
-    replace(v_calls, 'music.act_as_worker()', '') from '[a-z_]+\.[a-z0-9_]+\([^()"]*\)'), ''), true);
+  v_calls := replace(v_calls, 'music.act_as_worker()', '');
+  perform set_config('music.worker', coalesce(
+    substring(v_calls from '[a-z_]+\.[a-z0-9_]+\([^()"]*\)'), ''), true);
 end
 $$;
 
@@ -792,7 +793,7 @@ begin
   if v_most is null or v_waiting <= v_most::bigint - 1000 then
     return;
   end if;
-  perform pg_advisory_xact_lock(4915, 3);
+  perform music.lock_waiting();
   if (select sum(w.change) from music.waiting w) > v_most then
     raise exception 'More than % tracks may not wait at once.', v_most
       using errcode = 'MU009', hint =
@@ -818,7 +819,7 @@ begin
     return;
   end if;
   if music.is_app_user() then
-    perform pg_advisory_xact_lock(4917, hashtext(p_user_id::text));
+    perform music.lock_waiting_of(p_user_id);
   end if;
   if (select count(*) from (
         select from public.music_tracks t
@@ -1512,7 +1513,9 @@ COMMENT ON FUNCTION music.generating() IS 'How many tracks of each user are bein
 CREATE FUNCTION music.has_audio(p_track public.music_tracks) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
-    AS $$ select coalesce(p_track.file_url <> '', false) or coalesce(p_track.storage_path <> '', false) $$;
+    AS $$
+  select coalesce(p_track.file_url <> '', false) or coalesce(p_track.storage_path <> '', false)
+$$;
 
 COMMENT ON FUNCTION music.has_audio(p_track public.music_tracks) IS 'Whether a track has audio; one that waits or runs and has some is being regenerated.';
 
@@ -1598,8 +1601,8 @@ begin
   raise exception 'music.% is not emptied at once: it says what was paid and what happened.',
       tg_table_name
     using errcode = 'MU008', hint = format(
-      'Delete what is not wanted any more, tracks included, by "delete … where …". If all of it is '
-      'to go: alter table music.%1$s disable trigger '
+      'Delete what is not wanted any more, tracks included, by "delete … where …". If all of it '
+      'is to go: alter table music.%1$s disable trigger '
       '%1$s_keep_rows; and afterwards enable it again.', tg_table_name);
 end
 $_$;
@@ -1816,6 +1819,20 @@ CREATE FUNCTION music.lock_repeated_call(p_id uuid) RETURNS void
     AS $$ select pg_advisory_xact_lock(4916, hashtext(p_id::text)) $$;
 
 COMMENT ON FUNCTION music.lock_repeated_call(p_id uuid) IS 'The same call, made twice at once with an id of the client''s choice, waits here for itself.';
+
+CREATE FUNCTION music.lock_waiting() RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select pg_advisory_xact_lock(4915, 3) $$;
+
+COMMENT ON FUNCTION music.lock_waiting() IS 'Let tracks into the last places of the queue one after another, so that two never share one.';
+
+CREATE FUNCTION music.lock_waiting_of(p_user_id uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$ select pg_advisory_xact_lock(4917, hashtext(p_user_id::text)) $$;
+
+COMMENT ON FUNCTION music.lock_waiting_of(p_user_id uuid) IS 'The same for the places of one user.';
 
 CREATE FUNCTION music.next_cost_cents() RETURNS numeric
     LANGUAGE sql STABLE
@@ -4631,6 +4648,12 @@ GRANT ALL ON FUNCTION music.lock_queue() TO service_role;
 REVOKE ALL ON FUNCTION music.lock_repeated_call(p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.lock_repeated_call(p_id uuid) TO service_role;
 GRANT ALL ON FUNCTION music.lock_repeated_call(p_id uuid) TO authenticated;
+
+REVOKE ALL ON FUNCTION music.lock_waiting() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.lock_waiting() TO service_role;
+
+REVOKE ALL ON FUNCTION music.lock_waiting_of(p_user_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.lock_waiting_of(p_user_id uuid) TO service_role;
 
 REVOKE ALL ON FUNCTION music.next_cost_cents() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.next_cost_cents() TO service_role;

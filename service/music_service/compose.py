@@ -61,6 +61,7 @@ async def run_worker(
         is_stopped = bool(await first_of(checks, stop.wait()))
         if is_stopped:
             return
+        budget = await preflight.daily_budget_cents(client)
         worker = Worker(
             queue,
             provider,
@@ -76,7 +77,13 @@ async def run_worker(
             options,
         )
         await opened.enter_async_context(serve_health(settings.health_port, worker.status))
-        log.info("started", project=url, worker_id=options.worker_id, model=options.model)
+        log.info(
+            "started",
+            project=url,
+            worker_id=options.worker_id,
+            model=options.model,
+            daily_budget_cents="no limit" if budget is None else budget,
+        )
         await worker.run(stop, ready)
 
 

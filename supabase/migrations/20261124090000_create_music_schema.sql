@@ -59,8 +59,9 @@ begin
     return;  -- called by a worker function: its mark ends later than one of ours would
   end if;
   get diagnostics v_calls = pg_context;
-  perform set_config('music.worker', coalesce(substring(
-    replace(v_calls, 'music.act_as_worker()', '') from '[a-z_]+\.[a-z0-9_]+\([^()"]*\)'), ''), true);
+  v_calls := replace(v_calls, 'music.act_as_worker()', '');
+  perform set_config('music.worker', coalesce(
+    substring(v_calls from '[a-z_]+\.[a-z0-9_]+\([^()"]*\)'), ''), true);
 end
 $$;
 comment on function music.act_as_worker() is
@@ -97,6 +98,17 @@ language sql set search_path = ''
 as $$ select pg_advisory_xact_lock(4915, 2) $$;
 comment on function music.lock_budget() is
   'Write intents one after another, so that two never share the last cents of a budget.';
+
+create function music.lock_waiting() returns void
+language sql set search_path = ''
+as $$ select pg_advisory_xact_lock(4915, 3) $$;
+comment on function music.lock_waiting() is
+  'Let tracks into the last places of the queue one after another, so that two never share one.';
+
+create function music.lock_waiting_of(p_user_id uuid) returns void
+language sql set search_path = ''
+as $$ select pg_advisory_xact_lock(4917, hashtext(p_user_id::text)) $$;
+comment on function music.lock_waiting_of(uuid) is 'The same for the places of one user.';
 
 create function music.lock_repeated_call(p_id uuid) returns void
 language sql set search_path = ''
@@ -302,8 +314,8 @@ begin
   raise exception 'music.% is not emptied at once: it says what was paid and what happened.',
       tg_table_name
     using errcode = 'MU008', hint = format(
-      'Delete what is not wanted any more, tracks included, by "delete … where …". If all of it is '
-      'to go: alter table music.%1$s disable trigger '
+      'Delete what is not wanted any more, tracks included, by "delete … where …". If all of it '
+      'is to go: alter table music.%1$s disable trigger '
       '%1$s_keep_rows; and afterwards enable it again.', tg_table_name);
 end
 $$;

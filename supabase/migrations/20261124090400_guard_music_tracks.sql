@@ -188,7 +188,9 @@ comment on function music.error_codes() is
 
 create function music.has_audio(p_track public.music_tracks) returns boolean
 language sql immutable set search_path = ''
-as $$ select coalesce(p_track.file_url <> '', false) or coalesce(p_track.storage_path <> '', false) $$;
+as $$
+  select coalesce(p_track.file_url <> '', false) or coalesce(p_track.storage_path <> '', false)
+$$;
 comment on function music.has_audio(public.music_tracks) is
   'Whether a track has audio; one that waits or runs and has some is being regenerated.';
 

@@ -2,11 +2,11 @@
 -- would go above is refused with a sentence, whether it is inserted or put back to pending. Workers
 -- alone are never refused: what they put off was counted before.
 --
--- A user's waiting tracks are counted by index, up to the limit; what app users insert at once waits
--- for itself, so that the count is exact. All together may be a hundred thousand, which no insert
--- should count: each statement writes by how much it changes their number to music.waiting, and the
--- sum of these few rows is the number. They wait for no other transaction; where the sum is near its
--- limit, inserts go one after another, so that it is exact, too.
+-- A user's waiting tracks are counted by index, up to the limit; what an app user inserts at once
+-- waits for itself, so that the count is exact. All together may be a hundred thousand, which no
+-- insert should count: each statement writes by how much it changes their number to music.waiting,
+-- and the sum of these few rows is the number. They wait for no other transaction; where the sum is
+-- near its limit, inserts go one after another, so that it is exact, too.
 -- Locks: music_tracks exclusively for an instant; gives up after five seconds of waiting for it.
 
 set local lock_timeout = '5s';
@@ -17,8 +17,8 @@ create table music.waiting (
 );
 alter table music.waiting enable row level security;
 comment on table music.waiting is
-  'By how much statements changed the number of pending tracks; the sum is that number. Folded into '
-  'one row from time to time.';
+  'By how much statements changed the number of pending tracks; the sum is that number. Folded '
+  'into one row from time to time.';
 comment on column music.waiting.id is 'Order of writing.';
 comment on column music.waiting.change is 'Tracks that came to wait, less those that left.';
 
@@ -75,7 +75,7 @@ begin
     return;
   end if;
   if music.is_app_user() then
-    perform pg_advisory_xact_lock(4917, hashtext(p_user_id::text));
+    perform music.lock_waiting_of(p_user_id);
   end if;
   if (select count(*) from (
         select from public.music_tracks t
@@ -109,7 +109,7 @@ begin
   if v_most is null or v_waiting <= v_most::bigint - 1000 then
     return;
   end if;
-  perform pg_advisory_xact_lock(4915, 3);
+  perform music.lock_waiting();
   if (select sum(w.change) from music.waiting w) > v_most then
     raise exception 'More than % tracks may not wait at once.', v_most
       using errcode = 'MU009', hint =

@@ -377,7 +377,8 @@ select e.track_id, e.id as event_id, e.at, e.kind,
            e.detail ->> 'at_once')
          when 'over_budget' then case e.detail ->> 'of'
            when 'user' then 'Its user''s budget for today is used up; it waits for tomorrow.'
-           when 'guests' then 'The budget of all guests is used up for today; it waits for tomorrow.'
+           when 'guests' then
+             'The budget of all guests is used up for today; it waits for tomorrow.'
            else 'Today''s budget is used up; it waits for tomorrow.' end
          when 'released' then 'The worker stopped and handed it back.'
          when 'completed' then format('The music is in place%s.',

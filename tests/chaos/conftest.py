@@ -38,7 +38,10 @@ async def tracks(stack: Stack) -> AsyncIterator[Tracks]:
     stack.faults.clear()
     tracks = Tracks(stack, connection)
     await tracks.sql("delete from public.music_tracks")
-    await tracks.sql("update music.settings set max_concurrent = null, paused = false")
+    await tracks.sql(
+        "update music.settings set max_concurrent = null, paused = false,"
+        " daily_budget_cents = null, daily_budget_cents_of_guests = null"
+    )
     yield tracks
     await tracks.close()
 

@@ -51,6 +51,23 @@ async def recovers(tracks: Tracks, logs: list[Any], since: float, what: str) -> 
     assert not await said(logs, "found_by_sweep")()
 
 
+async def test_a_worker_lives_by_broadcasts_where_the_table_is_left_out_of_the_publication(
+    stack: Stack, tracks: Tracks, start_worker: StartWorker
+) -> None:
+    publication = "alter publication supabase_realtime {} table public.music_tracks"
+    await tracks.sql(publication.format("drop"))
+    try:
+        with capture_logs() as logs:
+            async with start_worker(sweep_seconds=SWEEP_SECONDS):
+                await until(said(logs, "realtime_subscribed"), "the worker is subscribed")
+                await pick_up_seconds(tracks)
+        events = [line["event"] for line in logs]
+        assert "realtime_without_changes" in events
+        assert not {"found_by_sweep", "realtime_lost", "realtime_not_back"} & set(events)
+    finally:
+        await tracks.sql(publication.format("add"))
+
+
 def spoil(link: Link, stack: Stack, how: str) -> None:
     match how:
         case "refused":

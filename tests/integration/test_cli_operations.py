@@ -389,18 +389,47 @@ async def test_the_queue_lists_what_was_completed_lately_with_its_url(
     assert [track["prompt"] for track in listed] == ["new", "old"]
 
 
-@pytest.mark.parametrize("name", ["pause", "resume", "queue"])
-async def test_without_the_row_of_settings_one_is_told_how_to_make_it_again(
-    command: Command, database: Connection, name: str
+async def test_a_row_of_settings_that_was_forced_away_is_missed_and_made_again(
+    command: Command, database: Connection
 ) -> None:
-    await database.execute("delete from music.settings")
-    try:
-        said = await command(name)
-    finally:
-        await database.execute("insert into music.settings default values")
+    await database.execute(
+        "alter table music.settings disable trigger settings_keep_rows;"
+        " delete from music.settings;"
+        " alter table music.settings enable trigger settings_keep_rows"
+    )
+    said = await command("queue")
     assert said.code == 2
     assert "The row of music.settings is missing" in said.sentence
-    assert "insert into music.settings default values" in said.sentence
+    for name in ("pause", "resume", "queue"):
+        assert (await command(name)).code == 0
+
+
+async def test_tracks_are_regenerated_once_the_price_is_known(
+    command: Command, database: Connection
+) -> None:
+    waiting = await pending(database)
+    done = str(uuid.uuid4())
+    await database.execute(
+        "insert into public.music_tracks (id, prompt, file_url) values (%s, 'done', 'https://x')",
+        (done,),
+    )
+    said = await command("regenerate", done)
+    assert said.code == 2
+    assert done in said.out
+    assert "agree with --yes" in said.sentence
+    said = await command("regenerate", done, str(waiting), "--yes", "--json")
+    assert said.code == 1
+    assert f"Track {waiting} is not completed" in said.err
+    report = json.loads(said.out)
+    assert (report["regenerated"], [row["track_id"] for row in report["tracks"]]) == (True, [done])
+    [row] = await (
+        await database.execute("select * from public.music_tracks where id = %s", (done,))
+    ).fetchall()
+    assert (row["status"], row["file_url"]) == ("pending", "https://x")
+    said = await command("cancel", done)
+    assert said.code == 0
+    history = (await command("history", done)).out
+    assert "it is completed with the audio that it had" in " ".join(history.split())
 
 
 async def test_history_tells_the_story_of_a_track(command: Command, database: Connection) -> None:

@@ -177,10 +177,13 @@ FAULTS = {
         "update music.settings set max_concurrent_per_user = 2 where id;",
     ),
     "the settings row is gone": Fault(
-        "delete from music.settings",
-        "insert into music.settings default values",
+        "alter table music.settings disable trigger settings_keep_rows;"
+        " delete from music.settings;"
+        " alter table music.settings enable trigger settings_keep_rows",
+        "insert into music.settings (daily_budget_cents, daily_budget_cents_of_guests)"
+        " values (null, null) on conflict (id) do nothing",
         "queue",
-        "The row of music.settings is gone, so nothing can be claimed",
+        "The row of music.settings is gone; a worker makes it again",
         "insert into music.settings default values;",
     ),
     "today's budget is used up": Fault(

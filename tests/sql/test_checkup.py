@@ -102,7 +102,6 @@ FAILURES = {
         " deferrable initially deferred for each row execute function public.never()",
         ("complete", "P0001", ""),
     ),
-    "no settings": ("delete from music.settings", ("claim", "P0002", "")),
 }
 
 

@@ -33,6 +33,7 @@ RUNNING = """
 
 
 async def ask_for_many(project: Project, tracks: int = TRACKS, users: int = USERS) -> None:
+    await project.sql("update music.settings set daily_budget_cents = null")
     await project.sql(
         "insert into auth.users (id, email)"
         " select gen_random_uuid(), n || '@example.com' from generate_series(1, %s) n",
@@ -223,7 +224,7 @@ async def test_renewing_waits_for_nobody_and_keeps_what_somebody_is_just_writing
 async def test_a_raised_budget_and_a_cancel_of_the_same_tracks_never_deadlock(
     project: Project,
 ) -> None:
-    """Whatever locks several tracks and waits for them takes them in the order of their ids."""
+    """What raises a budget waits for no track: one that somebody is just writing goes later."""
     low, high = sorted(str(uuid.uuid4()) for _ in range(2))
     for track_id in (high, low):  # not in the order of their places in the table
         await project.new_track(id=track_id)
@@ -233,11 +234,6 @@ async def test_a_raised_budget_and_a_cancel_of_the_same_tracks_never_deadlock(
     cancel = "select * from public.cancel_music_tracks(%s)"
     async with project.operator.transaction():
         await project.sql(cancel, [low])
-        raised = asyncio.create_task(
-            rows(operator, "update music.settings set daily_budget_cents = null"), name="raised"
-        )
-        while not await project.value("select count(*) from pg_locks where not granted"):
-            assert not raised.done(), "it did not wait"
+        await rows(operator, "update music.settings set daily_budget_cents = null")
         await project.sql(cancel, [high])
-    await raised
     assert await project.value("select count(*) from public.music_tracks where status = 'error'")

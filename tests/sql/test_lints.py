@@ -189,14 +189,17 @@ async def test_no_key_made_of_an_id_is_the_lock_of_the_queue_or_the_budget(
 ) -> None:
     """Keys of two numbers are a space of their own, and the first one names the kind."""
     async with project.acting_as("service_role") as run:
-        for call in ("lock_queue()", "lock_budget()", "lock_repeated_call(gen_random_uuid())"):
+        for call in (
+            *("lock_queue()", "lock_budget()", "lock_waiting()"),
+            *("lock_repeated_call(gen_random_uuid())", "lock_waiting_of(gen_random_uuid())"),
+        ):
             await run(f"select music.{call}")
         held = await run(
             "select classid::int as kind, objsubid from pg_locks"
             " where locktype = 'advisory' and pid = pg_backend_pid()"
         )
     assert {lock["objsubid"] for lock in held} == {2}, "two numbers each"
-    assert sorted(lock["kind"] for lock in held) == [4915, 4915, 4916]
+    assert sorted(lock["kind"] for lock in held) == [4915, 4915, 4915, 4916, 4917]
     functions = await project.sql(
         "select p.oid::regprocedure::text as name from pg_proc p"
         " where p.pronamespace in ('public'::regnamespace, 'music'::regnamespace)"
@@ -205,5 +208,7 @@ async def test_no_key_made_of_an_id_is_the_lock_of_the_queue_or_the_budget(
     assert {row["name"].partition("(")[0] for row in functions} == {
         "music.lock_queue",
         "music.lock_budget",
+        "music.lock_waiting",
+        "music.lock_waiting_of",
         "music.lock_repeated_call",
     }

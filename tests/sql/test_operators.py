@@ -406,6 +406,9 @@ async def test_the_history_of_a_track_is_told_in_sentences(project: Project) -> 
     found = await project.as_service(
         "select * from public.music_track_history where track_id = %s", track_id
     )
+    [edited] = [row for row in found if row["kind"] == "edited"]
+    assert edited["what_happened"].startswith("Edited: run_after from ")
+    found.remove(edited)
     assert [(row["what_happened"], row["by_whom"]) for row in found] == [
         ("It was asked for.", user),
         ("A worker took it up.", "worker-1"),
@@ -421,7 +424,10 @@ async def test_the_history_of_a_track_is_told_in_sentences(project: Project) -> 
         ("Retried after storage_failed.", user),
         ("A worker took it up.", "worker-2"),
         ("The music is in place, 61 s long.", "worker-2"),
-        ("Asked for once more, at new cost.", "postgres"),
+        (
+            "Asked for once more, at new cost; its audio stays until the new is in place.",
+            "postgres",
+        ),
     ]
 
 

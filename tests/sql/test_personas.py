@@ -67,6 +67,8 @@ def all_denied(
 def private_table(table: str) -> list[Case]:
     """A table of schema `music`, closed to all app users."""
     inside = f"permission denied for table {table}"
+    stays = Refusal("MU008", f"The row of music.{table} stays")
+    is_kept = table in ("settings", "account")
     return [
         Case(
             f"{verb} music.{table}",
@@ -74,6 +76,7 @@ def private_table(table: str) -> list[Case]:
             SCHEMA,
             Refusal("42501", inside),
             Refusal("42501", inside),
+            *([stays, stays] if is_kept and verb == "delete" else []),
         )
         for verb, sql in {
             "select": "select count(*) from music.{table}",
@@ -194,11 +197,27 @@ CASES = [
             "user_id = :bob",
             "prompt = 'other'",
             "run_after = now()",
-            "file_url = 'https://evil'",
-            "attempts = -9",
             "created_at = '2000-01-01'",
             "journey_id = :journey",
             "status = 'error', error_message = 'x'",
+        )
+    ],
+    *[
+        Case(
+            f"change {change}",
+            UPDATE.format(change),
+            denied("music_tracks"),
+            ONLY_STATUS,
+            NOTHING,
+            nonsense,
+            nonsense,
+        )
+        for change, nonsense in (
+            (
+                "file_url = 'https://evil'",
+                Refusal("MU001", "Only a completed track has audio to set"),
+            ),
+            ("attempts = -9", Refusal("MU002", "A track cannot have -9 attempts.")),
         )
     ],
     Case(
@@ -219,7 +238,7 @@ CASES = [
         "truncate public.music_tracks cascade",
         "music_tracks",
         service=denied("music_tracks"),
-        operator=NOTHING,
+        operator=Refusal("MU008", "music.generations is not emptied at once"),
     ),
     # --- journeys
     Case(

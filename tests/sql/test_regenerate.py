@@ -1,4 +1,4 @@
-"""A completed track is made once more: asked for with the price known, and nothing is lost by it."""
+"""A completed track is made once more: asked for with the price known, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ async def test_the_old_audio_stays_until_the_new_is_in_place(project: Project) -
 
 
 WAYS_TO_FAIL = {
-    "cancelled by an operator": "update public.music_tracks set status = 'error' where id = %(track)s",
+    "cancelled by an operator": (
+        "update public.music_tracks set status = 'error' where id = %(track)s"
+    ),
     "refused by the provider": (
         "select public.fail_music_track(%(claim)s, 'refused', 'moderation_blocked', 'No.')"
     ),

@@ -7,13 +7,14 @@ sense.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import psycopg
 import pytest
 
 from tests.support.database import Project
 
-COMPLETED = {
+COMPLETED: dict[str, Any] = {
     "status": "completed",
     "file_url": "https://example.com/old.mp3",
     "storage_path": "u/t/old.mp3",
@@ -126,7 +127,7 @@ async def test_what_users_delete_leaves_ledger_and_history(
     )
     before = await project.value("select count(*) from music.events where track_id = %s", track)
     if is_refused:
-        with pytest.raises(psycopg.Error, match="is not emptied at once|permission denied"):
+        with pytest.raises(psycopg.Error, match=r"is not emptied at once|permission denied"):
             await project.sql(slip)
     else:
         await project.sql(slip)
@@ -278,7 +279,7 @@ NONSENSE = {
 async def test_nonsense_gets_a_sentence(
     project: Project, status: str, edit: str, sentence: str
 ) -> None:
-    columns = COMPLETED if status == "completed" else {}
+    columns: dict[str, Any] = COMPLETED if status == "completed" else {}
     track = await project.new_track(**columns)
     if status == "error":
         await project.sql("update public.music_tracks set status = 'error' where id = %s", track)

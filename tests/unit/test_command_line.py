@@ -123,7 +123,7 @@ def test_completion_can_be_installed_for_a_shell(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "completed"),
     [
-        ("re", ["retry", "resume", "review", "record"]),
+        ("re", ["retry", "regenerate", "resume", "review", "record"]),
         ("retry --a", ["--all"]),
         ("doctor --j", ["--json"]),
     ],

@@ -30,6 +30,7 @@ COMMANDS = {
     "queue": "Show what is being made and what waits.",
     "retry": "Retry failed tracks.",
     "cancel": "Cancel tracks that wait or run.",
+    "regenerate": "Have completed tracks made once more.",
     "pause": "Take up nothing new until `resume`.",
     "resume": "Take up tracks again, at once.",
     "review": "Show what waits for a person, and what to do about it.",

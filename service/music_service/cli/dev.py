@@ -163,8 +163,16 @@ async def _make_music(
 
 async def _demo_track() -> int:
     async with project() as opened:
+        say(budget_in_words((await opened.queue.health())["daily_budget_cents"]))
         row = await opened.tracks.insert(dict(DEMO_TRACK))
         return await follow(opened.client, UUID(row["id"]))
+
+
+def budget_in_words(daily_budget_cents: float | None) -> str:
+    """What a day may cost, and where that is set."""
+    if daily_budget_cents is None:
+        return "Nothing limits what a day may cost; set daily_budget_cents in music.settings."
+    return f"A day may cost {daily_budget_cents:g} US cents: daily_budget_cents in music.settings."
 
 
 async def first_of_all(stack: Stack | None, *waits: Awaitable[Any]) -> None:

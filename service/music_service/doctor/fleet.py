@@ -47,6 +47,11 @@ class QueueHealth:
         return None if self._row is None else self._row["daily_budget_cents_per_user"]
 
     @property
+    def daily_budget_cents_of_guests(self) -> float | None:
+        """The same for all guests together."""
+        return None if self._row is None else self._row.get("daily_budget_cents_of_guests")
+
+    @property
     def spent_today_cents(self) -> float:
         """The expected cost of all paid calls of this UTC day."""
         return 0 if self._row is None else float(self._row.get("spent_today_cents") or 0)
@@ -116,10 +121,17 @@ def check_budget(health: QueueHealth, *, is_free: bool, price_cents: float = 0) 
         )
     limits = [
         f"{cents:.12g} US cents{whose}"
-        for cents, whose in ((all_cents, ""), (user_cents, " for each user"))
+        for cents, whose in (
+            (all_cents, ""),
+            (user_cents, " for each user"),
+            (health.daily_budget_cents_of_guests, " for all guests"),
+        )
         if cents is not None
     ]
-    return ok("budget", f"A day may cost {' and '.join(limits)}.")
+    return ok(
+        "budget",
+        f"A day may cost {' and '.join(limits)}. See daily_budget_cents in music.settings.",
+    )
 
 
 async def check_clock(probe: Probe) -> Finding:

@@ -20,7 +20,7 @@ def check_queue(health: QueueHealth) -> list[Finding]:
         return [
             wrong(
                 "queue",
-                "The row of music.settings is gone, so nothing can be claimed.",
+                "The row of music.settings is gone; a worker makes it again with its next claim.",
                 f"{_RUN}insert into music.settings default values;",
             )
         ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from music_service.doctor.catalogue import Catalogue
 from music_service.doctor.expected import TABLE
-from music_service.doctor.findings import Finding, ok, skipped, warning, wrong
+from music_service.doctor.findings import Finding, Verdict, note, ok, skipped, warning, wrong
 from music_service.doctor.listener import Listener
 from music_service.doctor.probe import NO_FUNCTION, NOT_ALLOWED, Probe
 from music_service.errors import TransientError
@@ -106,7 +106,7 @@ async def _check_changes(
     if refusal is not None:
         return [wrong("publication", f"Realtime refuses the channel: {refusal}.", _STATUS)]
     publication = await _check_publication(changes, catalogue, patience_seconds)
-    if publication.fix is not None:
+    if publication.verdict is not Verdict.OK:
         return [publication, skipped("changes", "No change can arrive; see publication.")]
     row = _trial(row_id, catalogue)
     return [publication, await _check_arrival(probe, changes, row, patience_seconds)]
@@ -122,12 +122,17 @@ async def _check_publication(
         return wrong(check, "Realtime does not say that it follows the database.", _STATUS)
     if obstacle is None:
         return ok(check, f"Realtime follows public.{TABLE}.")
+    if catalogue is not None and not catalogue.is_published:
+        return note(
+            check,
+            f"Realtime does not tell of changes of public.{TABLE}, which is left out of the "
+            "publication. Workers live by broadcasts and their sweep. If that is not meant: "
+            f"{PUBLISH}",
+        )
     return wrong(
         check,
         f"Realtime cannot follow public.{TABLE}: {obstacle.rstrip('.')}.",
-        _STATUS
-        if catalogue is not None and catalogue.is_published
-        else f"Run in the SQL editor: {PUBLISH}",
+        _STATUS if catalogue is not None else f"Run in the SQL editor: {PUBLISH}",
     )
 
 

@@ -59,6 +59,20 @@ class QueueOperations(Queries):
             retried += [row for row in await self.rows(query) if row["retried"]]
         return retried
 
+    async def regenerate(self, track_ids: Sequence[UUID], *, dry_run: bool) -> list[dict[str, Any]]:
+        """Have those that are completed made once more, or say what it would cost.
+
+        Each has `track_id`, `user_id`, `completed_at`, `is_free`, `expected_cost_cents` and
+        `regenerated`.
+        """
+        found: list[dict[str, Any]] = []
+        for ids in _portions(track_ids, _ROWS_AT_ONCE):
+            query = self._call(
+                "regenerate_music_tracks", p_track_ids=_texts(ids), p_dry_run=dry_run
+            )
+            found += await self.rows(query)
+        return found
+
     async def cancel(self, track_ids: Sequence[UUID]) -> list[dict[str, Any]]:
         """Cancel those that wait or run; each has `track_id`, `user_id` and `status_before`."""
         cancelled: list[dict[str, Any]] = []
@@ -122,8 +136,8 @@ class QueueOperations(Queries):
         rows = await self.rows(self.client.table("music_queue_health").select("*"))
         if not rows:
             raise ConfigurationError(
-                "The row of music.settings is missing, without which nothing is taken up; make it "
-                "again in the SQL editor: insert into music.settings default values;"
+                "The row of music.settings is missing; the next claim of a worker makes it again, "
+                "or in the SQL editor: insert into music.settings default values;"
             )
         return rows[0]
 

@@ -87,28 +87,34 @@ class Feed:
 
     async def run(self) -> None:
         """Subscribe, and again whenever the connection ends; returns only when cancelled."""
-        pause, private = _FIRST_PAUSE_SECONDS, True
+        pause, private, changes = _FIRST_PAUSE_SECONDS, True, True
         while True:
             began = time.monotonic()
             self._announcements = _Announcements(self._on_hint, self._doubt_changes)
-            self._channel = self._channel_for(self._announcements, private=private)
-            reason = await self._listen(self._channel)
+            self._channel = self._channel_for(self._announcements, private=private, changes=changes)
+            reason = await self._listen(self._channel, changes=changes)
             if private and self._channel.was_refused:
                 private = False
                 log.warning("realtime_private_refused", now="public, with postgres_changes alone")
                 continue
+            if private and changes and self._channel.cannot_follow:
+                changes = False  # the table is not in the publication, which may be meant
+                log.info("realtime_without_changes", now="broadcasts and the sweep")
+                continue
             self._lost(reason)
-            private = True
+            private = changes = True
             steady = time.monotonic() - began > _STEADY_SECONDS
             pause = _FIRST_PAUSE_SECONDS if steady else min(pause * 2, _LONGEST_PAUSE_SECONDS)
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
 
-    def _channel_for(self, announcements: _Announcements, *, private: bool) -> Channel:
+    def _channel_for(
+        self, announcements: _Announcements, *, private: bool, changes: bool
+    ) -> Channel:
         channel = Channel(self._url, self._key, TOPIC, private=private)
         if private:
             channel.hear_broadcasts("pending", announcements.hear_broadcast)
         events: tuple[Literal["INSERT", "UPDATE"], ...] = ("INSERT", "UPDATE")
-        for event in events:
+        for event in events if changes else ():
             channel.hear_changes(
                 event,
                 "music_tracks",
@@ -120,11 +126,15 @@ class Feed:
         channel.hear_subscribed(self._subscribed)
         return channel
 
-    async def _listen(self, channel: Channel) -> str:
+    async def _listen(self, channel: Channel, *, changes: bool) -> str:
         """Return when the connection has ended, with the reason."""
         try:
             async with asyncio.timeout(self._ready_seconds) as limit, channel.opened():
-                await channel.wait_subscribed()
+                if changes:
+                    await channel.wait_subscribed()
+                else:
+                    await channel.wait_joined()
+                    self._subscribed()
                 limit.reschedule(None)
                 return await channel.wait_ended()
         except TimeoutError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import structlog
 
 from music_service.errors import ConfigurationError
@@ -52,6 +54,14 @@ async def check(client: ProjectClient, bucket: str, *, public: bool, capacity: i
             f'The bucket "{bucket}" is private, so nobody could open a file_url; '
             "set MUSIC_BUCKET_PUBLIC=false, or make the bucket public."
         )
+
+
+async def daily_budget_cents(client: ProjectClient) -> float | None:
+    """What a UTC day may cost by `music.settings`; None for no limit."""
+    with failures.calling_project(client.url):
+        query = client.table("music_queue_health").select("daily_budget_cents")
+        found: Any = (await query.limit(1).execute()).data
+    return found[0]["daily_budget_cents"] if found else None
 
 
 def check_version(found: SchemaVersion) -> None:

@@ -134,6 +134,12 @@ class Channel:
         reason = self._ended.result() if self._ended.done() else ""
         return "Unauthorized" in reason or "PrivateOnly" in reason
 
+    @property
+    def cannot_follow(self) -> bool:
+        """Whether it ended because the server does not tell of changes of a table."""
+        reason = self._ended.result() if self._ended.done() else ""
+        return "Please check Realtime is enabled" in reason
+
     def end(self, reason: str) -> None:
         """Hear nothing more; the first reason counts."""
         if self._ended.done():
