@@ -190,8 +190,8 @@ end
 $$;
 comment on function music.release_within_budget() is
   'Once a budget was raised or lifted: the tracks that wait for tomorrow are due at once, up to '
-  '200 at a time, those first that were put off first. Each claim goes on with it, so that the edit of '
-  'music.settings need not touch them all. What is still over it is put off again.';
+  '200 at a time, those first that were put off first. Each claim goes on with it, so that the '
+  'edit of music.settings need not touch them all. What is still over it is put off again.';
 
 create function music.close_unconfirmed_submissions() returns void
 language plpgsql set search_path = ''
