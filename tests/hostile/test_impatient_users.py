@@ -1,4 +1,4 @@
-"""Users who cancel and retry to wait less or to be made music for without end, and newcomers."""
+"""Users who cancel and retry to wait less or to be paid for without end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def patch(stack: Stack, user: SignedIn, track_id: uuid.UUID, change: Any) 
         return await http.patch(url, json=change, headers=headers)
 
 
-async def test_a_track_that_fails_for_ever_is_paid_for_four_times_a_day_at_most(
+async def test_a_track_that_always_fails_is_paid_for_four_times_a_day_at_most(
     stack: Stack, user: SignedIn, start_worker: StartWorker
 ) -> None:
     prompt = f"hopeless {uuid.uuid4().hex}"
