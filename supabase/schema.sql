@@ -347,6 +347,34 @@ $$;
 
 COMMENT ON FUNCTION music.check_new_track() IS 'Before insert: an app user may ask for a track and set nothing that the service sets; a row that a backend inserts with its audio is completed.';
 
+CREATE FUNCTION music.check_paid_retries(p_track_id uuid) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_most int := (select s.max_paid_retries_per_day from music.settings s);
+  v_calls bigint;
+  v_calls_today bigint;
+begin
+  if v_most is null or music.is_free_to_retry(p_track_id) then
+    return;
+  end if;
+  select count(*), count(*) filter (where g.intent_at >= music.start_of_today())
+  into v_calls, v_calls_today
+  from music.generations g where g.track_id = p_track_id and g.state <> 'refused';
+  -- The first call of a track is no retry.
+  if least(v_calls_today, v_calls - 1) >= v_most then
+    raise exception
+      'This track was paid for again % times today; retries may do that % times a day at most.',
+        least(v_calls_today, v_calls - 1), v_most
+      using errcode = 'MU010', hint = 'Retry it tomorrow (UTC), or ask for a new track. '
+        'Operators find the limit in music.settings: max_paid_retries_per_day.';
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION music.check_paid_retries(p_track_id uuid) IS 'Refuse a retry that would cost once the track was paid for again as often today as music.settings allows; counted by the ledger, whoever asked for the calls.';
+
 CREATE FUNCTION music.check_reading_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -684,6 +712,10 @@ begin
       new.run_after := greatest(now(), (
         select g.intent_at + interval '90 seconds' from music.generations g
         where g.track_id = old.id and g.state in ('intent', 'unknown')));
+      if music.is_app_user() then
+        perform music.check_paid_retries(old.id);
+        new := music.keep_put_off(old, new);
+      end if;
     when v_edit in ('pending to error', 'generating to error') then
       new.error_code :=
         case when new.error_code is distinct from old.error_code then new.error_code end;
@@ -1211,14 +1243,17 @@ begin
               where t.status = 'pending' and t.user_id > o.user_id order by t.user_id limit 1)
       from owners o where o.user_id is not null
     ), everybody as (
-      -- All backends together (user_id null) are one more owner.
+      -- All backends together (user_id null) are one more owner. served_at: when what was last
+      -- submitted for it ended; of what is still open, when it was submitted.
       select o.user_id,
-             (select g.intent_at from music.generations g where g.user_id = o.user_id
+             (select coalesce(g.finished_at, g.intent_at)
+              from music.generations g where g.user_id = o.user_id
               order by g.intent_at desc limit 1) as served_at
       from owners o where o.user_id is not null
       union all
       select null::uuid,
-             (select g.intent_at from music.generations g where g.user_id is null
+             (select coalesce(g.finished_at, g.intent_at)
+              from music.generations g where g.user_id is null
               order by g.intent_at desc limit 1)
     ), running as (
       select p.user_id, p.places from music.places_taken() p
@@ -1227,7 +1262,8 @@ begin
     ), spent as (
       select u.user_id from music.users_over_budget() as u (user_id)
     ), paid as (
-      select t.id, t.user_id, t.priority, t.created_at, g.place_freed_at is null as has_place
+      select t.id, t.user_id, t.priority, t.created_at, t.run_after,
+             g.place_freed_at is null as has_place
       from music.generations g
       join public.music_tracks t on t.id = g.track_id
       where g.state = 'accepted' and t.status = 'pending' and t.run_after <= now()
@@ -1240,7 +1276,10 @@ begin
     ), waiting as (
       -- turn: how many generations at once its owner would have with it. Sorted by that, the
       -- first of everybody comes before the second of anybody; the user's limit is one of turns.
-      select mine.id, mine.priority, mine.created_at, mine.resumes, e.user_id, e.served_at,
+      -- waits_since: from when on its owner had it to wait for and nothing newly made. It stays
+      -- as it is while they wait, so whoever comes later comes after them, however many do.
+      select mine.id, mine.priority, mine.created_at, mine.resumes, e.user_id,
+             greatest(mine.created_at, mine.run_after, e.served_at) as waits_since,
              case when mine.resumes then coalesce(g.tracks, 0)
                else coalesce(r.places, 0) + (
                  select count(*) from paid p
@@ -1253,20 +1292,20 @@ begin
       left join generating g on g.user_id is not distinct from e.user_id
       cross join lateral (
         -- However long the queue is: the provider keeps what it made for a limited time.
-        select p.id, p.priority, p.created_at, true as resumes
+        select p.id, p.priority, p.created_at, p.run_after, true as resumes
         from paid p where p.user_id is not distinct from e.user_id
         union all
         -- No owner can get more than the whole room, so no more of anybody's are read. The two
         -- branches differ in "= e.user_id" and "is null" alone: an index serves each of them, and
         -- none serves "is not distinct from".
-        (select t.id, t.priority, t.created_at, false
+        (select t.id, t.priority, t.created_at, t.run_after, false
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now() and t.user_id = e.user_id
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
          limit v_room)
         union all
-        (select t.id, t.priority, t.created_at, false
+        (select t.id, t.priority, t.created_at, t.run_after, false
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now()
            and t.user_id is null and e.user_id is null
@@ -1277,7 +1316,7 @@ begin
     ), allowed as (
       select w.*, row_number() over (
                partition by w.resumes
-               order by w.priority desc, w.turn, w.served_at nulls first, w.created_at, w.id
+               order by w.priority desc, w.turn, w.waits_since, w.created_at, w.id
              ) as place
       from waiting w
       where (v_settings.max_concurrent_per_user is null or w.user_id is null
@@ -1294,7 +1333,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION music.due_track_ids(p_limit integer) IS 'Pending tracks whose turn it is: resumable ones first, then by priority, then each user''s next in turn, then who was served longest ago, then by age; within the limits of music.settings.';
+COMMENT ON FUNCTION music.due_track_ids(p_limit integer) IS 'Pending tracks whose turn it is: resumable ones first, then by priority, then each user''s next in turn, then who has waited longest since being served, then by age; within the limits of music.settings.';
 
 CREATE FUNCTION music.end_in_error(p_track_id uuid, p_error_code text, p_error_message text) RETURNS void
     LANGUAGE plpgsql
@@ -1587,6 +1626,42 @@ end
 $$;
 
 COMMENT ON FUNCTION music.is_worker() IS 'True inside a worker function: the one that said so has not ended.';
+
+CREATE FUNCTION music.keep_put_off(p_old public.music_tracks, p_retried public.music_tracks) RETURNS public.music_tracks
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_why music.events;
+  v_error_code text;
+begin
+  if p_old.run_after <= p_retried.run_after then
+    return p_retried;
+  end if;
+  select * into v_why from music.events e
+  where e.track_id = p_old.id and e.kind in ('deferred', 'over_budget')
+  order by e.at desc, e.id desc limit 1;
+  v_error_code := case v_why.kind
+    when 'over_budget' then 'over_budget' else v_why.detail ->> 'error_code' end;
+  if v_error_code = (
+      select e.detail ->> 'error_code' from music.events e
+      where e.track_id = p_old.id and e.kind = 'cancelled'
+      order by e.at desc, e.id desc limit 1) then
+    if v_error_code = 'over_budget'
+       and v_why.at <= (select s.budget_raised_at from music.settings s) then
+      return p_retried;  -- there is money again
+    end if;
+    p_retried.error_code := v_error_code;
+    p_retried.error_message := case v_error_code
+      when 'over_budget' then music.over_budget_message(v_why.detail ->> 'of' <> 'all')
+      else v_why.detail ->> 'error_message' end;
+  end if;
+  p_retried.run_after := p_old.run_after;
+  return p_retried;
+end
+$$;
+
+COMMENT ON FUNCTION music.keep_put_off(p_old public.music_tracks, p_retried public.music_tracks) IS 'A retried track that was put off when its user cancelled it waits as long as it would have, and says again why; unless it waited for a budget that was raised since.';
 
 CREATE FUNCTION music.keep_rows() RETURNS trigger
     LANGUAGE plpgsql
@@ -2122,6 +2197,7 @@ CREATE TABLE music.settings (
     max_pending_per_guest integer DEFAULT 20,
     on_unknown_submission text DEFAULT 'error'::text NOT NULL,
     max_attempts smallint DEFAULT 10 NOT NULL,
+    max_paid_retries_per_day integer DEFAULT 3,
     paused_at timestamp with time zone,
     paused_by text,
     paused_reason text,
@@ -2133,6 +2209,7 @@ CREATE TABLE music.settings (
     CONSTRAINT settings_max_attempts_positive CHECK ((max_attempts > 0)),
     CONSTRAINT settings_max_concurrent_not_negative CHECK ((max_concurrent >= 0)),
     CONSTRAINT settings_max_concurrent_per_user_not_negative CHECK ((max_concurrent_per_user >= 0)),
+    CONSTRAINT settings_max_paid_retries_per_day_not_negative CHECK ((max_paid_retries_per_day >= 0)),
     CONSTRAINT settings_max_pending_not_negative CHECK ((max_pending >= 0)),
     CONSTRAINT settings_max_pending_per_guest_not_negative CHECK ((max_pending_per_guest >= 0)),
     CONSTRAINT settings_max_pending_per_user_not_negative CHECK ((max_pending_per_user >= 0)),
@@ -2165,6 +2242,8 @@ COMMENT ON COLUMN music.settings.max_pending_per_guest IS 'The same for one gues
 COMMENT ON COLUMN music.settings.on_unknown_submission IS 'What happens to a paid call whose answer was lost: error = a person decides, resubmit = it is sent again and may be paid twice.';
 
 COMMENT ON COLUMN music.settings.max_attempts IS 'Counted failed attempts after which a track ends as attempts_exhausted.';
+
+COMMENT ON COLUMN music.settings.max_paid_retries_per_day IS 'How often one track may be paid for again in a UTC day before its user''s next retry is refused; null = no limit. A retry that only fetches what is paid for is never refused, nor is one by an operator or a backend.';
 
 COMMENT ON COLUMN music.settings.paused_at IS 'Since when it is paused; filled in by itself.';
 
@@ -4483,6 +4562,9 @@ GRANT ALL ON FUNCTION music.check_journey() TO service_role;
 REVOKE ALL ON FUNCTION music.check_new_track() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_new_track() TO service_role;
 
+REVOKE ALL ON FUNCTION music.check_paid_retries(p_track_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.check_paid_retries(p_track_id uuid) TO service_role;
+
 REVOKE ALL ON FUNCTION music.check_reading_log() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_reading_log() TO service_role;
 
@@ -4607,6 +4689,9 @@ GRANT ALL ON FUNCTION music.is_rejection(p_sqlstate text) TO service_role;
 
 REVOKE ALL ON FUNCTION music.is_worker() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.is_worker() TO service_role;
+
+REVOKE ALL ON FUNCTION music.keep_put_off(p_old public.music_tracks, p_retried public.music_tracks) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.keep_put_off(p_old public.music_tracks, p_retried public.music_tracks) TO service_role;
 
 REVOKE ALL ON FUNCTION music.keep_rows() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.keep_rows() TO service_role;

@@ -8,7 +8,8 @@
 -- SQLSTATEs of the service, each with a sentence: MU001 a change of status that does not exist,
 -- MU002 an argument that makes no sense, MU003 not for app users, MU004 no such journey of yours,
 -- MU005 the journey is finished, MU006 a text is missing or too long, MU007 the migrations cannot
--- work with what is there, MU008 what must not be emptied by mistake, MU009 too many tracks wait.
+-- work with what is there, MU008 what must not be emptied by mistake, MU009 too many tracks wait,
+-- MU010 the track was paid for again too often today.
 -- Locks: nothing that exists.
 
 create function music.caller() returns text
@@ -165,6 +166,7 @@ create table music.settings (
   max_pending_per_guest int default 20,
   on_unknown_submission text not null default 'error',
   max_attempts smallint not null default 10,
+  max_paid_retries_per_day int default 3,
   paused_at timestamptz,
   paused_by text,
   paused_reason text,
@@ -184,7 +186,8 @@ create table music.settings (
   constraint settings_max_pending_per_guest_not_negative check (max_pending_per_guest >= 0),
   constraint settings_on_unknown_submission_known
     check (on_unknown_submission in ('error', 'resubmit')),
-  constraint settings_max_attempts_positive check (max_attempts > 0)
+  constraint settings_max_attempts_positive check (max_attempts > 0),
+  constraint settings_max_paid_retries_per_day_not_negative check (max_paid_retries_per_day >= 0)
 );
 insert into music.settings default values;
 
@@ -215,6 +218,10 @@ comment on column music.settings.on_unknown_submission is
   'sent again and may be paid twice.';
 comment on column music.settings.max_attempts is
   'Counted failed attempts after which a track ends as attempts_exhausted.';
+comment on column music.settings.max_paid_retries_per_day is
+  'How often one track may be paid for again in a UTC day before its user''s next retry is '
+  'refused; null = no limit. A retry that only fetches what is paid for is never refused, nor is '
+  'one by an operator or a backend.';
 comment on column music.settings.paused_at is 'Since when it is paused; filled in by itself.';
 comment on column music.settings.paused_by is 'Who paused it; filled in by itself.';
 comment on column music.settings.paused_reason is

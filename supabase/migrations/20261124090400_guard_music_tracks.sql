@@ -8,7 +8,8 @@
 --                                       one is in place; one track in each statement)
 --
 -- and refuses every other change of status with a sentence. App users may do the first and the two
--- cancels and may change nothing else that is the service's. What is changed besides is written to
+-- cancels and may change nothing else that is the service's; their retry is no way around waiting
+-- or paying. What is changed besides is written to
 -- the history, and what makes no sense is refused. A track that has audio while it waits or runs is
 -- being regenerated: whatever ends that without music, the track is completed again as it was.
 -- Worker functions say that they are at
@@ -344,6 +345,71 @@ $$;
 comment on function music.with_old_audio(public.music_tracks, public.music_tracks) is
   'A track whose regeneration ends without music: completed as it was, and its history says so.';
 
+create function music.check_paid_retries(p_track_id uuid) returns void
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_most int := (select s.max_paid_retries_per_day from music.settings s);
+  v_calls bigint;
+  v_calls_today bigint;
+begin
+  if v_most is null or music.is_free_to_retry(p_track_id) then
+    return;
+  end if;
+  select count(*), count(*) filter (where g.intent_at >= music.start_of_today())
+  into v_calls, v_calls_today
+  from music.generations g where g.track_id = p_track_id and g.state <> 'refused';
+  -- The first call of a track is no retry.
+  if least(v_calls_today, v_calls - 1) >= v_most then
+    raise exception
+      'This track was paid for again % times today; retries may do that % times a day at most.',
+        least(v_calls_today, v_calls - 1), v_most
+      using errcode = 'MU010', hint = 'Retry it tomorrow (UTC), or ask for a new track. '
+        'Operators find the limit in music.settings: max_paid_retries_per_day.';
+  end if;
+end
+$$;
+comment on function music.check_paid_retries(uuid) is
+  'Refuse a retry that would cost once the track was paid for again as often today as '
+  'music.settings allows; counted by the ledger, whoever asked for the calls.';
+
+create function music.keep_put_off(p_old public.music_tracks, p_retried public.music_tracks)
+returns public.music_tracks
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_why music.events;
+  v_error_code text;
+begin
+  if p_old.run_after <= p_retried.run_after then
+    return p_retried;
+  end if;
+  select * into v_why from music.events e
+  where e.track_id = p_old.id and e.kind in ('deferred', 'over_budget')
+  order by e.at desc, e.id desc limit 1;
+  v_error_code := case v_why.kind
+    when 'over_budget' then 'over_budget' else v_why.detail ->> 'error_code' end;
+  if v_error_code = (
+      select e.detail ->> 'error_code' from music.events e
+      where e.track_id = p_old.id and e.kind = 'cancelled'
+      order by e.at desc, e.id desc limit 1) then
+    if v_error_code = 'over_budget'
+       and v_why.at <= (select s.budget_raised_at from music.settings s) then
+      return p_retried;  -- there is money again
+    end if;
+    p_retried.error_code := v_error_code;
+    p_retried.error_message := case v_error_code
+      when 'over_budget' then music.over_budget_message(v_why.detail ->> 'of' <> 'all')
+      else v_why.detail ->> 'error_message' end;
+  end if;
+  p_retried.run_after := p_old.run_after;
+  return p_retried;
+end
+$$;
+comment on function music.keep_put_off(public.music_tracks, public.music_tracks) is
+  'A retried track that was put off when its user cancelled it waits as long as it would have, and '
+  'says again why; unless it waited for a budget that was raised since.';
+
 create function music.check_track_change() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
@@ -395,6 +461,10 @@ begin
       new.run_after := greatest(now(), (
         select g.intent_at + interval '90 seconds' from music.generations g
         where g.track_id = old.id and g.state in ('intent', 'unknown')));
+      if music.is_app_user() then
+        perform music.check_paid_retries(old.id);
+        new := music.keep_put_off(old, new);
+      end if;
     when v_edit in ('pending to error', 'generating to error') then
       new.error_code :=
         case when new.error_code is distinct from old.error_code then new.error_code end;

@@ -383,14 +383,17 @@ begin
               where t.status = 'pending' and t.user_id > o.user_id order by t.user_id limit 1)
       from owners o where o.user_id is not null
     ), everybody as (
-      -- All backends together (user_id null) are one more owner.
+      -- All backends together (user_id null) are one more owner. served_at: when what was last
+      -- submitted for it ended; of what is still open, when it was submitted.
       select o.user_id,
-             (select g.intent_at from music.generations g where g.user_id = o.user_id
+             (select coalesce(g.finished_at, g.intent_at)
+              from music.generations g where g.user_id = o.user_id
               order by g.intent_at desc limit 1) as served_at
       from owners o where o.user_id is not null
       union all
       select null::uuid,
-             (select g.intent_at from music.generations g where g.user_id is null
+             (select coalesce(g.finished_at, g.intent_at)
+              from music.generations g where g.user_id is null
               order by g.intent_at desc limit 1)
     ), running as (
       select p.user_id, p.places from music.places_taken() p
@@ -399,7 +402,8 @@ begin
     ), spent as (
       select u.user_id from music.users_over_budget() as u (user_id)
     ), paid as (
-      select t.id, t.user_id, t.priority, t.created_at, g.place_freed_at is null as has_place
+      select t.id, t.user_id, t.priority, t.created_at, t.run_after,
+             g.place_freed_at is null as has_place
       from music.generations g
       join public.music_tracks t on t.id = g.track_id
       where g.state = 'accepted' and t.status = 'pending' and t.run_after <= now()
@@ -412,7 +416,10 @@ begin
     ), waiting as (
       -- turn: how many generations at once its owner would have with it. Sorted by that, the
       -- first of everybody comes before the second of anybody; the user's limit is one of turns.
-      select mine.id, mine.priority, mine.created_at, mine.resumes, e.user_id, e.served_at,
+      -- waits_since: from when on its owner had it to wait for and nothing newly made. It stays
+      -- as it is while they wait, so whoever comes later comes after them, however many do.
+      select mine.id, mine.priority, mine.created_at, mine.resumes, e.user_id,
+             greatest(mine.created_at, mine.run_after, e.served_at) as waits_since,
              case when mine.resumes then coalesce(g.tracks, 0)
                else coalesce(r.places, 0) + (
                  select count(*) from paid p
@@ -425,20 +432,20 @@ begin
       left join generating g on g.user_id is not distinct from e.user_id
       cross join lateral (
         -- However long the queue is: the provider keeps what it made for a limited time.
-        select p.id, p.priority, p.created_at, true as resumes
+        select p.id, p.priority, p.created_at, p.run_after, true as resumes
         from paid p where p.user_id is not distinct from e.user_id
         union all
         -- No owner can get more than the whole room, so no more of anybody's are read. The two
         -- branches differ in "= e.user_id" and "is null" alone: an index serves each of them, and
         -- none serves "is not distinct from".
-        (select t.id, t.priority, t.created_at, false
+        (select t.id, t.priority, t.created_at, t.run_after, false
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now() and t.user_id = e.user_id
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
          limit v_room)
         union all
-        (select t.id, t.priority, t.created_at, false
+        (select t.id, t.priority, t.created_at, t.run_after, false
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now()
            and t.user_id is null and e.user_id is null
@@ -449,7 +456,7 @@ begin
     ), allowed as (
       select w.*, row_number() over (
                partition by w.resumes
-               order by w.priority desc, w.turn, w.served_at nulls first, w.created_at, w.id
+               order by w.priority desc, w.turn, w.waits_since, w.created_at, w.id
              ) as place
       from waiting w
       where (v_settings.max_concurrent_per_user is null or w.user_id is null
@@ -467,7 +474,7 @@ end
 $$;
 comment on function music.due_track_ids(int) is
   'Pending tracks whose turn it is: resumable ones first, then by priority, then each user''s '
-  'next in turn, then who was served longest ago, then by age; within the limits of '
+  'next in turn, then who has waited longest since being served, then by age; within the limits of '
   'music.settings.';
 
 create function music.claim_tracks(

@@ -94,6 +94,50 @@ async def test_a_backend_with_many_tracks_takes_turns_with_users(project: Projec
     assert str(claim["track_id"]) == first
 
 
+@pytest.mark.parametrize("at_once", [1, 3])
+async def test_newcomers_without_end_go_once_before_somebody_who_was_served(
+    project: Project, at_once: int
+) -> None:
+    await limit(project, max_concurrent=at_once, daily_budget_cents=None)
+    patient = await project.new_user()
+    await many_tracks(project, patient, 2)
+    running = await project.claim(limit=1)
+    earlier = [await project.new_user() for _ in range(4)]
+    for user in earlier:  # they have waited longer by the time the first is served
+        await many_tracks(project, user, 1)
+    running += await project.claim()
+    await finish(project, running.pop(0))
+    before_patient: list[str] = []
+    while not any(str(claim["user_id"]) == patient for claim in running):
+        assert len(before_patient) < 20, "overtaken without end"
+        newcomer = await project.new_user()
+        await many_tracks(project, newcomer, 3)
+        claims = await project.claim()
+        running += claims
+        before_patient += [str(c["user_id"]) for c in claims if str(c["user_id"]) != patient]
+        if not any(str(claim["user_id"]) == patient for claim in running):
+            await finish(project, running.pop(0))
+    assert set(before_patient) <= set(earlier)
+    assert len(before_patient) <= len(earlier)
+
+
+async def test_a_retry_or_a_deferral_does_not_go_before_those_who_waited_meanwhile(
+    project: Project,
+) -> None:
+    await limit(project, max_concurrent=1)
+    early, late = await project.new_user(), await project.new_user()
+    again = await project.new_track(early)
+    await project.as_user(early, "update public.music_tracks set status = 'error'")
+    waits = await project.new_track(late)
+    await project.as_user(early, "update public.music_tracks set status = 'pending'")
+    served = []
+    for _ in range(2):
+        [claim] = await project.claim()
+        served.append(str(claim["track_id"]))
+        await finish(project, claim)
+    assert served == [waits, again]
+
+
 # --- The account ----------------------------------------------------------------------------------
 
 ACCOUNT = "select public.report_music_account(%s, %s)"

@@ -24,6 +24,7 @@ from music_service.worker.attempt import Attempt
 from music_service.worker.claims import ClaimFailures, keep_rejections_logged
 from music_service.worker.leases import LeaseKeeper
 from music_service.worker.left_over import LeftOvers
+from music_service.worker.pace import Pace
 from music_service.worker.ports import AudioStore, Feed, Options, Provider, Queue
 
 _LAST_WORDS_SECONDS = 5  # a database that does not answer must not hold up a stop
@@ -70,6 +71,7 @@ class Worker:
         self._audio = audio
         self._options = options
         self._wake = asyncio.Event()
+        self._pace = Pace()
         self._running: dict[UUID, tuple[Attempt, asyncio.Task[None]]] = {}
         self._submits: set[asyncio.Task[Generation]] = set()
         self._stopping = False
@@ -176,16 +178,20 @@ class Worker:
 
     async def _sleep(self, stop: asyncio.Event, *, until: float) -> None:
         """Sleep until it is time, or something wakes the worker or stops it."""
-        if self._wake.is_set() or stop.is_set():
-            return  # at once: after a stop what was just claimed is handed back without a step
-        pause = max(until - _now(), 0)
-        await first_of(self._wake.wait(), stop.wait(), asyncio.sleep(pause))
+        if not (self._wake.is_set() or stop.is_set()):
+            pause = max(until - _now(), 0)
+            await first_of(self._wake.wait(), stop.wait(), asyncio.sleep(pause))
+        pause = self._pace.pause_seconds()
+        # After a stop at once, so that what was just claimed is handed back without a step.
+        if pause > 0 and not stop.is_set():
+            await first_of(stop.wait(), asyncio.sleep(pause))
 
     async def _claim(self) -> list[Claim]:
         """Take what there is room for."""
         room = self._options.capacity - len(self._running)
         if room <= 0 or self._blockade.error is not None or self._leases.is_cut_off:
             return []
+        self._pace.note()
         try:
             claims = await self._queue.claim(room, self._options.lease_seconds)
         except MusicServiceError as error:
