@@ -48,7 +48,9 @@ async def main() -> None:
             async with await psycopg.AsyncConnection.connect(
                 stack.database_url, autocommit=True
             ) as operator:
-                await operator.execute("update music.settings set max_concurrent = null, daily_budget_cents = null")
+                await operator.execute(
+                    "update music.settings set max_concurrent = null, daily_budget_cents = null"
+                )
             async with worker(stack, MUREKA_POLL_SECONDS="1", MUSIC_MAX_CONCURRENT=str(TRACKS)):
                 await make_one(stack, "warm up")
                 idle = await counted(stack, asyncio.sleep(IDLE_SECONDS))

@@ -100,7 +100,7 @@ FAILURES = {
         " $$ begin raise exception 'too late'; end $$;"
         " create constraint trigger never after update on public.music_tracks"
         " deferrable initially deferred for each row execute function public.never()",
-        ("complete", "P0001", ""),
+        ("claim", "P0001", ""),
     ),
 }
 

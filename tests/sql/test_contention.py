@@ -22,6 +22,11 @@ CLAIM = "select * from public.claim_music_tracks(%s, %s, 30)"
 RENEW = "select * from public.renew_music_claims(%s, %s, 30)"
 RELEASE = "select * from public.release_music_claims(%s, %s)"
 BEGIN = "select * from public.begin_music_generation(%s, gen_random_uuid(), '{}', 'mureka-9', 4.5)"
+RECEIPT = """
+    select public.record_music_task(g.id, g.id::text, null)
+    from music.generations g join music.claims c on c.track_id = g.track_id
+    where c.id = %s and g.state = 'intent'
+"""
 COMPLETE = "select * from public.complete_music_track(%s, 'path', 'https://file', 1000)"
 DEFER = "select * from public.defer_music_track(%s, 0, 'open', 'internal', 'Later.', false)"
 KINDS = ["claim", "renew", "end", "release", "cancel-all", "retry", "requeue", "lose", "delete"]
@@ -116,8 +121,8 @@ async def test_the_limits_hold_at_every_moment_while_sixteen_workers_make_all_tr
         connection = crew.connections[worker]
         while held[worker] or len(crew.taken) < TRACKS:
             for claim in held[worker]:
-                await rows(connection, BEGIN, claim["claim_id"])
-                await rows(connection, COMPLETE, claim["claim_id"])
+                for step in (BEGIN, RECEIPT, COMPLETE):
+                    await rows(connection, step, claim["claim_id"])
             await take(worker)
 
     await crew.all_at_once(take)

@@ -299,6 +299,7 @@ async def test_spending_is_shown_by_day_and_model(project: Project) -> None:
     [claim] = await project.claim()
     await project.write_intent(claim)
     await project.as_service(DEFER, claim["claim_id"], "rate_limited")
+    await project.sql("update music.generations set place_freed_at = now()")  # Mureka is done
     await project.new_track()
     [claim] = await project.claim()
     await project.write_intent(claim)

@@ -238,6 +238,8 @@ class Machine(Invariants):
         if legal and theirs and prompt:
             self.allow_another(track.id)
         before = track.status
+        if legal and theirs and (before, status) == ("completed", "pending"):
+            self.regenerated.add(track.id)
         self.step({track.id} if legal and theirs else set(), by_worker=False)
         if legal and theirs and before != status == "pending":
             if not self.seen.open_generation(track.id):
