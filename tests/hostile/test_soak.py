@@ -100,7 +100,7 @@ async def test_paid_once_ended_bounded_and_flat_whatever_happens(
 async def rage(soak: Soak, users: list[SignedIn]) -> list[Size]:
     """Everything at once for the time of the soak; answers the steady worker's sizes."""
     seconds = MINUTES * 60
-    jobs = [parts.live(soak, user, mean_pause_seconds=2) for user in users]
+    jobs = [parts.live(soak, user, mean_pause_seconds=4) for user in users]
     jobs += [
         parts.edit(soak),
         parts.err(soak),

@@ -181,7 +181,8 @@ async def err(soak: Soak) -> None:
         "sockets dropped": soak.stack.faults.realtime.drop_all,
     }
     while True:
-        await soak.pause(2)
+        await soak.pause(4)
+        soak.stack.faults.simulator.clear()  # or those that nothing met would pile up
         name = soak.chance.choice(tuple(wrongs))
         wrongs[name]()
         soak.done[name] += 1
