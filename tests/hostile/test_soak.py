@@ -104,8 +104,8 @@ async def rage(soak: Soak, users: list[SignedIn]) -> list[Size]:
     jobs += [
         parts.edit(soak),
         parts.err(soak),
-        parts.kill(soak, mean_pause_seconds=10),
-        parts.cut_off(soak, mean_pause_seconds=min(60, seconds / 3)),
+        parts.kill(soak, mean_pause_seconds=min(20, seconds / 4)),
+        parts.cut_off(soak, mean_pause_seconds=min(90, seconds / 3)),
     ]
     tasks = [asyncio.create_task(job) for job in jobs]
     sizes: list[Size] = []

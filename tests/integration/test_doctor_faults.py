@@ -37,7 +37,7 @@ REFUSE = (
 LEFT = (
     f"select (select count(*) from {TRACKS}), (select count(*) from music.claims),"
     " (select count(*) from music.generations), (select count(*) from storage.objects),"
-    " (select count(*) from music.events e where e.kind <> 'created'),"
+    " (select count(*) from music.events e where e.kind not in ('created', 'deleted')),"
     " (select count(*) from realtime.messages where topic <> 'music:doctor'),"
     " (select to_jsonb(s) from music.settings s), (select to_jsonb(a) from music.account a)"
 )

@@ -35,6 +35,7 @@ class FakeTask:
     stream_url: str | None = None
     audio: FakeAudio | None = None
     failed_reason: str | None = None
+    ran_seconds: float | None = None
 
     @property
     def is_succeeded(self) -> bool:

@@ -37,6 +37,7 @@ async def delivered(
         audio=fakes.audio,
         options=options(max_audio_bytes=1234),
         ask_again=ask_again,
+        late_until=asyncio.get_running_loop().time() + 60,
     )
 
 

@@ -18,7 +18,7 @@ from music_service.errors import (
 from music_service.worker.poll import UNKNOWN_TASK_POLLS
 from tests.support.attempts import RUNNING, Making
 from tests.support.builders import a_claim, options
-from tests.support.fakes import DONE, FakeTask
+from tests.support.fakes import DONE, FakeAudio, FakeTask
 
 AWAY = TransientError("away")
 
@@ -158,6 +158,18 @@ async def test_a_task_without_an_address_is_not_waited_for_longer_than_a_minute(
     making.fakes.provider.answers = [FakeTask()]
     assert 60 <= await making.make() <= 66
     assert (making.end().step, making.end().code) == ("fail", "generation_failed")
+
+
+async def test_who_resumes_a_task_that_ended_long_ago_does_not_wait_a_minute_more() -> None:
+    for answer in (FakeTask(ran_seconds=40), FakeTask(ran_seconds=40, audio=FakeAudio())):
+        making = resuming(age_seconds=101, deadline_seconds=600)
+        making.fakes.provider.answers = [answer]
+        making.journal.break_down("download", LateAudioError("not there"))
+        assert await making.make() < 6
+        assert making.end().step in ("fail", "defer")
+    making = resuming(age_seconds=70, deadline_seconds=600)
+    making.fakes.provider.answers = [FakeTask(ran_seconds=40)]
+    assert 30 <= await making.make() <= 36
 
 
 async def test_audio_that_is_not_at_its_address_is_asked_for_again() -> None:

@@ -20,6 +20,8 @@ from music_service.tracks import GenerationRequest, Kind
 
 Body = TypeVar("Body", bound=BaseModel)
 
+_LONGEST_RUN_SECONDS = 3600
+
 
 @dataclass(frozen=True, slots=True)
 class Submission:
@@ -41,7 +43,8 @@ class Audio:
 class Task:
     """What the provider says of a task; `status` is one of the words that are known.
 
-    One that is not counts as in progress, and is told as `running`.
+    One that is not counts as in progress, and is told as `running`. `ran_seconds` is how long a
+    task that has ended ran, by the provider's own times; None where these make no sense.
     """
 
     task_id: str
@@ -49,6 +52,7 @@ class Task:
     stream_url: str | None
     audio: Audio | None
     failed_reason: str | None
+    ran_seconds: float | None = None
 
     @property
     def is_succeeded(self) -> bool:
@@ -130,6 +134,7 @@ class MurekaClient:
             stream_url=await self._stream_url(body.choices),
             audio=Audio(finished.url, finished.duration) if finished and finished.url else None,
             failed_reason=body.failed_reason,
+            ran_seconds=_span(body.created_at, body.finished_at),
         )
 
     async def _stream_url(self, choices: list[Choice]) -> str | None:
@@ -157,3 +162,10 @@ def _parsed(model: type[Body], answer: Answer) -> Body:
         return model.model_validate_json(answer.content)
     except ValidationError as error:
         raise ContractError("Mureka's answer was not understood.") from error
+
+
+def _span(began_at: float | None, ended_at: float | None) -> float | None:
+    """Seconds between two unix times that a task may have; None for others."""
+    if began_at is None or ended_at is None or not 0 <= ended_at - began_at <= _LONGEST_RUN_SECONDS:
+        return None
+    return ended_at - began_at

@@ -118,6 +118,8 @@ class TaskBody(_Lenient):
     status: Annotated[str, BeforeValidator(_status)] = "preparing"
     trace_id: Text = None
     failed_reason: Text = None
+    created_at: Annotated[float | None, BeforeValidator(_finite)] = None
+    finished_at: Annotated[float | None, BeforeValidator(_finite)] = None
     choices: Annotated[list[Choice], BeforeValidator(_objects)] = Field(default_factory=list)
 
 

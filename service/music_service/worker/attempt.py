@@ -139,6 +139,7 @@ class Attempt:
             audio=self._audio,
             options=self._options,
             ask_again=poller.again,
+            late_until=poller.late_until,
         )
         self.phase = Phase.COMPLETING
         await self._queue.complete(self.claim.id, key, url, duration_ms)

@@ -30,10 +30,12 @@ async def deliver(
     audio: AudioStore,
     options: Options,
     ask_again: AskAgain,
+    late_until: float,
 ) -> tuple[str, str | None, int]:
     """Download to disk and upload from there, each tried a few times and for so long in all.
 
-    `ask_again` tells where the music is now, where it is not at its address.
+    `ask_again` tells where the music is now, where it is not at its address; that is asked until
+    `late_until`, a moment of the loop's clock.
 
     Returns:
         The object's key, its public URL if it has one, and the music's length in milliseconds.
@@ -46,7 +48,7 @@ async def deliver(
     with tempfile.TemporaryDirectory(prefix="music-") as folder:
         path = Path(folder) / f"{generation_id}.mp3"
         got = await _in_time(
-            _fetch(music, path, provider, options, ask_again),
+            _fetch(music, path, provider, options, ask_again=ask_again, late_until=late_until),
             options,
             ErrorCode.PROVIDER_UNAVAILABLE,
         )
@@ -59,11 +61,15 @@ async def deliver(
 
 
 async def _fetch(
-    music: FinishedAudio, path: Path, provider: Provider, options: Options, ask_again: AskAgain
+    music: FinishedAudio,
+    path: Path,
+    provider: Provider,
+    options: Options,
+    *,
+    ask_again: AskAgain,
+    late_until: float,
 ) -> Download:
     """Download the music, for its first minute also where it is not there yet."""
-    now = asyncio.get_running_loop().time
-    late_at = now() + options.late_audio_seconds
 
     async def once() -> Download:
         return await provider.download(
@@ -74,7 +80,7 @@ async def _fetch(
         try:
             return await _again(options)(once)
         except LateAudioError:
-            if now() >= late_at:
+            if asyncio.get_running_loop().time() >= late_until:
                 raise
         await asyncio.sleep(options.poll_seconds)
         music = await ask_again() or music

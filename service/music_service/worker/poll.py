@@ -24,6 +24,8 @@ UNKNOWN_TASK_POLLS = 3
 class Poller:
     """Polls one task and shows its stages on the row.
 
+    `late_until` is the moment of the loop's clock until which finished music may still be missing.
+
     Args:
         claim: the right to the track.
         generation: what is polled; it has a receipt.
@@ -45,7 +47,8 @@ class Poller:
         self._provider = provider
         self._options = options
         self._shown: tuple[str, str | None] | None = None
-        self._succeeded_at: float | None = None
+        self.late_until = float("inf")
+        self._paid_at = 0.0
         self._log = structlog.get_logger(__name__).bind(
             track_id=str(claim.track.id), claim_id=str(claim.id)
         )
@@ -61,19 +64,22 @@ class Poller:
             ProviderBlockedError: the key is refused.
             LostClaimError: a stage could not be written for that.
         """
+        self._paid_at = _now() - self._generation.age_seconds
         await self._sleep_before_first_poll()
         while True:
             task = await self._poll()
             if task is not None:
                 if task.is_failed:
                     raise PermanentError(_why(task))
-                if task.audio is not None and task.is_succeeded:
-                    return task.audio
-                if not task.is_succeeded:
+                if task.is_succeeded:
+                    self._note_end(task)
+                    if task.audio is not None:
+                        return task.audio
+                    if _now() >= self.late_until:
+                        raise PermanentError("Mureka finished without any music.")
+                else:
                     await self._show(task)
-                elif self._has_waited_for_address():
-                    raise PermanentError("Mureka finished without any music.")
-            if self._succeeded_at is None and asyncio.get_running_loop().time() > deadline:
+            if self.late_until == float("inf") and _now() > deadline:
                 raise OverdueError(
                     "The music was not ready in time; retry to ask for it again at no cost.",
                     code=ErrorCode.GENERATION_TIMEOUT,
@@ -93,12 +99,16 @@ class Poller:
     def _asked(self) -> tuple[Kind, str]:
         return self._generation.request.kind, self._generation.mureka_task_id or ""
 
-    def _has_waited_for_address(self) -> bool:
-        """Whether the time is over in which the address of finished music may still come."""
-        now = asyncio.get_running_loop().time()
-        if self._succeeded_at is None:
-            self._succeeded_at = now
-        return now - self._succeeded_at >= self._options.late_audio_seconds
+    def _note_end(self, task: Task) -> None:
+        """From when the task was done, by its own times, its music may be late for so long.
+
+        Not from now: a claim that is lost again and again would begin that time anew each time.
+        """
+        if self.late_until == float("inf"):
+            ended_at = _now()
+            if task.ran_seconds is not None:
+                ended_at = min(ended_at, self._paid_at + task.ran_seconds)
+            self.late_until = ended_at + self._options.late_audio_seconds
 
     async def _poll(self) -> Task | None:
         """What the provider says now; None where it cannot say.
@@ -144,6 +154,10 @@ class Poller:
             # Without a stream there is nothing to see earlier.
             wait = min(max(wait, expected / 2), self._options.deadline_seconds / 4)
         await asyncio.sleep(wait)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _why(task: Task) -> str:
