@@ -160,6 +160,16 @@ async def test_a_task_without_an_address_is_not_waited_for_longer_than_a_minute(
     assert (making.end().step, making.end().code) == ("fail", "generation_failed")
 
 
+@pytest.mark.parametrize("answer", [RUNNING, AWAY])
+async def test_a_task_that_was_finished_and_is_no_more_still_has_its_deadline(
+    answer: FakeTask | Exception,
+) -> None:
+    making = Making(options=options(deadline_seconds=600))
+    making.fakes.provider.answers = [FakeTask(), answer]
+    assert 600 <= await making.make() <= 606
+    assert (making.end().step, making.end().code) == ("fail", "generation_timeout")
+
+
 async def test_audio_that_is_not_at_its_address_is_asked_for_again() -> None:
     making = resuming()
     making.fakes.provider.answers = [DONE, AWAY, FakeTask("running"), DONE]

@@ -45,7 +45,7 @@ class Poller:
         self._provider = provider
         self._options = options
         self._shown: tuple[str, str | None] | None = None
-        self._succeeded_at: float | None = None
+        self._address_until: float | None = None
         self._log = structlog.get_logger(__name__).bind(
             track_id=str(claim.track.id), claim_id=str(claim.id)
         )
@@ -53,7 +53,8 @@ class Poller:
     async def run(self, deadline: float) -> FinishedAudio:
         """Wait for the music until a moment of the loop's clock; a failed poll costs only time.
 
-        A task that is finished without an address is asked again: it may come a little later.
+        A task that is finished without an address is asked again: it may come a little later. What
+        the provider says of it then, or whether it answers, does not prolong the wait.
 
         Raises:
             OverdueError: it is not ready in time.
@@ -73,7 +74,7 @@ class Poller:
                     await self._show(task)
                 elif self._has_waited_for_address():
                     raise PermanentError("Mureka finished without any music.")
-            if self._succeeded_at is None and asyncio.get_running_loop().time() > deadline:
+            if _now() > max(deadline, self._address_until or deadline):
                 raise OverdueError(
                     "The music was not ready in time; retry to ask for it again at no cost.",
                     code=ErrorCode.GENERATION_TIMEOUT,
@@ -95,10 +96,9 @@ class Poller:
 
     def _has_waited_for_address(self) -> bool:
         """Whether the time is over in which the address of finished music may still come."""
-        now = asyncio.get_running_loop().time()
-        if self._succeeded_at is None:
-            self._succeeded_at = now
-        return now - self._succeeded_at >= self._options.late_audio_seconds
+        if self._address_until is None:
+            self._address_until = _now() + self._options.late_audio_seconds
+        return _now() >= self._address_until
 
     async def _poll(self) -> Task | None:
         """What the provider says now; None where it cannot say.
@@ -144,6 +144,10 @@ class Poller:
             # Without a stream there is nothing to see earlier.
             wait = min(max(wait, expected / 2), self._options.deadline_seconds / 4)
         await asyncio.sleep(wait)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _why(task: Task) -> str:
