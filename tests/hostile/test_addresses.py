@@ -112,11 +112,11 @@ async def test_a_public_https_host_is_reached_at_the_address_that_was_checked() 
 async def test_names_that_are_never_answered_hold_up_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    let_go, find = threading.Event(), socket.getaddrinfo
+    give_up, find = threading.Event(), socket.getaddrinfo
 
     def never(host: str, *rest: Any, **more: Any) -> Any:
         if host.endswith("silent.example"):
-            let_go.wait(30)
+            give_up.wait(30)
             raise socket.gaierror
         return find(host, *rest, **more)
 
@@ -132,7 +132,7 @@ async def test_names_that_are_never_answered_hold_up_nothing_else(
     finally:
         for each in asked:
             each.cancel()
-        let_go.set()
+        give_up.set()
         await asyncio.gather(*asked, return_exceptions=True)
 
 
