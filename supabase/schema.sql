@@ -108,8 +108,9 @@ CREATE FUNCTION music.allowed_at_once() RETURNS integer
     (select s.max_concurrent from music.settings s),
     (select a.concurrent_request_limit from music.account a
      where a.checked_at > now() - interval '1 day'),
-    (select a.slowed_down_to
-            + greatest(floor(extract(epoch from now() - a.slowed_down_at) / 15)::int, 0)
+    (select least(a.slowed_down_to + greatest(floor(
+              (extract(epoch from now()) - extract(epoch from a.slowed_down_at)) / 15), 0),
+            2147483647)::int
      from music.account a))
 $$;
 
@@ -715,6 +716,9 @@ begin
       if music.is_app_user() then
         perform music.check_paid_retries(old.id);
         new := music.keep_put_off(old, new);
+        if old.error_code = 'cancelled' then
+          new.run_after := greatest(new.run_after, now() + music.pause_before_retry(old.id));
+        end if;
       end if;
     when v_edit in ('pending to error', 'generating to error') then
       new.error_code :=
@@ -1278,7 +1282,7 @@ begin
       -- first of everybody comes before the second of anybody; the user's limit is one of turns.
       -- waits_since: from when on its owner had it to wait for and nothing newly made. It stays
       -- as it is while they wait, so whoever comes later comes after them, however many do.
-      select mine.id, mine.priority, mine.created_at, mine.resumes, e.user_id,
+      select mine.id, mine.priority, mine.created_at, mine.resumes, mine.has_place, e.user_id,
              greatest(mine.created_at, mine.run_after, e.served_at) as waits_since,
              case when mine.resumes then coalesce(g.tracks, 0)
                else coalesce(r.places, 0) + (
@@ -1292,20 +1296,20 @@ begin
       left join generating g on g.user_id is not distinct from e.user_id
       cross join lateral (
         -- However long the queue is: the provider keeps what it made for a limited time.
-        select p.id, p.priority, p.created_at, p.run_after, true as resumes
+        select p.id, p.priority, p.created_at, p.run_after, true as resumes, p.has_place
         from paid p where p.user_id is not distinct from e.user_id
         union all
         -- No owner can get more than the whole room, so no more of anybody's are read. The two
         -- branches differ in "= e.user_id" and "is null" alone: an index serves each of them, and
         -- none serves "is not distinct from".
-        (select t.id, t.priority, t.created_at, t.run_after, false
+        (select t.id, t.priority, t.created_at, t.run_after, false, false
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now() and t.user_id = e.user_id
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
          limit v_room)
         union all
-        (select t.id, t.priority, t.created_at, t.run_after, false
+        (select t.id, t.priority, t.created_at, t.run_after, false, false
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now()
            and t.user_id is null and e.user_id is null
@@ -1327,7 +1331,9 @@ begin
     select a.id
     from allowed a
     where case when a.resumes then a.place <= v_room_to_resume
-      else a.place <= v_room - (select count(*) from paid p where not p.has_place) end
+      else a.place <= v_room - (
+        select count(*) from allowed r
+        where r.resumes and not r.has_place and r.place <= v_room_to_resume) end
     order by a.resumes desc, a.place
     limit p_limit;
 end
@@ -2095,6 +2101,19 @@ CREATE FUNCTION music.over_budget_message(p_of_user boolean) RETURNS text
 $$;
 
 COMMENT ON FUNCTION music.over_budget_message(p_of_user boolean) IS 'What a track says that waits for tomorrow''s budget, of all or of its user.';
+
+CREATE FUNCTION music.pause_before_retry(p_track_id uuid) RETURNS interval
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select case when count(*) < 3 then interval '0'
+    else least(interval '5 seconds' * 2 ^ least(count(*) - 3, 20), interval '1 hour') end
+  from music.events e
+  where e.track_id = p_track_id and e.kind = 'retried' and e.at > now() - interval '1 day'
+    and e.detail ->> 'error_code' = 'cancelled' and e.detail ->> 'by' = music.caller()
+$$;
+
+COMMENT ON FUNCTION music.pause_before_retry(p_track_id uuid) IS 'How long a track that its user cancelled has to wait once the user retries it: three times a day not at all, the next time 5 seconds, each further time twice as long up to an hour. What is paid for is taken up before everything else; a few such tracks, cancelled and retried without end, would keep all others out.';
 
 CREATE FUNCTION music.places_taken() RETURNS TABLE(user_id uuid, places bigint)
     LANGUAGE sql STABLE
@@ -4763,6 +4782,9 @@ GRANT ALL ON FUNCTION music.note_rejected_tracks() TO service_role;
 
 REVOKE ALL ON FUNCTION music.over_budget_message(p_of_user boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.over_budget_message(p_of_user boolean) TO service_role;
+
+REVOKE ALL ON FUNCTION music.pause_before_retry(p_track_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.pause_before_retry(p_track_id uuid) TO service_role;
 
 REVOKE ALL ON FUNCTION music.places_taken() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.places_taken() TO service_role;

@@ -373,6 +373,21 @@ comment on function music.check_paid_retries(uuid) is
   'Refuse a retry that would cost once the track was paid for again as often today as '
   'music.settings allows; counted by the ledger, whoever asked for the calls.';
 
+create function music.pause_before_retry(p_track_id uuid) returns interval
+language sql stable set search_path = ''
+as $$
+  select case when count(*) < 3 then interval '0'
+    else least(interval '5 seconds' * 2 ^ least(count(*) - 3, 20), interval '1 hour') end
+  from music.events e
+  where e.track_id = p_track_id and e.kind = 'retried' and e.at > now() - interval '1 day'
+    and e.detail ->> 'error_code' = 'cancelled' and e.detail ->> 'by' = music.caller()
+$$;
+comment on function music.pause_before_retry(uuid) is
+  'How long a track that its user cancelled has to wait once the user retries it: three times a '
+  'day not at all, the next time 5 seconds, each further time twice as long up to an hour. What is '
+  'paid for is taken up before everything else; a few such tracks, cancelled and retried without '
+  'end, would keep all others out.';
+
 create function music.keep_put_off(p_old public.music_tracks, p_retried public.music_tracks)
 returns public.music_tracks
 language plpgsql stable set search_path = ''
@@ -464,6 +479,9 @@ begin
       if music.is_app_user() then
         perform music.check_paid_retries(old.id);
         new := music.keep_put_off(old, new);
+        if old.error_code = 'cancelled' then
+          new.run_after := greatest(new.run_after, now() + music.pause_before_retry(old.id));
+        end if;
       end if;
     when v_edit in ('pending to error', 'generating to error') then
       new.error_code :=

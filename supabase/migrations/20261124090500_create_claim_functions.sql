@@ -281,8 +281,9 @@ as $$
     (select s.max_concurrent from music.settings s),
     (select a.concurrent_request_limit from music.account a
      where a.checked_at > now() - interval '1 day'),
-    (select a.slowed_down_to
-            + greatest(floor(extract(epoch from now() - a.slowed_down_at) / 15)::int, 0)
+    (select least(a.slowed_down_to + greatest(floor(
+              (extract(epoch from now()) - extract(epoch from a.slowed_down_at)) / 15), 0),
+            2147483647)::int
      from music.account a))
 $$;
 comment on function music.allowed_at_once() is
@@ -418,7 +419,7 @@ begin
       -- first of everybody comes before the second of anybody; the user's limit is one of turns.
       -- waits_since: from when on its owner had it to wait for and nothing newly made. It stays
       -- as it is while they wait, so whoever comes later comes after them, however many do.
-      select mine.id, mine.priority, mine.created_at, mine.resumes, e.user_id,
+      select mine.id, mine.priority, mine.created_at, mine.resumes, mine.has_place, e.user_id,
              greatest(mine.created_at, mine.run_after, e.served_at) as waits_since,
              case when mine.resumes then coalesce(g.tracks, 0)
                else coalesce(r.places, 0) + (
@@ -432,20 +433,20 @@ begin
       left join generating g on g.user_id is not distinct from e.user_id
       cross join lateral (
         -- However long the queue is: the provider keeps what it made for a limited time.
-        select p.id, p.priority, p.created_at, p.run_after, true as resumes
+        select p.id, p.priority, p.created_at, p.run_after, true as resumes, p.has_place
         from paid p where p.user_id is not distinct from e.user_id
         union all
         -- No owner can get more than the whole room, so no more of anybody's are read. The two
         -- branches differ in "= e.user_id" and "is null" alone: an index serves each of them, and
         -- none serves "is not distinct from".
-        (select t.id, t.priority, t.created_at, t.run_after, false
+        (select t.id, t.priority, t.created_at, t.run_after, false, false
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now() and t.user_id = e.user_id
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
          limit v_room)
         union all
-        (select t.id, t.priority, t.created_at, t.run_after, false
+        (select t.id, t.priority, t.created_at, t.run_after, false, false
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now()
            and t.user_id is null and e.user_id is null
@@ -467,7 +468,9 @@ begin
     select a.id
     from allowed a
     where case when a.resumes then a.place <= v_room_to_resume
-      else a.place <= v_room - (select count(*) from paid p where not p.has_place) end
+      else a.place <= v_room - (
+        select count(*) from allowed r
+        where r.resumes and not r.has_place and r.place <= v_room_to_resume) end
     order by a.resumes desc, a.place
     limit p_limit;
 end

@@ -7,8 +7,10 @@ import contextlib
 import datetime
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -39,12 +41,14 @@ PUBLIC, INSIDE = "93.184.216.34", "10.0.0.7"
         ("169.254.169.254", False),
         ("100.64.0.1", False),
         ("0.0.0.0", False),
+        ("192.0.0.192", False),
         ("224.0.0.1", False),
         ("255.255.255.255", False),
         ("::1", False),
         ("::", False),
         ("fe80::1%eth0", False),
         ("fd00::1", False),
+        ("fec0::1", False),
         ("ff02::1", False),
         ("::ffff:127.0.0.1", False),
         ("::ffff:93.184.216.34", True),
@@ -103,6 +107,33 @@ async def test_a_public_https_host_is_reached_at_the_address_that_was_checked() 
     addresses = world(cdn=[PUBLIC])
     assert (await addresses.way_to("https://cdn:8443/m.mp3")).addresses == (PUBLIC,)
     assert await addresses.may_be_shown("https://cdn/m.mp3")
+
+
+async def test_names_that_are_never_answered_hold_up_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    give_up, find = threading.Event(), socket.getaddrinfo
+
+    def never(host: str, *rest: Any, **more: Any) -> Any:
+        if host.endswith("silent.example"):
+            give_up.wait(30)
+            raise socket.gaierror
+        return find(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+    guard = Addresses(guarded=True)
+    named = [guard.way_to(f"https://{number}.silent.example/1.mp3") for number in range(100)]
+    asked = [asyncio.ensure_future(each) for each in named]
+    try:
+        await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            assert await asyncio.to_thread(lambda: "written") == "written"
+            assert await asyncio.get_running_loop().getaddrinfo("localhost", 443)
+    finally:
+        for each in asked:
+            each.cancel()
+        give_up.set()
+        await asyncio.gather(*asked, return_exceptions=True)
 
 
 async def test_a_host_that_nobody_knows_is_asked_for_later() -> None:

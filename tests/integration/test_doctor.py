@@ -345,16 +345,18 @@ async def test_nobody_at_work_is_a_warning(healthy: Stack) -> None:
 async def test_money_without_limit_is_a_warning_that_its_sql_fixes(
     healthy: Stack, tmp_path: Path
 ) -> None:
-    said = await doctor(healthy, tmp_path, "--skip-mureka", MUREKA_API_KEY="")
-    assert (said.code, said.sentence) == (
-        0,
-        "No problem, 1 warning, 1 check skipped; 19 of 21 checks are well.",
-    )
-    [finding] = await only(given(healthy, mureka=None), Verdict.WARNING)
-    assert finding.check == "budget"
-    fix = str(finding.fix).partition("may cost: ")[2]
-    async with broken(healthy, fix, "update music.settings set daily_budget_cents = null"):
-        assert await only(given(healthy, mureka=None), Verdict.WARNING) == []
+    budget = "update music.settings set daily_budget_cents = {}"
+    async with broken(healthy, budget.format("null"), budget.format(1000)):
+        said = await doctor(healthy, tmp_path, "--skip-mureka", MUREKA_API_KEY="")
+        assert (said.code, said.sentence) == (
+            0,
+            "No problem, 1 warning, 1 check skipped; 19 of 21 checks are well.",
+        )
+        [finding] = await only(given(healthy, mureka=None), Verdict.WARNING)
+        assert finding.check == "budget"
+        fix = str(finding.fix).partition("may cost: ")[2]
+        async with broken(healthy, fix, budget.format("null")):
+            assert await only(given(healthy, mureka=None), Verdict.WARNING) == []
 
 
 async def test_a_budget_for_each_user_is_a_budget(healthy: Stack) -> None:

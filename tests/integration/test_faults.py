@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from local_supabase.stack import Stack
 from music_service.watch import wait_for_track
@@ -218,6 +220,14 @@ async def test_an_answer_without_a_receipt_leaves_it_unknown(
     assert made.ended == ("error", "submission_unknown")
 
 
+class OfTheTask(JSONResponse):
+    """An answer with the id of the task that is asked for."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = {"id": scope["path"].rpartition("/")[2]} | json.loads(self.body)
+        await JSONResponse(body)(scope, receive, send)
+
+
 @pytest.mark.parametrize("choice", [{"duration": -5}, {"duration": 1e12}, {"duration": "NaN"}])
 @pytest.mark.usefixtures("worker")
 async def test_a_senseless_length_is_reckoned_from_the_file(
@@ -228,8 +238,8 @@ async def test_a_senseless_length_is_reckoned_from_the_file(
     assert made_first.ended == ("completed", None)
     [order] = [order for order in stack.simulator.ledger if order not in before]
     url = f"{stack.simulator_url}/audio/{order['task_id']}.mp3"
-    odd = {"id": "1", "status": "succeeded", "choices": [None, {"url": url} | choice]}
-    stack.faults.mureka.answer("/query/", JSONResponse(odd))
+    odd = {"status": "succeeded", "choices": [None, {"url": url} | choice]}
+    stack.faults.mureka.answer("/query/", OfTheTask(odd))
     made = await make(stack, user, database)
     assert made.ended == ("completed", None)
     assert made.row["duration_ms"] == pytest.approx(made_first.row["duration_ms"], abs=200)
@@ -240,9 +250,12 @@ async def test_a_senseless_length_is_reckoned_from_the_file(
 async def test_an_address_that_is_none_ends_in_error(
     stack: Stack, user: SignedIn, database: Connection, url: Any
 ) -> None:
-    odd = {"id": "1", "status": "succeeded", "choices": [{"url": url}]}
-    stack.faults.mureka.answer("/query/", JSONResponse(odd))
-    made = await make(stack, user, database)
+    odd = {"status": "succeeded", "choices": [{"url": url}]}
+    stack.faults.mureka.answer("/query/", OfTheTask(odd), times=10_000)
+    try:
+        made = await make(stack, user, database)
+    finally:
+        stack.faults.mureka.clear()
     assert made.row["status"] == "error"
     assert made.row["error_code"] in ("generation_failed", "audio_invalid")
 

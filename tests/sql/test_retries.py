@@ -172,3 +172,71 @@ async def test_a_track_that_is_made_later_keeps_its_time_and_says_nothing(
     await project.as_user(user, CANCEL, track_id)
     await project.as_user(user, RETRY, track_id)
     assert await as_it_waits(project, track_id) == before
+
+
+# --- What is paid for -----------------------------------------------------------------------------
+
+
+async def paid_and_cancelled(project: Project, user: str, tracks: int) -> list[str]:
+    """Tracks whose music is ready at Mureka, and not fetched."""
+    ids = [await project.new_track(user) for _ in range(tracks)]
+    for claim in await project.claim():
+        await project.submitted(claim)
+    await project.as_user(user, CANCEL.replace("= %s", "= any (%s)"), ids)
+    await project.sql(
+        "update music.generations set place_freed_at = now() where user_id = %s", user
+    )
+    return ids
+
+
+async def test_paid_music_cancelled_and_retried_without_end_keeps_nobody_out(
+    project: Project,
+) -> None:
+    await project.sql("update music.settings set max_concurrent = 2 where id")
+    user, other = await project.new_user(), await project.new_user()
+    ids = await paid_and_cancelled(project, user, 2)
+    track_id = await project.new_track(other)
+    served = []
+    async with project.acting_as("authenticated", user) as run:
+        for _ in range(3):
+            await run(RETRY.replace("= %s", "= any (%s)"), ids)
+            await run(CANCEL.replace("= %s", "= any (%s)"), ids)
+    for _ in range(3):
+        await project.as_user(user, RETRY.replace("= %s", "= any (%s)"), ids)
+        served += [str(claim["track_id"]) for claim in await project.claim()]
+        await project.as_user(user, CANCEL.replace("= %s", "= any (%s)"), ids)
+    assert served == [track_id]
+
+
+async def test_each_further_retry_of_a_day_waits_twice_as_long(project: Project) -> None:
+    user = await project.new_user()
+    [track_id] = await paid_and_cancelled(project, user, 1)
+    waits = []
+    for _ in range(15):
+        await project.as_user(user, RETRY, track_id)
+        waits.append(
+            await project.value(
+                "select extract(epoch from run_after - updated_at) from public.music_tracks"
+            )
+        )
+        await project.as_user(user, CANCEL, track_id)
+    assert [max(0, round(wait / 5) * 5) for wait in waits[:6]] == [0, 0, 0, 5, 10, 20]
+    assert round(waits[-1]) == 3600
+    await project.sql("update public.music_tracks set status = 'pending'")
+    assert len(await project.claim()) == 1, "an operator's retry is due at once"
+    await project.as_user(user, CANCEL, track_id)
+    await project.sql("update music.events set at = at - interval '1 day'")
+    await project.as_user(user, RETRY, track_id)
+    assert len(await project.claim()) == 1
+
+
+async def test_tracks_that_may_not_resume_yet_take_no_room_of_others(project: Project) -> None:
+    await project.sql("update music.settings set max_concurrent = 3 where id")
+    user, other = await project.new_user(), await project.new_user()
+    ids = await paid_and_cancelled(project, user, 3)
+    await project.sql("update music.settings set max_concurrent_per_user = 1 where id")
+    track_id = await project.new_track(other)
+    await project.as_user(user, RETRY.replace("= %s", "= any (%s)"), ids)
+    claimed = [str(claim["track_id"]) for claim in await project.claim()]
+    assert len(claimed) == 2
+    assert claimed[1] == track_id

@@ -286,3 +286,15 @@ async def test_nonsense_gets_a_sentence(
     with pytest.raises(psycopg.Error, match=sentence):
         await project.sql(f"update public.music_tracks set {edit} where id = %s", track)
     assert await project.value("select count(*) from music.events where kind = 'edited'") == 0
+
+
+@pytest.mark.parametrize("slowed_down_at", ["-infinity", "infinity", "1000-01-01", "9999-01-01"])
+async def test_a_slow_down_of_nonsense_stops_no_claim(
+    project: Project, slowed_down_at: str
+) -> None:
+    await project.new_track()
+    await project.sql(
+        "update music.account set slowed_down_to = 2147483647, slowed_down_at = %s where id",
+        slowed_down_at,
+    )
+    assert len(await project.claim()) == 1

@@ -172,6 +172,16 @@ async def test_who_resumes_a_task_that_ended_long_ago_does_not_wait_a_minute_mor
     assert 30 <= await making.make() <= 36
 
 
+@pytest.mark.parametrize("answer", [RUNNING, AWAY])
+async def test_a_task_that_was_finished_and_is_no_more_still_has_its_deadline(
+    answer: FakeTask | Exception,
+) -> None:
+    making = Making(options=options(deadline_seconds=600))
+    making.fakes.provider.answers = [FakeTask(), answer]
+    assert 600 <= await making.make() <= 606
+    assert (making.end().step, making.end().code) == ("fail", "generation_timeout")
+
+
 async def test_audio_that_is_not_at_its_address_is_asked_for_again() -> None:
     making = resuming()
     making.fakes.provider.answers = [DONE, AWAY, FakeTask("running"), DONE]

@@ -160,6 +160,15 @@ def test_a_pause_that_the_other_side_asked_for_is_honoured(error: type[Transient
     assert deferred(error("Wait.", retry_after_seconds=77), attempts=9).delay_seconds == 77
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 4.9])
+def test_a_pause_asked_for_that_is_next_to_none_is_ours(seconds: float) -> None:
+    trouble = TransientError("Wait.", retry_after_seconds=seconds)
+    assert deferred(trouble, attempts=5).delay_seconds == 160
+    assert deferred(trouble, PAID).delay_seconds == 25
+    busy = RateLimitedError("Wait.", retry_after_seconds=seconds)
+    assert deferred(busy).delay_seconds == options().rate_limited_pause_seconds
+
+
 def test_being_too_fast_waits_as_long_as_the_options_say() -> None:
     assert deferred(BUSY, attempts=9).delay_seconds == options().rate_limited_pause_seconds
 

@@ -13,7 +13,9 @@ import ipaddress
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from music_service.errors import ErrorCode, OverdueError, TransientError
@@ -22,7 +24,12 @@ from music_service.network import proxy_to
 _LOCAL_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "arpa")
 # Such addresses of IPv6 hold one of IPv4, to which a gateway of the network leads.
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Inside a network, too, though Python's own list does not say so of them in every version.
+_INSIDE = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("fec0::/10"))
 _MOST_ADDRESSES = 4
+# A name that is never answered holds its thread for as long as the system waits. Those of the
+# provider have threads of their own: neither files nor names of our own services wait for them.
+_LOOK_UPS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="look-up")
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
@@ -42,7 +49,8 @@ class Way:
 async def resolve(host: str, port: int) -> list[str]:
     """All addresses of a host as this machine sees them; raises OSError where it has none."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await loop.run_in_executor(_LOOK_UPS, look_up)
     return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
@@ -58,6 +66,8 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
+    if any(ip in network for network in _INSIDE):
+        return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 
 

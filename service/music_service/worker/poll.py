@@ -56,7 +56,8 @@ class Poller:
     async def run(self, deadline: float) -> FinishedAudio:
         """Wait for the music until a moment of the loop's clock; a failed poll costs only time.
 
-        A task that is finished without an address is asked again: it may come a little later.
+        A task that is finished without an address is asked again: it may come a little later. What
+        the provider says of it then, or whether it answers, does not prolong the wait.
 
         Raises:
             OverdueError: it is not ready in time.
@@ -79,7 +80,8 @@ class Poller:
                         raise PermanentError("Mureka finished without any music.")
                 else:
                     await self._show(task)
-            if self.late_until == float("inf") and _now() > deadline:
+            has_ended = self.late_until < float("inf")
+            if _now() > (max(deadline, self.late_until) if has_ended else deadline):
                 raise OverdueError(
                     "The music was not ready in time; retry to ask for it again at no cost.",
                     code=ErrorCode.GENERATION_TIMEOUT,

@@ -120,10 +120,11 @@ def _pause_seconds(
 ) -> float:
     if isinstance(error, ProviderBlockedError):
         return options.blocked_check_seconds
-    if isinstance(error, RateLimitedError):
-        pause = error.retry_after_seconds or options.rate_limited_pause_seconds
-    elif error.retry_after_seconds is not None:
-        pause = error.retry_after_seconds
+    asked_for = error.retry_after_seconds or 0.0
+    if asked_for >= options.first_retry_seconds:  # less would be a storm of calls
+        pause = asked_for
+    elif isinstance(error, RateLimitedError):
+        pause = options.rate_limited_pause_seconds
     elif paid_seconds_ago is not None:
         pause = max(options.first_retry_seconds, paid_seconds_ago / 4)
         pause = min(pause, _LONGEST_PAID_RETRY_SECONDS)
