@@ -322,6 +322,10 @@ begin
     if new.status = 'completed' then
       new.completed_at := coalesce(new.completed_at, now());
     end if;
+    perform music.check_time('created_at', new.created_at::timestamptz);
+    perform music.check_time('started_at', new.started_at::timestamptz);
+    perform music.check_time('completed_at', new.completed_at::timestamptz);
+    perform music.check_time('run_after', new.run_after::timestamptz);
     return new;
   end if;
   if new.status <> 'pending' then
@@ -624,6 +628,20 @@ $$;
 
 COMMENT ON FUNCTION music.check_text(p_name text, p_text text, p_most integer) IS 'Refuse a text that is too long with a sentence that names it.';
 
+CREATE FUNCTION music.check_time(p_name text, p_time timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if p_time not between '1970-01-01' and '2200-01-01' then
+    raise exception '% = % is no time that can be waited for or looked back at.', p_name, p_time
+      using errcode = 'MU002', hint = 'Give it a time between 1970 and 2200.';
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION music.check_time(p_name text, p_time timestamp with time zone) IS 'Refuse a time that nothing can be reckoned with, such as infinity.';
+
 CREATE FUNCTION music.check_times(p_old public.music_tracks, p_new public.music_tracks) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -640,11 +658,7 @@ begin
     ) as times (name, was, is_now)
     where times.was is distinct from times.is_now
   loop
-    if v_time.is_now not between '1970-01-01' and '2200-01-01' then
-      raise exception '% = % is no time that can be waited for or looked back at.',
-          v_time.name, v_time.is_now
-        using errcode = 'MU002', hint = 'Give it a time between 1970 and 2200.';
-    end if;
+    perform music.check_time(v_time.name, v_time.is_now);
     if v_time.name <> 'run_after' and v_time.is_now > clock_timestamp() + interval '5 minutes' then
       raise exception '% = % is in the future.', v_time.name, v_time.is_now
         using errcode = 'MU002',
@@ -1567,9 +1581,20 @@ COMMENT ON FUNCTION music.has_audio(p_track public.music_tracks) IS 'Whether a t
 CREATE FUNCTION music.is_app_user() RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO ''
-    AS $$ select coalesce(current_setting('role', true), 'none') in ('authenticated', 'anon') $$;
+    AS $$
+  select case coalesce(current_setting('role', true), 'none')
+    when 'authenticated' then true
+    when 'anon' then true
+    when 'none' then false
+    when 'service_role' then false
+    -- A role of the app's own for some of its users, which a token may name.
+    else exists (
+      select from pg_catalog.pg_roles r
+      where r.rolname = current_setting('role', true) and not r.rolbypassrls and not r.rolsuper
+        and pg_catalog.pg_has_role(r.oid, 'authenticated', 'member')) end
+$$;
 
-COMMENT ON FUNCTION music.is_app_user() IS 'True when the caller came through the API as a user of the app, not as an operator or backend.';
+COMMENT ON FUNCTION music.is_app_user() IS 'True when the caller came through the API as a user of the app, not as an operator or backend; also in a role of the app''s own that is a member of authenticated.';
 
 CREATE FUNCTION music.is_free_to_retry(p_track_id uuid) RETURNS boolean
     LANGUAGE sql STABLE
@@ -1712,7 +1737,7 @@ CREATE TABLE music.generations (
     failed_reason text,
     CONSTRAINT generations_accepted_has_receipt CHECK (((state <> ALL (ARRAY['accepted'::text, 'succeeded'::text, 'failed'::text])) OR (mureka_task_id IS NOT NULL))),
     CONSTRAINT generations_closed_is_finished CHECK (((state = ANY (ARRAY['intent'::text, 'accepted'::text, 'unknown'::text])) OR (finished_at IS NOT NULL))),
-    CONSTRAINT generations_cost_not_negative CHECK ((expected_cost_cents >= (0)::numeric)),
+    CONSTRAINT generations_cost_not_negative CHECK (((expected_cost_cents >= (0)::numeric) AND (expected_cost_cents <> 'NaN'::numeric))),
     CONSTRAINT generations_failure_has_reason CHECK (((state <> ALL (ARRAY['failed'::text, 'refused'::text, 'abandoned'::text])) OR (failed_reason IS NOT NULL))),
     CONSTRAINT generations_open_is_unfinished CHECK (((state <> ALL (ARRAY['intent'::text, 'accepted'::text, 'unknown'::text])) OR ((finished_at IS NULL) AND (failed_reason IS NULL)))),
     CONSTRAINT generations_overdue_was_accepted CHECK (((overdue_at IS NULL) OR (mureka_task_id IS NOT NULL))),
@@ -4604,6 +4629,9 @@ GRANT ALL ON FUNCTION music.check_status(p_status text) TO service_role;
 REVOKE ALL ON FUNCTION music.check_text(p_name text, p_text text, p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_text(p_name text, p_text text, p_most integer) TO service_role;
 GRANT ALL ON FUNCTION music.check_text(p_name text, p_text text, p_most integer) TO authenticated;
+
+REVOKE ALL ON FUNCTION music.check_time(p_name text, p_time timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.check_time(p_name text, p_time timestamp with time zone) TO service_role;
 
 REVOKE ALL ON FUNCTION music.check_times(p_old public.music_tracks, p_new public.music_tracks) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_times(p_old public.music_tracks, p_new public.music_tracks) TO service_role;

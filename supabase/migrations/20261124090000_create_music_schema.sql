@@ -23,9 +23,21 @@ comment on function music.caller() is
 
 create function music.is_app_user() returns boolean
 language sql stable set search_path = ''
-as $$ select coalesce(current_setting('role', true), 'none') in ('authenticated', 'anon') $$;
+as $$
+  select case coalesce(current_setting('role', true), 'none')
+    when 'authenticated' then true
+    when 'anon' then true
+    when 'none' then false
+    when 'service_role' then false
+    -- A role of the app's own for some of its users, which a token may name.
+    else exists (
+      select from pg_catalog.pg_roles r
+      where r.rolname = current_setting('role', true) and not r.rolbypassrls and not r.rolsuper
+        and pg_catalog.pg_has_role(r.oid, 'authenticated', 'member')) end
+$$;
 comment on function music.is_app_user() is
-  'True when the caller came through the API as a user of the app, not as an operator or backend.';
+  'True when the caller came through the API as a user of the app, not as an operator or backend; '
+  'also in a role of the app''s own that is a member of authenticated.';
 
 create function music.caller_role() returns text
 language sql stable set search_path = ''

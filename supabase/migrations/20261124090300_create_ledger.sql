@@ -61,7 +61,8 @@ create table music.generations (
   finished_at timestamptz,
   failed_reason text,
   constraint generations_mureka_task_id_unique unique (mureka_task_id),
-  constraint generations_cost_not_negative check (expected_cost_cents >= 0),
+  constraint generations_cost_not_negative
+    check (expected_cost_cents >= 0 and expected_cost_cents <> 'NaN'),
   constraint generations_state_known check (state in (
     'intent', 'accepted', 'succeeded', 'failed', 'refused', 'unknown', 'abandoned')),
   constraint generations_receipt_has_time

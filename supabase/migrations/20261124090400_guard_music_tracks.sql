@@ -79,6 +79,19 @@ end
 $$;
 comment on function music.check_status(text) is 'Refuse a status that does not exist.';
 
+create function music.check_time(p_name text, p_time timestamptz) returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  if p_time not between '1970-01-01' and '2200-01-01' then
+    raise exception '% = % is no time that can be waited for or looked back at.', p_name, p_time
+      using errcode = 'MU002', hint = 'Give it a time between 1970 and 2200.';
+  end if;
+end
+$$;
+comment on function music.check_time(text, timestamptz) is
+  'Refuse a time that nothing can be reckoned with, such as infinity.';
+
 create function music.wishes(p_track public.music_tracks) returns jsonb
 language sql immutable set search_path = ''
 as $$
@@ -107,6 +120,10 @@ begin
     if new.status = 'completed' then
       new.completed_at := coalesce(new.completed_at, now());
     end if;
+    perform music.check_time('created_at', new.created_at::timestamptz);
+    perform music.check_time('started_at', new.started_at::timestamptz);
+    perform music.check_time('completed_at', new.completed_at::timestamptz);
+    perform music.check_time('run_after', new.run_after::timestamptz);
     return new;
   end if;
   if new.status <> 'pending' then
@@ -211,11 +228,7 @@ begin
     ) as times (name, was, is_now)
     where times.was is distinct from times.is_now
   loop
-    if v_time.is_now not between '1970-01-01' and '2200-01-01' then
-      raise exception '% = % is no time that can be waited for or looked back at.',
-          v_time.name, v_time.is_now
-        using errcode = 'MU002', hint = 'Give it a time between 1970 and 2200.';
-    end if;
+    perform music.check_time(v_time.name, v_time.is_now);
     if v_time.name <> 'run_after' and v_time.is_now > clock_timestamp() + interval '5 minutes' then
       raise exception '% = % is in the future.', v_time.name, v_time.is_now
         using errcode = 'MU002',

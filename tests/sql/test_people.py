@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
 
-from tests.support.database import Project
+from tests.support.database import Project, connect
 
 STATUSES = ["pending", "generating", "completed", "error"]
 USER_MAY = {("error", "pending"), ("pending", "error"), ("generating", "error")}
@@ -114,6 +115,37 @@ async def test_users_ask_for_a_track_without_setting_what_the_service_sets(
             user, f"insert into public.music_tracks (prompt, {column}) values ('x', %s)", value
         )
     assert refusal.value.sqlstate == "MU003"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "insert into public.music_tracks (prompt, priority) values ('x', 9)",
+        "insert into public.music_tracks (prompt, status, file_url)"
+        " values ('x', 'completed', 'https://example.com/x.mp3')",
+        "update public.music_tracks set prompt = 'other' where user_id = music.user_id()",
+        "update public.music_tracks set run_after = now() where user_id = music.user_id()",
+    ],
+)
+async def test_a_role_of_the_app_s_own_for_some_users_makes_no_operators_of_them(
+    project: Project, query: str
+) -> None:
+    user = await project.new_user()
+    await project.new_track(user, run_after=datetime(2100, 1, 1, tzinfo=UTC))
+    role = f"premium_{uuid.uuid4().hex}"
+    async with await connect(project.postgres.conninfo(database=project.name)) as platform:
+        await platform.execute(
+            f"create role {role}; grant authenticated to {role}; grant {role} to postgres".encode()
+        )
+        try:
+            async with project.acting_as(role, user) as run:
+                await run("insert into public.music_tracks (prompt) values ('x')")
+            with pytest.raises(psycopg.Error) as refused:
+                async with project.acting_as(role, user) as run:
+                    await run(query)
+            assert refused.value.sqlstate == "MU003"
+        finally:
+            await platform.execute(f"drop role {role}".encode())
 
 
 async def test_users_ask_see_and_own_their_tracks(project: Project) -> None:

@@ -298,3 +298,24 @@ async def test_a_slow_down_of_nonsense_stops_no_claim(
         slowed_down_at,
     )
     assert len(await project.claim()) == 1
+
+
+@pytest.mark.parametrize("column", ["created_at", "started_at", "run_after"])
+@pytest.mark.parametrize("time", ["-infinity", "infinity", "20260-01-01"])
+async def test_a_row_of_a_backend_with_a_time_that_is_none_is_refused(
+    project: Project, column: str, time: str
+) -> None:
+    with pytest.raises(psycopg.Error, match="no time that can be waited for") as refused:
+        await project.new_track(**{column: time})
+    assert refused.value.sqlstate == "MU002"
+    await project.new_track()
+    assert len(await project.claim()) == 1
+    assert await project.value("select generating from public.music_queue_health") == 1
+
+
+async def test_a_cost_that_is_no_number_is_no_cost(project: Project) -> None:
+    await project.sql("update music.settings set daily_budget_cents = null where id")
+    await project.new_track()
+    [claim] = await project.claim()
+    with pytest.raises(psycopg.errors.CheckViolation):
+        await project.write_intent(claim, cost=float("nan"))
