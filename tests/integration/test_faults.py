@@ -224,7 +224,7 @@ class OfTheTask(JSONResponse):
     """An answer with the id of the task that is asked for."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = {"id": scope["path"].rpartition("/")[2]} | json.loads(self.body)
+        body = {"id": scope["path"].rpartition("/")[2]} | json.loads(bytes(self.body))
         await JSONResponse(body)(scope, receive, send)
 
 
