@@ -104,7 +104,7 @@ class Poller:
     def _note_end(self, task: Task) -> None:
         """From when the task was done, by its own times, its music may be late for so long.
 
-        Not from now: a claim that is lost again and again would begin that time anew each time.
+        Not from now: a claim that is lost again and again would start that time over each time.
         """
         if self.late_until == float("inf"):
             ended_at = _now()
