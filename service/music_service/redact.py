@@ -9,6 +9,7 @@ from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 LONGEST_TEXT = 300
+_LONGEST_READ = 10_000  # more of a text is not even looked at
 _SHORTEST_SECRET = 8  # a shorter value would be found in ordinary words
 _STAND_IN = "(a key)"
 # Some proxies answer with the request that they refused, and our keys are in its headers.
@@ -16,7 +17,8 @@ _KEYS = re.compile(
     r"bearer\S*\s*\S+|sb_secret_\S+|eyJ\S+|api_?key=[^\s&]+|(?<=://)[^\s/@]+@",
     re.IGNORECASE,
 )
-_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://\S*", re.IGNORECASE)
+# No scheme is longer; without a bound each letter of a long word would be a beginning to try.
+_ADDRESS = re.compile(r"[a-z0-9+.-]{0,30}://\S*", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>|[<>]")
 _secrets: set[str] = set()
 
@@ -43,7 +45,8 @@ def plain(text: str, limit: int = LONGEST_TEXT) -> str:
     """One printable line of at most so many characters, without anything like a key in it."""
     words = " ".join(text.split())
     line = "".join(c for c in words if c.isprintable())
-    line = _KEYS.sub(_STAND_IN, without_secrets(line))
+    # Our own keys first, so that none is cut in two and half of it left.
+    line = _KEYS.sub(_STAND_IN, without_secrets(line)[:_LONGEST_READ])
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 

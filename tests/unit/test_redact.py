@@ -15,7 +15,15 @@ from postgrest.exceptions import APIError
 from music_service import log, redact
 from music_service.mureka.failures import poll_failure, refusal, submit_failure
 from music_service.mureka.http import Answer
-from music_service.redact import address, holds_secret, keep_secret, plain, spoken, without_secrets
+from music_service.redact import (
+    LONGEST_TEXT,
+    address,
+    holds_secret,
+    keep_secret,
+    plain,
+    spoken,
+    without_secrets,
+)
 from music_service.settings import Settings
 from music_service.store.failures import of_database
 
@@ -163,3 +171,17 @@ def test_a_gateway_that_repeats_the_call_does_not_make_its_key_known(status: int
 def test_a_gateway_that_repeats_a_call_does_not_make_the_secret_key_known(code: str) -> None:
     message = f"denied: {{'apikey': '{SUPABASE_KEY}', 'authorization': 'Bearer {SUPABASE_KEY}'}}"
     assert "4711" not in str(of_database(APIError({"code": code, "message": message})))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("piece", ["a.", "a://", "<a", "bearer ", "eyJ", "a@", "://a", "+-."])
+def test_a_long_text_of_a_stranger_does_not_stop_a_worker(piece: str) -> None:
+    text = piece * (1_000_000 // len(piece))
+    assert len(spoken(text)) <= LONGEST_TEXT
+    assert len(plain(text)) <= LONGEST_TEXT
+
+
+def test_no_half_of_a_key_of_ours_is_left_where_a_long_text_is_cut(kept: str) -> None:
+    for length in range(9_990 - len(kept), 10_001):
+        shown = spoken("<" + "a" * (length - 2) + ">" + kept)
+        assert kept[:8] not in shown
