@@ -30,6 +30,7 @@ from tests.support.tracks import Tracks
 MINUTES = float(os.environ.get("MUSIC_SOAK_MINUTES", "0.5"))
 USERS = 6
 OF_ALL, OF_A_USER = 8, 2
+WAITING_OF_A_USER = 15  # or hours of asking would take hours to end
 GENERATION_SECONDS = 3.0
 PATIENCE_SECONDS = 300
 
@@ -61,9 +62,10 @@ async def soak(stack: Stack) -> AsyncIterator[Soak]:
     tracks = Tracks(stack, connection)
     await tracks.sql(
         "update music.settings set max_concurrent = %s, max_concurrent_per_user = %s,"
-        " daily_budget_cents = null where id",
+        " max_pending_per_user = %s, daily_budget_cents = null where id",
         OF_ALL,
         OF_A_USER,
+        WAITING_OF_A_USER,
     )
     seed = int(os.environ.get("MUSIC_TEST_SEED", random.randrange(10**9)))
     print(f"MUSIC_TEST_SEED={seed}")
