@@ -192,8 +192,12 @@ async def cut_off(soak: Soak, mean_pause_seconds: float) -> None:
     """Postgres stops and starts again; returns when cancelled."""
     while True:
         await soak.pause(mean_pause_seconds)
-        async with soak.database:  # an outage that has begun is ended, also where this is cancelled
-            await asyncio.shield(_outage(soak))
+        async with soak.database:
+            outage = asyncio.create_task(_outage(soak), name="outage")
+            try:
+                await asyncio.shield(outage)
+            finally:
+                await outage  # one that has begun is ended, also where this is cancelled
         soak.done["outage"] += 1
 
 

@@ -107,9 +107,9 @@ class Poller:
         Not from now: a claim that is lost again and again would start that time over each time.
         """
         if self.late_until == float("inf"):
-            ended_at = _now()
-            if task.ran_seconds is not None:
-                ended_at = min(ended_at, self._paid_at + task.ran_seconds)
+            told = task.ran_seconds
+            ran_seconds = self._options.deadline_seconds if told is None else told
+            ended_at = min(_now(), self._paid_at + ran_seconds)
             self.late_until = ended_at + self._options.late_audio_seconds
 
     async def _poll(self) -> Task | None:
