@@ -1250,24 +1250,14 @@ begin
   v_room_to_resume := greatest(least(p_limit, music.allowed_at_once()
     - coalesce((select sum(g.tracks)::int from music.generating() g), 0)), 0);
   return query
-    -- Who has something pending, one index look-up for each: a "distinct user_id" would read the
-    -- whole queue, which may be a hundred thousand rows of one user.
-    with recursive owners (user_id) as (
-      (select t.user_id from public.music_tracks t
-       where t.status = 'pending' and t.user_id is not null
-       order by t.user_id limit 1)
-      union all
-      select (select t.user_id from public.music_tracks t
-              where t.status = 'pending' and t.user_id > o.user_id order by t.user_id limit 1)
-      from owners o where o.user_id is not null
-    ), everybody as (
+    with everybody as (
       -- All backends together (user_id null) are one more owner. served_at: when what was last
       -- submitted for it ended; of what is still open, when it was submitted.
       select o.user_id,
              (select coalesce(g.finished_at, g.intent_at)
               from music.generations g where g.user_id = o.user_id
               order by g.intent_at desc limit 1) as served_at
-      from owners o where o.user_id is not null
+      from music.waiting_users() as o (user_id)
       union all
       select null::uuid,
              (select coalesce(g.finished_at, g.intent_at)
@@ -2761,19 +2751,23 @@ CREATE FUNCTION music.users_over_budget() RETURNS SETOF uuid
   group by g.user_id, s.daily_budget_cents_per_user
   having sum(g.expected_cost_cents) + music.next_cost_cents() > s.daily_budget_cents_per_user
   union
-  select music.waiting_guests()
+  select w.user_id
+  from music.waiting_users() as w (user_id)
   where (
-    select music.spent_by_guests_today_cents() + music.next_cost_cents()
-           > s.daily_budget_cents_of_guests
-    from music.settings s)
+      select music.spent_by_guests_today_cents() + music.next_cost_cents()
+             > s.daily_budget_cents_of_guests
+      from music.settings s)
+    and music.is_guest(w.user_id)
 $$;
 
 COMMENT ON FUNCTION music.users_over_budget() IS 'Users whose own budget of today has no room for another paid call; where that of the guests has none, all of them that wait.';
 
-CREATE FUNCTION music.waiting_guests() RETURNS SETOF uuid
+CREATE FUNCTION music.waiting_users() RETURNS SETOF uuid
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
+  -- One index look-up for each: a "distinct user_id" would read the whole queue, which may be a
+  -- hundred thousand rows of one user.
   with recursive owners (user_id) as (
     (select t.user_id from public.music_tracks t
      where t.status = 'pending' and t.user_id is not null
@@ -2783,10 +2777,10 @@ CREATE FUNCTION music.waiting_guests() RETURNS SETOF uuid
             where t.status = 'pending' and t.user_id > o.user_id order by t.user_id limit 1)
     from owners o where o.user_id is not null
   )
-  select o.user_id from owners o where o.user_id is not null and music.is_guest(o.user_id)
+  select o.user_id from owners o where o.user_id is not null
 $$;
 
-COMMENT ON FUNCTION music.waiting_guests() IS 'Guests who have something pending.';
+COMMENT ON FUNCTION music.waiting_users() IS 'Users who have something pending.';
 
 CREATE FUNCTION music.wake_workers() RETURNS trigger
     LANGUAGE plpgsql
@@ -4898,8 +4892,8 @@ GRANT ALL ON FUNCTION music.unanswered_seconds() TO service_role;
 REVOKE ALL ON FUNCTION music.users_over_budget() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.users_over_budget() TO service_role;
 
-REVOKE ALL ON FUNCTION music.waiting_guests() FROM PUBLIC;
-GRANT ALL ON FUNCTION music.waiting_guests() TO service_role;
+REVOKE ALL ON FUNCTION music.waiting_users() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.waiting_users() TO service_role;
 
 REVOKE ALL ON FUNCTION music.wake_workers() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.wake_workers() TO service_role;

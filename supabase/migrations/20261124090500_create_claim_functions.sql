@@ -67,9 +67,11 @@ $$;
 comment on function music.spent_by_guests_today_cents() is
   'The same of all guests together.';
 
-create function music.waiting_guests() returns setof uuid
+create function music.waiting_users() returns setof uuid
 language sql stable set search_path = ''
 as $$
+  -- One index look-up for each: a "distinct user_id" would read the whole queue, which may be a
+  -- hundred thousand rows of one user.
   with recursive owners (user_id) as (
     (select t.user_id from public.music_tracks t
      where t.status = 'pending' and t.user_id is not null
@@ -79,9 +81,9 @@ as $$
             where t.status = 'pending' and t.user_id > o.user_id order by t.user_id limit 1)
     from owners o where o.user_id is not null
   )
-  select o.user_id from owners o where o.user_id is not null and music.is_guest(o.user_id)
+  select o.user_id from owners o where o.user_id is not null
 $$;
-comment on function music.waiting_guests() is 'Guests who have something pending.';
+comment on function music.waiting_users() is 'Users who have something pending.';
 
 create function music.users_over_budget() returns setof uuid
 language sql stable set search_path = ''
@@ -93,11 +95,13 @@ as $$
   group by g.user_id, s.daily_budget_cents_per_user
   having sum(g.expected_cost_cents) + music.next_cost_cents() > s.daily_budget_cents_per_user
   union
-  select music.waiting_guests()
+  select w.user_id
+  from music.waiting_users() as w (user_id)
   where (
-    select music.spent_by_guests_today_cents() + music.next_cost_cents()
-           > s.daily_budget_cents_of_guests
-    from music.settings s)
+      select music.spent_by_guests_today_cents() + music.next_cost_cents()
+             > s.daily_budget_cents_of_guests
+      from music.settings s)
+    and music.is_guest(w.user_id)
 $$;
 comment on function music.users_over_budget() is
   'Users whose own budget of today has no room for another paid call; where that of the guests has '
@@ -373,24 +377,14 @@ begin
   v_room_to_resume := greatest(least(p_limit, music.allowed_at_once()
     - coalesce((select sum(g.tracks)::int from music.generating() g), 0)), 0);
   return query
-    -- Who has something pending, one index look-up for each: a "distinct user_id" would read the
-    -- whole queue, which may be a hundred thousand rows of one user.
-    with recursive owners (user_id) as (
-      (select t.user_id from public.music_tracks t
-       where t.status = 'pending' and t.user_id is not null
-       order by t.user_id limit 1)
-      union all
-      select (select t.user_id from public.music_tracks t
-              where t.status = 'pending' and t.user_id > o.user_id order by t.user_id limit 1)
-      from owners o where o.user_id is not null
-    ), everybody as (
+    with everybody as (
       -- All backends together (user_id null) are one more owner. served_at: when what was last
       -- submitted for it ended; of what is still open, when it was submitted.
       select o.user_id,
              (select coalesce(g.finished_at, g.intent_at)
               from music.generations g where g.user_id = o.user_id
               order by g.intent_at desc limit 1) as served_at
-      from owners o where o.user_id is not null
+      from music.waiting_users() as o (user_id)
       union all
       select null::uuid,
              (select coalesce(g.finished_at, g.intent_at)

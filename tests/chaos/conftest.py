@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import psycopg
 import pytest
-from psycopg.rows import DictRow, dict_row
 
 from local_supabase.ports import Ports
 from local_supabase.stack import Stack
@@ -32,16 +30,15 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
 @pytest.fixture
 async def tracks(stack: Stack) -> AsyncIterator[Tracks]:
     """The tracks of the stack; none of an earlier test, and no limit of the fleet."""
-    connection = await psycopg.AsyncConnection[DictRow].connect(
-        stack.database_url, autocommit=True, row_factory=dict_row
-    )
     stack.faults.clear()
-    tracks = Tracks(stack, connection)
-    await tracks.sql("delete from public.music_tracks")
-    await tracks.sql(
-        "update music.settings set max_concurrent = null, paused = false,"
-        " daily_budget_cents = null, daily_budget_cents_of_guests = null"
+    tracks = await Tracks.of(
+        stack,
+        max_concurrent=None,
+        paused=False,
+        daily_budget_cents=None,
+        daily_budget_cents_of_guests=None,
     )
+    await tracks.sql("delete from public.music_tracks")
     yield tracks
     await tracks.close()
 

@@ -11,9 +11,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import psycopg
 import pytest
-from psycopg.rows import DictRow, dict_row
 
 from local_supabase.ports import Ports
 from local_supabase.stack import Stack
@@ -47,15 +45,8 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
 @pytest.fixture
 async def tracks(stack: Stack) -> AsyncIterator[Tracks]:
     """The tracks as an operator sees them; limits for all and for each user."""
-    connection = await psycopg.AsyncConnection[DictRow].connect(
-        stack.database_url, autocommit=True, row_factory=dict_row
-    )
-    tracks = Tracks(stack, connection)
-    await tracks.sql(
-        "update music.settings set max_concurrent = %s, max_concurrent_per_user = %s,"
-        " daily_budget_cents = null where id",
-        OF_ALL,
-        OF_A_USER,
+    tracks = await Tracks.of(
+        stack, max_concurrent=OF_ALL, max_concurrent_per_user=OF_A_USER, daily_budget_cents=None
     )
     yield tracks
     await tracks.close()

@@ -14,9 +14,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
-import psycopg
 import pytest
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow
 
 from local_supabase.ports import Ports
 from local_supabase.stack import Stack
@@ -56,16 +55,12 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
 @pytest.fixture
 async def soak(stack: Stack) -> AsyncIterator[Soak]:
     """Two workers under limits."""
-    connection = await psycopg.AsyncConnection[DictRow].connect(
-        stack.database_url, autocommit=True, row_factory=dict_row
-    )
-    tracks = Tracks(stack, connection)
-    await tracks.sql(
-        "update music.settings set max_concurrent = %s, max_concurrent_per_user = %s,"
-        " max_pending_per_user = %s, daily_budget_cents = null where id",
-        OF_ALL,
-        OF_A_USER,
-        WAITING_OF_A_USER,
+    tracks = await Tracks.of(
+        stack,
+        max_concurrent=OF_ALL,
+        max_concurrent_per_user=OF_A_USER,
+        max_pending_per_user=WAITING_OF_A_USER,
+        daily_budget_cents=None,
     )
     seed = int(os.environ.get("MUSIC_TEST_SEED", random.randrange(10**9)))
     print(f"MUSIC_TEST_SEED={seed}")

@@ -24,6 +24,17 @@ class Tracks:
         self._stack = stack
         self._connection = connection
 
+    @classmethod
+    async def of(cls, stack: Stack, **settings: Any) -> Tracks:
+        """The tracks of a stack, over a connection of their own, under these `music.settings`."""
+        connection = await psycopg.AsyncConnection[DictRow].connect(
+            stack.database_url, autocommit=True, row_factory=dict_row
+        )
+        tracks = cls(stack, connection)
+        changes = ", ".join(f"{name} = %s" for name in settings)
+        await tracks.sql(f"update music.settings set {changes} where id", *settings.values())
+        return tracks
+
     async def reconnect(self) -> None:
         """Use a new connection: the database was restarted."""
         await self._connection.close()
