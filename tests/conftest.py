@@ -13,6 +13,7 @@ from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from local_supabase.ports import Ports
 from local_supabase.stack import Stack
+from tests.support.limits import LIFT_LIMITS
 from tests.support.project import IS_FULL, ROOT, Connection, MakeClient, SignedIn
 from tests.support.times import QUICK
 
@@ -45,21 +46,9 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         data_dir, Ports.free(), project_dir=ROOT, simulator_seconds=0.3, times=QUICK
     ) as running:
         running.simulator.account.concurrent_request_limit = 1000
-        await lift_limits(running)
+        async with running.database.administrator() as administrator:
+            await administrator.execute(LIFT_LIMITS.encode())
         yield running
-
-
-async def lift_limits(stack: Stack) -> None:
-    """So many tracks are made in one run that a day's budget would be used up.
-
-    And what one test leaves unanswered at Mureka must not take the places of the next one's tracks.
-    """
-    async with await psycopg.AsyncConnection.connect(stack.database_url) as connection:
-        await connection.execute(
-            "update music.settings"
-            " set daily_budget_cents = null, daily_budget_cents_of_guests = null,"
-            " max_concurrent = null where id"
-        )
 
 
 @pytest.fixture

@@ -273,13 +273,12 @@ async def makes_each_once(town: Town) -> None:
         town.names["{alice}"],
         mine,
     )
-    await rows(
-        town.database, "update public.music_tracks set status = 'pending' where status = 'error'"
-    )
-    unfinished = "select 1 from public.music_tracks where status in ('pending', 'generating')"
+    again = "update public.music_tracks set status = 'pending' where status = 'error' and"
+    await rows(town.database, f"{again} id = any (%s::uuid[])", mine)
+    unfinished = "select 1 from public.music_tracks where status in ('pending', 'generating') and"
 
     async def are_done() -> bool:
-        return not await rows(town.database, unfinished)
+        return not await rows(town.database, f"{unfinished} id = any (%s::uuid[])", mine)
 
     async with starting_workers_on(town.stack)():
         await until(are_done, "all tracks are made")

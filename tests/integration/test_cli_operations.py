@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from local_supabase.stack import Stack
+from tests.support.limits import LIFT_LIMITS
 from tests.support.programs import PROGRAM, Command, environment
 from tests.support.project import Connection
 
@@ -38,7 +39,7 @@ async def _clear(database: Connection) -> None:
     await database.execute(
         "update music.account set slowed_down_to = null, slowed_down_at = null where id"
     )
-    await database.execute("update music.settings set paused = false, daily_budget_cents = null")
+    await database.execute(LIFT_LIMITS.encode())
 
 
 async def failed(

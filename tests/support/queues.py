@@ -15,6 +15,7 @@ from music_service.worker import ports
 from tests.support.builders import a_claim
 from tests.support.fake_queue import FakeQueue
 from tests.support.journal import Journal
+from tests.support.limits import LIFT_LIMITS
 
 
 class QueueAtHand(Protocol):
@@ -72,11 +73,7 @@ class DatabaseAtHand:
         await self._sql("delete from public.music_tracks")
         await self._sql("delete from music.generations")
         await self._sql("update music.account set slowed_down_to = null, slowed_down_at = null")
-        await self._sql(
-            "update music.settings set paused = false, max_concurrent = default,"
-            " max_concurrent_per_user = default, daily_budget_cents = default,"
-            " on_unknown_submission = default"
-        )
+        await self._sql(LIFT_LIMITS)
 
     async def ask(self, **wish: Any) -> UUID:
         columns = {"prompt": "rain"} | wish
