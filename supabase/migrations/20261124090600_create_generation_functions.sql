@@ -288,8 +288,12 @@ declare
   v_at_once int := (
     select greatest(count(*), 1)
     from music.generations g
-    where g.place_freed_at is null and g.mureka_task_id is not null
-      and g.state <> 'succeeded' and g.intent_at > now() - interval '1 hour');
+    -- Unanswered ones among them, as they take places: or nothing would be taken up until the
+    -- limit, 15 seconds at a time, had passed their number.
+    where g.place_freed_at is null and g.state not in ('refused', 'succeeded')
+      and g.intent_at > now() - interval '1 hour'
+      and (g.mureka_task_id is not null
+           or g.intent_at > now() - make_interval(secs => music.unanswered_seconds())));
 begin
   insert into music.account as a (slowed_down_to, slowed_down_at) values (v_at_once, now())
   on conflict (id) do update

@@ -206,3 +206,24 @@ async def test_each_task_is_asked_after_by_one_worker_and_later_the_older_it_is(
     )
     await project.sql("update music.generations set intent_at = now() - interval '61 min'")
     assert (await left_over(project))["running"] == 0, "after an hour nothing runs"
+
+
+async def test_after_a_refusal_for_rate_unanswered_calls_count_as_what_mureka_was_working_on(
+    project: Project,
+) -> None:
+    for _ in range(3):
+        await project.new_track()
+        [claim] = await project.claim(limit=1)
+        await begun(project, claim)
+    await project.sql("delete from public.music_tracks")
+    await project.new_track()
+    [claim] = await project.claim()
+    await begun(project, claim)
+    await project.sql(
+        "select public.defer_music_track(%s, 0, 'refused', 'rate_limited', 'Busy.', false)",
+        claim["claim_id"],
+    )
+    assert await project.value("select slowed_down_to from music.account") == 3
+    assert await project.claim() == []
+    await project.sql("update music.account set slowed_down_at = now() - interval '16 seconds'")
+    assert len(await project.claim()) == 1
