@@ -1814,8 +1814,9 @@ begin
     when 'update' then
       select count(*) filter (where n.status = 'pending')
                - count(*) filter (where o.status = 'pending'),
-             count(*) filter (where n.status = 'pending'),
-             array_agg(distinct n.user_id order by n.user_id) filter (where n.status = 'pending')
+             count(*) filter (where n.status = 'pending' and o.status <> 'generating'),
+             array_agg(distinct n.user_id order by n.user_id)
+               filter (where n.status = 'pending' and o.status <> 'generating')
       into v_change, v_came, v_users
       from new_tracks n join old_tracks o on o.id = n.id where o.status <> n.status;
     else

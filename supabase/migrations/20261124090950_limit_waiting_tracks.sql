@@ -1,6 +1,6 @@
 -- A queue has an end. How many tracks may wait, of all and for one user, is in music.settings; what
 -- would go above is refused with a sentence, whether it is inserted or put back to pending. Workers
--- alone are never refused: what they put off was counted before.
+-- are never refused, nor is an operator who takes a track from its worker: it was counted before.
 --
 -- A user's waiting tracks are counted by index, up to the limit; what an app user inserts at once
 -- waits for itself, so that the count is exact. All together may be a hundred thousand, which no
@@ -137,8 +137,9 @@ begin
     when 'update' then
       select count(*) filter (where n.status = 'pending')
                - count(*) filter (where o.status = 'pending'),
-             count(*) filter (where n.status = 'pending'),
-             array_agg(distinct n.user_id order by n.user_id) filter (where n.status = 'pending')
+             count(*) filter (where n.status = 'pending' and o.status <> 'generating'),
+             array_agg(distinct n.user_id order by n.user_id)
+               filter (where n.status = 'pending' and o.status <> 'generating')
       into v_change, v_came, v_users
       from new_tracks n join old_tracks o on o.id = n.id where o.status <> n.status;
     else

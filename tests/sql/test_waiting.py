@@ -57,6 +57,18 @@ async def test_a_user_may_have_a_thousand_waiting_and_a_guest_twenty(project: Pr
     assert await pending(project) == await counted(project) == 1020
 
 
+async def test_an_operator_may_requeue_a_track_while_its_user_waits_for_the_most(
+    project: Project,
+) -> None:
+    await limit(project, max_pending_per_user=1, max_pending=1)
+    user = await project.new_user()
+    await project.as_user(user, INSERT)
+    await project.sql("select claim_music_tracks('w', 1, 30)")
+    await project.as_user(user, INSERT)
+    await project.sql("update music_tracks set status = 'pending' where status = 'generating'")
+    assert await pending(project) == await counted(project) == 2
+
+
 async def test_a_token_says_who_is_a_guest_where_the_account_does_not(project: Project) -> None:
     await limit(project, max_pending_per_guest=1)
     user = await project.new_user()
