@@ -19,16 +19,36 @@ export type Database = {
                   Relationships: [
                     
                   ]
-                },"music_tracks": {
+                },"music_timed_lyrics": {
                   Row: {
-                    "attempts": number,"completed_at": string | null,"created_at": string,"duration": number | null,"duration_ms": number | null,"error_code": string | null,"error_message": string | null,"expected_ready_at": string | null,"file_url": string | null,"genre": string | null,"id": string,"journey_id": string | null,"lyrics": string | null,"mood": string | null,"priority": number,"prompt": string | null,"run_after": string,"stage": string | null,"started_at": string | null,"status": string,"storage_path": string | null,"stream_url": string | null,"tempo": string | null,"updated_at": string,"user_id": string | null
+                    "created_at": string,"sections": NonNullable<Json>,"track_id": string
                   }
                   ComputedFields: never
                   Insert: {
-                    "attempts"?: number,"completed_at"?: string | null,"created_at"?: string,"duration"?: number | null,"duration_ms"?: number | null,"error_code"?: string | null,"error_message"?: string | null,"expected_ready_at"?: string | null,"file_url"?: string | null,"genre"?: string | null,"id"?: string,"journey_id"?: string | null,"lyrics"?: string | null,"mood"?: string | null,"priority"?: number,"prompt"?: string | null,"run_after"?: string,"stage"?: string | null,"started_at"?: string | null,"status"?: string,"storage_path"?: string | null,"stream_url"?: string | null,"tempo"?: string | null,"updated_at"?: string,"user_id"?: string | null
+                    "created_at"?: string,"sections": NonNullable<Json>,"track_id": string
                   }
                   Update: {
-                    "attempts"?: number,"completed_at"?: string | null,"created_at"?: string,"duration"?: number | null,"duration_ms"?: number | null,"error_code"?: string | null,"error_message"?: string | null,"expected_ready_at"?: string | null,"file_url"?: string | null,"genre"?: string | null,"id"?: string,"journey_id"?: string | null,"lyrics"?: string | null,"mood"?: string | null,"priority"?: number,"prompt"?: string | null,"run_after"?: string,"stage"?: string | null,"started_at"?: string | null,"status"?: string,"storage_path"?: string | null,"stream_url"?: string | null,"tempo"?: string | null,"updated_at"?: string,"user_id"?: string | null
+                    "created_at"?: string,"sections"?: NonNullable<Json>,"track_id"?: string
+                  }
+                  Relationships: [
+                    {
+      foreignKeyName: "music_timed_lyrics_track_id_fkey"
+      columns: ["track_id"]
+isOneToOne: true
+      referencedRelation: "music_tracks"
+      referencedColumns: ["id"]
+    }
+                  ]
+                },"music_tracks": {
+                  Row: {
+                    "attempts": number,"audio_files": Json | null,"audio_formats": (string)[],"completed_at": string | null,"created_at": string,"duration": number | null,"duration_ms": number | null,"error_code": string | null,"error_message": string | null,"expected_ready_at": string | null,"file_url": string | null,"genre": string | null,"id": string,"journey_id": string | null,"lyrics": string | null,"lyrics_prompt": string | null,"model": string | null,"mood": string | null,"mureka_song_id": string | null,"parent_id": string | null,"priority": number,"prompt": string | null,"run_after": string,"stage": string | null,"started_at": string | null,"status": string,"storage_path": string | null,"stream_url": string | null,"tempo": string | null,"title": string | null,"updated_at": string,"user_id": string | null,"vocal_gender": string | null
+                  }
+                  ComputedFields: never
+                  Insert: {
+                    "attempts"?: number,"audio_files"?: Json | null,"audio_formats"?: (string)[],"completed_at"?: string | null,"created_at"?: string,"duration"?: number | null,"duration_ms"?: number | null,"error_code"?: string | null,"error_message"?: string | null,"expected_ready_at"?: string | null,"file_url"?: string | null,"genre"?: string | null,"id"?: string,"journey_id"?: string | null,"lyrics"?: string | null,"lyrics_prompt"?: string | null,"model"?: string | null,"mood"?: string | null,"mureka_song_id"?: string | null,"parent_id"?: string | null,"priority"?: number,"prompt"?: string | null,"run_after"?: string,"stage"?: string | null,"started_at"?: string | null,"status"?: string,"storage_path"?: string | null,"stream_url"?: string | null,"tempo"?: string | null,"title"?: string | null,"updated_at"?: string,"user_id"?: string | null,"vocal_gender"?: string | null
+                  }
+                  Update: {
+                    "attempts"?: number,"audio_files"?: Json | null,"audio_formats"?: (string)[],"completed_at"?: string | null,"created_at"?: string,"duration"?: number | null,"duration_ms"?: number | null,"error_code"?: string | null,"error_message"?: string | null,"expected_ready_at"?: string | null,"file_url"?: string | null,"genre"?: string | null,"id"?: string,"journey_id"?: string | null,"lyrics"?: string | null,"lyrics_prompt"?: string | null,"model"?: string | null,"mood"?: string | null,"mureka_song_id"?: string | null,"parent_id"?: string | null,"priority"?: number,"prompt"?: string | null,"run_after"?: string,"stage"?: string | null,"started_at"?: string | null,"status"?: string,"storage_path"?: string | null,"stream_url"?: string | null,"tempo"?: string | null,"title"?: string | null,"updated_at"?: string,"user_id"?: string | null,"vocal_gender"?: string | null
                   }
                   Relationships: [
                     {
@@ -36,6 +56,12 @@ export type Database = {
       columns: ["journey_id"]
 isOneToOne: false
       referencedRelation: "journeys"
+      referencedColumns: ["id"]
+    },{
+      foreignKeyName: "music_tracks_parent_id_fkey"
+      columns: ["parent_id"]
+isOneToOne: false
+      referencedRelation: "music_tracks"
       referencedColumns: ["id"]
     }
                   ]
@@ -104,7 +130,7 @@ isOneToOne: false
           }
           Functions: {
             "add_reading_log":
-{ Args: { "p_emotions"?: (string)[],"p_journey_id": string,"p_memo"?: string,"p_quote"?: string,"p_track_id"?: string }; Returns: Json
+{ Args: { "p_emotions"?: (string)[],"p_journey_id": string,"p_lyrics"?: string,"p_memo"?: string,"p_quote"?: string,"p_sing"?: boolean,"p_track_id"?: string,"p_vocal_gender"?: string }; Returns: Json
                            },
 "begin_music_generation":
 { Args: { "p_claim_id": string,"p_expected_cost_cents": number,"p_generation_id": string,"p_model": string,"p_request": Json }; Returns: string[]
@@ -118,15 +144,15 @@ isOneToOne: false
 { Args: { "p_bucket": string }; Returns: Json
                            },
 "claim_music_tracks":
-{ Args: { "p_lease_seconds": number,"p_limit": number,"p_worker_id": string }; Returns: {
-              "attempt": number,"attempts": number,"claim_id": string,"duration": number,"expected_seconds": number,"generation_age_seconds": number,"generation_id": string,"generation_intent_at": string,"generation_request": Json,"genre": string,"lease_expires_at": string,"lyrics": string,"mood": string,"mureka_task_id": string,"prompt": string,"tempo": string,"track_id": string,"user_id": string,"waited_seconds": number
+{ Args: { "p_lease_seconds": number,"p_limit": number,"p_version"?: number,"p_worker_id": string }; Returns: {
+              "attempt": number,"attempts": number,"audio_formats": (string)[],"claim_id": string,"duration": number,"expected_seconds": number,"generation_age_seconds": number,"generation_id": string,"generation_intent_at": string,"generation_request": Json,"genre": string,"lease_expires_at": string,"lyrics": string,"lyrics_prompt": string,"model": string,"mood": string,"mureka_task_id": string,"prompt": string,"tempo": string,"track_id": string,"user_id": string,"vocal_gender": string,"waited_seconds": number
             }[]
                            },
 "close_left_over_music":
 { Args: { "p_generation_id": string,"p_provider_status": string }; Returns: string[]
                            },
 "complete_music_track":
-{ Args: { "p_claim_id": string,"p_duration_ms": number,"p_file_url": string,"p_storage_path": string }; Returns: string[]
+{ Args: { "p_audio_files"?: Json,"p_claim_id": string,"p_duration_ms": number,"p_file_url": string,"p_mureka_song_id"?: string,"p_storage_path": string,"p_timed_lyrics"?: Json }; Returns: string[]
                            },
 "create_journey":
 { Args: { "p_book_author"?: string,"p_book_title": string,"p_emotions"?: (string)[],"p_track_id"?: string }; Returns: Json
@@ -138,7 +164,7 @@ isOneToOne: false
 { Args: { "p_claim_id": string,"p_error_code": string,"p_error_message": string,"p_outcome": string }; Returns: string[]
                            },
 "finish_journey":
-{ Args: { "p_journey_id": string }; Returns: Json
+{ Args: { "p_journey_id": string,"p_sing"?: boolean,"p_vocal_gender"?: string }; Returns: Json
                            },
 "list_music_numbers":
 { Args: { "p_count": number }; Returns: number[]
@@ -146,6 +172,48 @@ isOneToOne: false
 "list_orphaned_music":
 { Args: { "p_after"?: string,"p_bucket": string,"p_min_age_seconds"?: number,"p_objects"?: number }; Returns: Json
                            },
+"music_another_take":
+{ Args: { "p_id"?: string,"p_track_id": string }; Returns: {
+              "attempts": number,
+"audio_files": Json | null,
+"audio_formats": (string)[],
+"completed_at": string | null,
+"created_at": string,
+"duration": number | null,
+"duration_ms": number | null,
+"error_code": string | null,
+"error_message": string | null,
+"expected_ready_at": string | null,
+"file_url": string | null,
+"genre": string | null,
+"id": string,
+"journey_id": string | null,
+"lyrics": string | null,
+"lyrics_prompt": string | null,
+"model": string | null,
+"mood": string | null,
+"mureka_song_id": string | null,
+"parent_id": string | null,
+"priority": number,
+"prompt": string | null,
+"run_after": string,
+"stage": string | null,
+"started_at": string | null,
+"status": string,
+"storage_path": string | null,
+"stream_url": string | null,
+"tempo": string | null,
+"title": string | null,
+"updated_at": string,
+"user_id": string | null,
+"vocal_gender": string | null
+            }[]
+                          SetofOptions: {
+        from: "*"
+        to: "music_tracks"
+        isOneToOne: false
+        isSetofReturn: true
+      } },
 "music_schema_version":
 { Args: Record<PropertyKey, never>; Returns: {
               "oldest_worker": number,"version": number
@@ -156,6 +224,9 @@ isOneToOne: false
                            },
 "ping_music_realtime":
 { Args: { "p_nonce": string }; Returns: string
+                           },
+"record_music_lyrics":
+{ Args: { "p_generation_id": string,"p_lyrics": string,"p_title": string }; Returns: string[]
                            },
 "record_music_task":
 { Args: { "p_generation_id": string,"p_mureka_task_id": string,"p_trace_id": string }; Returns: string[]

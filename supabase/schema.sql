@@ -70,7 +70,7 @@ $$;
 
 COMMENT ON FUNCTION music.add_realtime_policy() IS 'For operators: let users hear the private topic of their own tracks; harmless to repeat. The migrations run it, and where Realtime''s tables come later, the doctor says to run it then. Answers a sentence.';
 
-CREATE FUNCTION music.add_station(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[], p_track_id uuid) RETURNS jsonb
+CREATE FUNCTION music.add_station(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[], p_track_id uuid, p_lyrics text DEFAULT NULL::text, p_sing boolean DEFAULT false, p_vocal_gender text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -83,9 +83,15 @@ begin
   perform music.check_text('memo', p_memo, 4000);
   perform music.check_emotions(p_emotions);
   begin
-    insert into public.music_tracks (id, user_id, journey_id, prompt)
+    insert into public.music_tracks (
+      id, user_id, journey_id, title, prompt, lyrics, lyrics_prompt, vocal_gender)
     select v_track_id, j.user_id, j.id,
-           music.compose_journey_prompt(j.id, p_station, p_quote, p_memo, p_emotions)
+           music.compose_journey_title(j.id, p_station, p_quote, p_memo, p_emotions),
+           music.compose_journey_prompt(j.id, p_station, p_quote, p_memo, p_emotions),
+           p_lyrics,
+           case when p_sing and music.fold(p_lyrics) is null then
+             music.compose_journey_lyrics_prompt(j.id, p_quote, p_memo, p_emotions) end,
+           p_vocal_gender
     from public.journeys j where j.id = p_journey_id;
   exception when unique_violation then
     raise exception 'There is another track with the id %.', v_track_id
@@ -98,7 +104,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION music.add_station(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[], p_track_id uuid) IS 'A log and its pending track; the caller has looked at the journey.';
+COMMENT ON FUNCTION music.add_station(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[], p_track_id uuid, p_lyrics text, p_sing boolean, p_vocal_gender text) IS 'A log and its pending track, sung where there are lyrics or p_sing asks for some; the caller has looked at the journey.';
 
 CREATE FUNCTION music.allowed_at_once() RETURNS integer
     LANGUAGE sql STABLE
@@ -312,8 +318,10 @@ begin
   new.run_after := coalesce(new.run_after, now());
   new.created_at := coalesce(new.created_at, now());
   new.updated_at := now();
+  new.audio_formats := coalesce(new.audio_formats, '{mp3}');
   perform music.check_status(new.status);
   perform music.check_wishes(new, null, true);
+  perform music.check_parent(new);
   if not music.is_app_user() then
     -- An app that keeps finished music as it always did: such a row is never made again.
     if new.status = 'pending' and (new.file_url <> '' or new.storage_path <> '') then
@@ -337,11 +345,13 @@ begin
       using errcode = 'MU003', hint = 'Leave user_id out of the insert.';
   end if;
   if (new.stage, new.expected_ready_at, new.stream_url, new.file_url, new.storage_path,
-      new.duration_ms, new.error_code, new.error_message, new.started_at, new.completed_at)
-       is distinct from (null, null, null, null, null, null, null, null, null, null)
+      new.duration_ms, new.error_code, new.error_message, new.started_at, new.completed_at,
+      new.mureka_song_id, new.audio_files)
+       is distinct from (null, null, null, null, null, null, null, null, null, null, null, null)
      or new.priority <> 0 or new.attempts <> 0 or new.run_after > now() then
     raise exception
-      'A new track may set only id, journey_id, prompt, lyrics, genre, mood, tempo and duration.'
+      'A new track may set only id, journey_id, parent_id, title, prompt, lyrics, lyrics_prompt, '
+      'genre, mood, tempo, duration, vocal_gender, model and audio_formats.'
       using errcode = 'MU003', hint = 'The service fills in the other columns.';
   end if;
   new.created_at := now();
@@ -364,9 +374,13 @@ begin
   if v_most is null or music.is_free_to_retry(p_track_id) then
     return;
   end if;
-  select count(*), count(*) filter (where g.intent_at >= music.start_of_today())
-  into v_calls, v_calls_today
-  from music.generations g where g.track_id = p_track_id and g.state <> 'refused';
+  select max(kinds.calls), max(kinds.calls_today) into v_calls, v_calls_today
+  from (
+    select count(*) as calls,
+           count(*) filter (where g.intent_at >= music.start_of_today()) as calls_today
+    from music.generations g where g.track_id = p_track_id and g.state <> 'refused'
+    group by g.kind = 'lyrics'  -- the words of a song and its music are no retries of each other
+  ) kinds;
   -- The first call of a track is no retry.
   if least(v_calls_today, v_calls - 1) >= v_most then
     raise exception
@@ -379,6 +393,158 @@ end
 $$;
 
 COMMENT ON FUNCTION music.check_paid_retries(p_track_id uuid) IS 'Refuse a retry that would cost once the track was paid for again as often today as music.settings allows; counted by the ledger, whoever asked for the calls.';
+
+CREATE FUNCTION music.user_id() RETURNS uuid
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $_$
+  select case when token.sub ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+              then token.sub::uuid end
+  from (select coalesce(
+    nullif(current_setting('request.jwt.claim.sub', true), ''),
+    nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub') as sub) token
+$_$;
+
+COMMENT ON FUNCTION music.user_id() IS 'The user of the current request; null where nobody is signed in or the id is no uuid. Never raises, so that policies may ask it.';
+
+CREATE TABLE public.music_tracks (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    user_id uuid DEFAULT music.user_id(),
+    prompt text,
+    lyrics text,
+    genre text,
+    mood text,
+    tempo text,
+    duration integer,
+    status text DEFAULT 'pending'::text NOT NULL,
+    stage text,
+    expected_ready_at timestamp with time zone,
+    stream_url text,
+    file_url text,
+    storage_path text,
+    duration_ms integer,
+    error_code text,
+    error_message text,
+    priority smallint DEFAULT 0 NOT NULL,
+    run_after timestamp with time zone DEFAULT now() NOT NULL,
+    attempts smallint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    title text,
+    lyrics_prompt text,
+    vocal_gender text,
+    model text,
+    parent_id uuid,
+    audio_formats text[] DEFAULT '{mp3}'::text[] NOT NULL,
+    mureka_song_id text,
+    audio_files jsonb,
+    journey_id uuid,
+    CONSTRAINT music_tracks_audio_formats_known CHECK (((audio_formats IS NULL) OR ((audio_formats <@ ARRAY['mp3'::text, 'wav'::text, 'flac'::text]) AND ('mp3'::text = ANY (audio_formats))))),
+    CONSTRAINT music_tracks_completed_has_audio CHECK (((status <> 'completed'::text) OR (file_url IS NOT NULL) OR (storage_path IS NOT NULL))),
+    CONSTRAINT music_tracks_completed_has_time CHECK (((status = 'completed'::text) = (completed_at IS NOT NULL))),
+    CONSTRAINT music_tracks_duration_ms_positive CHECK (((duration_ms IS NULL) OR (duration_ms > 0))),
+    CONSTRAINT music_tracks_duration_range CHECK (((duration IS NULL) OR ((duration >= 1) AND (duration <= 600)))),
+    CONSTRAINT music_tracks_error_code_known CHECK (((error_code IS NULL) OR (error_code = ANY (ARRAY['invalid_request'::text, 'over_budget'::text, 'moderation_blocked'::text, 'generation_failed'::text, 'generation_timeout'::text, 'quota_exhausted'::text, 'provider_auth'::text, 'rate_limited'::text, 'provider_unavailable'::text, 'audio_invalid'::text, 'storage_failed'::text, 'submission_unknown'::text, 'cancelled'::text, 'attempts_exhausted'::text, 'internal'::text])))),
+    CONSTRAINT music_tracks_error_has_reason CHECK (((status <> 'error'::text) OR ((error_code IS NOT NULL) AND (error_message IS NOT NULL)))),
+    CONSTRAINT music_tracks_generating_has_start CHECK (((status <> 'generating'::text) OR (started_at IS NOT NULL))),
+    CONSTRAINT music_tracks_hints_length CHECK (((COALESCE(length(genre), 0) <= 100) AND (COALESCE(length(mood), 0) <= 100) AND (COALESCE(length(tempo), 0) <= 100))),
+    CONSTRAINT music_tracks_lyrics_length CHECK (((lyrics IS NULL) OR (length(lyrics) <= 5000))),
+    CONSTRAINT music_tracks_lyrics_prompt_length CHECK (((lyrics_prompt IS NULL) OR ((length(lyrics_prompt) <= 1024) AND (lyrics_prompt ~ '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'::text)))),
+    CONSTRAINT music_tracks_parent_is_another CHECK (((parent_id IS NULL) OR (parent_id <> id))),
+    CONSTRAINT music_tracks_prompt_length CHECK (((prompt IS NOT NULL) AND (length(prompt) <= 1024) AND (prompt ~ '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'::text))),
+    CONSTRAINT music_tracks_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'generating'::text, 'completed'::text, 'error'::text]))),
+    CONSTRAINT music_tracks_title_length CHECK (((title IS NULL) OR ((length(title) >= 1) AND (length(title) <= 120)))),
+    CONSTRAINT music_tracks_vocal_gender_known CHECK (((vocal_gender IS NULL) OR (vocal_gender = ANY (ARRAY['female'::text, 'male'::text]))))
+);
+
+COMMENT ON TABLE public.music_tracks IS 'One piece of music: insert it pending, follow status to completed or error. Set status by hand to retry (error to pending), requeue (generating to pending), cancel (pending or generating to error) or regenerate at new cost (completed to pending).';
+
+COMMENT ON COLUMN public.music_tracks.id IS 'Identity of the track; a client may choose it, so that repeating an insert is harmless.';
+
+COMMENT ON COLUMN public.music_tracks.user_id IS 'The owner; null for a track made by a backend, which no app user sees.';
+
+COMMENT ON COLUMN public.music_tracks.prompt IS 'What the music should be, 1 to 1024 characters, not white space alone.';
+
+COMMENT ON COLUMN public.music_tracks.lyrics IS 'Words to be sung, up to 5000 characters; with lyrics the track is a song, without them an instrumental. With a lyrics_prompt the service fills them in.';
+
+COMMENT ON COLUMN public.music_tracks.genre IS 'A wished genre; part of the prompt sent.';
+
+COMMENT ON COLUMN public.music_tracks.mood IS 'A wished mood; part of the prompt sent.';
+
+COMMENT ON COLUMN public.music_tracks.tempo IS 'A wished tempo; part of the prompt sent.';
+
+COMMENT ON COLUMN public.music_tracks.duration IS 'A wished length in seconds; a hint, the model decides.';
+
+COMMENT ON COLUMN public.music_tracks.status IS 'pending, generating, completed or error.';
+
+COMMENT ON COLUMN public.music_tracks.stage IS 'What the provider is doing while generating: preparing, queued, running, streaming or reviewing.';
+
+COMMENT ON COLUMN public.music_tracks.expected_ready_at IS 'When the track will probably be ready, from the median of recent generations.';
+
+COMMENT ON COLUMN public.music_tracks.stream_url IS 'Where the unfinished music can already be heard; only while generating.';
+
+COMMENT ON COLUMN public.music_tracks.file_url IS 'Public URL of the finished audio; null with a private bucket (sign storage_path then).';
+
+COMMENT ON COLUMN public.music_tracks.storage_path IS 'Key of the finished audio in the bucket music-tracks.';
+
+COMMENT ON COLUMN public.music_tracks.duration_ms IS 'Length of the finished audio in milliseconds.';
+
+COMMENT ON COLUMN public.music_tracks.error_code IS 'Why it failed, or why it waits; one of a fixed list.';
+
+COMMENT ON COLUMN public.music_tracks.error_message IS 'The reason as a sentence a user can read.';
+
+COMMENT ON COLUMN public.music_tracks.priority IS 'Higher goes first; set by operators and backends only.';
+
+COMMENT ON COLUMN public.music_tracks.run_after IS 'Not before this time; moved forward when an attempt is put off.';
+
+COMMENT ON COLUMN public.music_tracks.attempts IS 'Failed attempts since a person last asked for the track.';
+
+COMMENT ON COLUMN public.music_tracks.created_at IS 'When it was inserted.';
+
+COMMENT ON COLUMN public.music_tracks.updated_at IS 'When the row last changed.';
+
+COMMENT ON COLUMN public.music_tracks.started_at IS 'When a worker first took it up since a person last asked for it.';
+
+COMMENT ON COLUMN public.music_tracks.completed_at IS 'When the audio was in place; set exactly while completed.';
+
+COMMENT ON COLUMN public.music_tracks.title IS 'A name to show, 1 to 120 characters; with a lyrics_prompt and none given, that of the words.';
+
+COMMENT ON COLUMN public.music_tracks.lyrics_prompt IS 'What words are to be written about, 1 to 1024 characters: they are written first, stored in lyrics, and then sung.';
+
+COMMENT ON COLUMN public.music_tracks.vocal_gender IS 'Who sings: female or male; null = the model decides. Of no meaning for an instrumental.';
+
+COMMENT ON COLUMN public.music_tracks.model IS 'The model to use, one of those in model_prices_cents of music.settings; null = the worker''s.';
+
+COMMENT ON COLUMN public.music_tracks.parent_id IS 'The track of which this is another take, of the same user.';
+
+COMMENT ON COLUMN public.music_tracks.audio_formats IS 'The formats to keep: mp3 always, and wav or flac where asked for.';
+
+COMMENT ON COLUMN public.music_tracks.mureka_song_id IS 'What Mureka calls the finished music, for extending or remixing it.';
+
+COMMENT ON COLUMN public.music_tracks.audio_files IS 'What is in the bucket: for each format its path, its size in bytes, and its url where the bucket is public.';
+
+COMMENT ON COLUMN public.music_tracks.journey_id IS 'The reading journey it belongs to, if any.';
+
+COMMENT ON CONSTRAINT music_tracks_status_check ON public.music_tracks IS 'pending: waits for a worker; generating: a worker has it; completed: playable; error: see error_code.';
+
+CREATE FUNCTION music.check_parent(p_track public.music_tracks) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  if p_track.parent_id is not null and not exists (
+      select from public.music_tracks t
+      where t.id = p_track.parent_id and t.id <> p_track.id
+        and t.user_id is not distinct from p_track.user_id) then
+    raise exception 'There is no such track of the same user to make another take of.'
+      using errcode = 'MU002', hint = 'Look at parent_id; perhaps that track was deleted.';
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION music.check_parent(p_track public.music_tracks) IS 'Refuse another take of a track that is gone or somebody else''s.';
 
 CREATE FUNCTION music.check_reading_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -438,112 +604,6 @@ $$;
 
 COMMENT ON FUNCTION music.check_regenerated() IS 'After update: one statement has at most one completed track made again, so that a forgotten condition cannot order the whole table once more.';
 
-CREATE FUNCTION music.user_id() RETURNS uuid
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $_$
-  select case when token.sub ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-              then token.sub::uuid end
-  from (select coalesce(
-    nullif(current_setting('request.jwt.claim.sub', true), ''),
-    nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub') as sub) token
-$_$;
-
-COMMENT ON FUNCTION music.user_id() IS 'The user of the current request; null where nobody is signed in or the id is no uuid. Never raises, so that policies may ask it.';
-
-CREATE TABLE public.music_tracks (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    user_id uuid DEFAULT music.user_id(),
-    prompt text,
-    lyrics text,
-    genre text,
-    mood text,
-    tempo text,
-    duration integer,
-    status text DEFAULT 'pending'::text NOT NULL,
-    stage text,
-    expected_ready_at timestamp with time zone,
-    stream_url text,
-    file_url text,
-    storage_path text,
-    duration_ms integer,
-    error_code text,
-    error_message text,
-    priority smallint DEFAULT 0 NOT NULL,
-    run_after timestamp with time zone DEFAULT now() NOT NULL,
-    attempts smallint DEFAULT 0 NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    started_at timestamp with time zone,
-    completed_at timestamp with time zone,
-    journey_id uuid,
-    CONSTRAINT music_tracks_completed_has_audio CHECK (((status <> 'completed'::text) OR (file_url IS NOT NULL) OR (storage_path IS NOT NULL))),
-    CONSTRAINT music_tracks_completed_has_time CHECK (((status = 'completed'::text) = (completed_at IS NOT NULL))),
-    CONSTRAINT music_tracks_duration_ms_positive CHECK (((duration_ms IS NULL) OR (duration_ms > 0))),
-    CONSTRAINT music_tracks_duration_range CHECK (((duration IS NULL) OR ((duration >= 1) AND (duration <= 600)))),
-    CONSTRAINT music_tracks_error_code_known CHECK (((error_code IS NULL) OR (error_code = ANY (ARRAY['invalid_request'::text, 'over_budget'::text, 'moderation_blocked'::text, 'generation_failed'::text, 'generation_timeout'::text, 'quota_exhausted'::text, 'provider_auth'::text, 'rate_limited'::text, 'provider_unavailable'::text, 'audio_invalid'::text, 'storage_failed'::text, 'submission_unknown'::text, 'cancelled'::text, 'attempts_exhausted'::text, 'internal'::text])))),
-    CONSTRAINT music_tracks_error_has_reason CHECK (((status <> 'error'::text) OR ((error_code IS NOT NULL) AND (error_message IS NOT NULL)))),
-    CONSTRAINT music_tracks_generating_has_start CHECK (((status <> 'generating'::text) OR (started_at IS NOT NULL))),
-    CONSTRAINT music_tracks_hints_length CHECK (((COALESCE(length(genre), 0) <= 100) AND (COALESCE(length(mood), 0) <= 100) AND (COALESCE(length(tempo), 0) <= 100))),
-    CONSTRAINT music_tracks_lyrics_length CHECK (((lyrics IS NULL) OR (length(lyrics) <= 5000))),
-    CONSTRAINT music_tracks_prompt_length CHECK (((prompt IS NOT NULL) AND (length(prompt) <= 1024) AND (prompt ~ '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'::text))),
-    CONSTRAINT music_tracks_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'generating'::text, 'completed'::text, 'error'::text])))
-);
-
-COMMENT ON TABLE public.music_tracks IS 'One piece of music: insert it pending, follow status to completed or error. Set status by hand to retry (error to pending), requeue (generating to pending), cancel (pending or generating to error) or regenerate at new cost (completed to pending).';
-
-COMMENT ON COLUMN public.music_tracks.id IS 'Identity of the track; a client may choose it, so that repeating an insert is harmless.';
-
-COMMENT ON COLUMN public.music_tracks.user_id IS 'The owner; null for a track made by a backend, which no app user sees.';
-
-COMMENT ON COLUMN public.music_tracks.prompt IS 'What the music should be, 1 to 1024 characters, not white space alone.';
-
-COMMENT ON COLUMN public.music_tracks.lyrics IS 'Words to be sung, up to 5000 characters; with lyrics the track is a song, without them an instrumental.';
-
-COMMENT ON COLUMN public.music_tracks.genre IS 'A wished genre; part of the prompt sent.';
-
-COMMENT ON COLUMN public.music_tracks.mood IS 'A wished mood; part of the prompt sent.';
-
-COMMENT ON COLUMN public.music_tracks.tempo IS 'A wished tempo; part of the prompt sent.';
-
-COMMENT ON COLUMN public.music_tracks.duration IS 'A wished length in seconds; a hint, the model decides.';
-
-COMMENT ON COLUMN public.music_tracks.status IS 'pending, generating, completed or error.';
-
-COMMENT ON COLUMN public.music_tracks.stage IS 'What the provider is doing while generating: preparing, queued, running, streaming or reviewing.';
-
-COMMENT ON COLUMN public.music_tracks.expected_ready_at IS 'When the track will probably be ready, from the median of recent generations.';
-
-COMMENT ON COLUMN public.music_tracks.stream_url IS 'Where the unfinished music can already be heard; only while generating.';
-
-COMMENT ON COLUMN public.music_tracks.file_url IS 'Public URL of the finished audio; null with a private bucket (sign storage_path then).';
-
-COMMENT ON COLUMN public.music_tracks.storage_path IS 'Key of the finished audio in the bucket music-tracks.';
-
-COMMENT ON COLUMN public.music_tracks.duration_ms IS 'Length of the finished audio in milliseconds.';
-
-COMMENT ON COLUMN public.music_tracks.error_code IS 'Why it failed, or why it waits; one of a fixed list.';
-
-COMMENT ON COLUMN public.music_tracks.error_message IS 'The reason as a sentence a user can read.';
-
-COMMENT ON COLUMN public.music_tracks.priority IS 'Higher goes first; set by operators and backends only.';
-
-COMMENT ON COLUMN public.music_tracks.run_after IS 'Not before this time; moved forward when an attempt is put off.';
-
-COMMENT ON COLUMN public.music_tracks.attempts IS 'Failed attempts since a person last asked for the track.';
-
-COMMENT ON COLUMN public.music_tracks.created_at IS 'When it was inserted.';
-
-COMMENT ON COLUMN public.music_tracks.updated_at IS 'When the row last changed.';
-
-COMMENT ON COLUMN public.music_tracks.started_at IS 'When a worker first took it up since a person last asked for it.';
-
-COMMENT ON COLUMN public.music_tracks.completed_at IS 'When the audio was in place; set exactly while completed.';
-
-COMMENT ON COLUMN public.music_tracks.journey_id IS 'The reading journey it belongs to, if any.';
-
-COMMENT ON CONSTRAINT music_tracks_status_check ON public.music_tracks IS 'pending: waits for a worker; generating: a worker has it; completed: playable; error: see error_code.';
-
 CREATE FUNCTION music.check_sense(p_old public.music_tracks, p_new public.music_tracks) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -551,10 +611,11 @@ CREATE FUNCTION music.check_sense(p_old public.music_tracks, p_new public.music_
 begin
   perform music.check_times(p_old, p_new);
   if p_new.status <> 'completed'
-     and (p_new.file_url, p_new.storage_path, p_new.duration_ms)
-         is distinct from (p_old.file_url, p_old.storage_path, p_old.duration_ms) then
+     and (p_new.file_url, p_new.storage_path, p_new.audio_files, p_new.duration_ms)
+         is distinct from
+         (p_old.file_url, p_old.storage_path, p_old.audio_files, p_old.duration_ms) then
     raise exception 'Only a completed track has audio to set; this one is %.', p_new.status
-      using errcode = 'MU001', hint = 'Workers fill in file_url, storage_path and duration_ms.';
+      using errcode = 'MU001', hint = 'Workers fill in file_url, storage_path, audio_files and duration_ms.';
   end if;
   if p_new.duration_ms is distinct from p_old.duration_ms and p_new.duration_ms <= 0 then
     raise exception 'Music cannot be % ms long.', p_new.duration_ms using errcode = 'MU002';
@@ -597,6 +658,69 @@ end
 $$;
 
 COMMENT ON FUNCTION music.check_sense(p_old public.music_tracks, p_new public.music_tracks) IS 'Refuse what a person sets by mistake and what would mislead clients or workers, with a sentence. What did not change is not asked about, since it may be older than this service.';
+
+CREATE FUNCTION music.check_song_wishes(p_wished public.music_tracks, p_before public.music_tracks, p_is_new boolean) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+  v_prompt text := p_wished.lyrics_prompt;
+  v_models jsonb;
+begin
+  if v_prompt is distinct from p_before.lyrics_prompt then
+    if music.fold(v_prompt) is null and v_prompt is not null then
+      raise exception 'The lyrics_prompt is empty; say in 1 to 1024 characters what the words '
+          'should be about, or leave it out.'
+        using errcode = 'check_violation', constraint = 'music_tracks_lyrics_prompt_length';
+    end if;
+    if length(v_prompt) > 1024 then
+      raise exception 'The lyrics_prompt has % characters; at most 1024 are allowed.',
+          length(v_prompt)
+        using errcode = 'check_violation', constraint = 'music_tracks_lyrics_prompt_length';
+    end if;
+  end if;
+  if p_before.lyrics_prompt is null and v_prompt is not null
+     and music.fold(p_wished.lyrics) is not null then
+    raise exception 'A track has lyrics, or a lyrics_prompt by which they are written, not both.'
+      using errcode = 'MU002', hint = 'Leave one of the two out.';
+  end if;
+  if p_wished.title is distinct from p_before.title and not music.is_column_of_app('title')
+     and (length(p_wished.title) > 120 or music.fold(p_wished.title) is null)
+     and p_wished.title is not null then
+    raise exception 'The title has % characters; 1 to 120 are allowed, and not white space alone.',
+        length(p_wished.title)
+      using errcode = 'check_violation', constraint = 'music_tracks_title_length',
+            hint = 'Shorten it, or leave it out.';
+  end if;
+  if p_wished.vocal_gender is distinct from p_before.vocal_gender
+     and p_wished.vocal_gender::text not in ('female', 'male') then
+    raise exception 'There is no vocal_gender "%".', p_wished.vocal_gender
+      using errcode = 'check_violation', constraint = 'music_tracks_vocal_gender_known',
+            hint = 'There are "female" and "male"; leave it out to let the model decide.';
+  end if;
+  if p_wished.audio_formats is distinct from p_before.audio_formats
+     and not (p_wished.audio_formats <@ array['mp3', 'wav', 'flac']
+              and 'mp3' = any (p_wished.audio_formats)) then
+    raise exception 'Of these audio_formats not all can be had: %.',
+        coalesce(nullif(array_to_string(p_wished.audio_formats, ', ', 'null'), ''), 'none')
+      using errcode = 'check_violation', constraint = 'music_tracks_audio_formats_known',
+            hint = 'There is always {mp3}, and with it wav or flac: {mp3,wav}, {mp3,flac}, '
+                   '{mp3,wav,flac}.';
+  end if;
+  if p_wished.model is distinct from p_before.model and p_wished.model is not null then
+    v_models := (select s.model_prices_cents from music.settings s);
+    if not v_models ? p_wished.model::text then
+      raise exception 'There is no model "%".', p_wished.model
+        using errcode = 'MU002', hint = 'There are '
+          || (select string_agg(m.model, ', ' order by m.model)
+              from jsonb_object_keys(v_models) as m (model))
+          || '; leave it out for the usual one.';
+    end if;
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION music.check_song_wishes(p_wished public.music_tracks, p_before public.music_tracks, p_is_new boolean) IS 'The same of what only some tracks have: title, words, voice, model and formats.';
 
 CREATE FUNCTION music.check_status(p_status text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE
@@ -697,6 +821,14 @@ begin
     perform music.check_user_change(old, new);
   end if;
   perform music.check_wishes(new, old, false);
+  if new.parent_id is distinct from old.parent_id then
+    perform music.check_parent(new);
+  end if;
+  -- Words that were written by another prompt are not those that are asked for now.
+  if new.lyrics_prompt is distinct from old.lyrics_prompt and new.lyrics is not distinct from
+     old.lyrics and old.lyrics_prompt is not null then
+    new.lyrics := null;
+  end if;
   if old.status = 'generating' and music.wishes(new) is distinct from music.wishes(old) then
     raise exception
       'The music is being made already; what was asked for cannot be changed now.'
@@ -716,6 +848,7 @@ begin
       if old.status = 'error' then
         new.file_url := null;
         new.storage_path := null;
+        new.audio_files := null;
         new.duration_ms := null;
       end if;
       new.error_code := null;
@@ -796,16 +929,19 @@ begin
       p_new.duration, p_new.stage, p_new.expected_ready_at, p_new.stream_url, p_new.file_url,
       p_new.storage_path, p_new.duration_ms, p_new.error_code, p_new.error_message,
       p_new.priority, p_new.run_after, p_new.attempts, p_new.created_at, p_new.started_at,
-      p_new.completed_at)
+      p_new.completed_at, p_new.lyrics_prompt, p_new.vocal_gender, p_new.model,
+      coalesce(p_new.parent_id, p_old.parent_id), p_new.audio_formats, p_new.mureka_song_id,
+      p_new.audio_files)
        is distinct from
      (p_old.id, p_old.user_id, p_old.prompt, p_old.lyrics, p_old.genre, p_old.mood, p_old.tempo,
       p_old.duration, p_old.stage, p_old.expected_ready_at, p_old.stream_url, p_old.file_url,
       p_old.storage_path, p_old.duration_ms, p_old.error_code, p_old.error_message,
       p_old.priority, p_old.run_after, p_old.attempts, p_old.created_at, p_old.started_at,
-      p_old.completed_at) then
+      p_old.completed_at, p_old.lyrics_prompt, p_old.vocal_gender, p_old.model,
+      p_old.parent_id, p_old.audio_formats, p_old.mureka_song_id, p_old.audio_files) then
     raise exception
       'Only the status of your track can be changed: '
-      'to "pending" to retry a failed one, to "error" to cancel.'
+      'to "pending" to retry a failed one, to "error" to cancel; and its title.'
       using errcode = 'MU003',
             hint = 'Send status alone; insert a new track to ask for different music.';
   end if;
@@ -825,7 +961,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION music.check_user_change(p_old public.music_tracks, p_new public.music_tracks) IS 'Of the service''s columns an app user may change the status alone; a column that the app added is the app''s, and its own policies and grants say who may write it.';
+COMMENT ON FUNCTION music.check_user_change(p_old public.music_tracks, p_new public.music_tracks) IS 'Of the service''s columns an app user may change status and title alone; a parent that is deleted may go, too. A column that the app added is the app''s, and its own policies and grants say who may write it.';
 
 CREATE FUNCTION music.check_waiting() RETURNS void
     LANGUAGE plpgsql
@@ -928,12 +1064,13 @@ begin
       using errcode = 'check_violation', constraint = 'music_tracks_duration_range',
             hint = 'Leave it out to let the model decide.';
   end if;
+  perform music.check_song_wishes(p_wished, p_before, p_is_new);
 end
 $$;
 
 COMMENT ON FUNCTION music.check_wishes(p_wished public.music_tracks, p_before public.music_tracks, p_is_new boolean) IS 'Refuse what a new row, or a change of one, wishes for and cannot have, with a sentence; the constraints of the table would name only themselves. What did not change is not asked about.';
 
-CREATE FUNCTION music.claim_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) RETURNS TABLE(claim_id uuid, attempt integer, lease_expires_at timestamp with time zone, track_id uuid, user_id uuid, prompt text, lyrics text, genre text, mood text, tempo text, duration integer, attempts integer, generation_id uuid, generation_request jsonb, generation_intent_at timestamp with time zone, mureka_task_id text, generation_age_seconds double precision, expected_seconds double precision, waited_seconds double precision)
+CREATE FUNCTION music.claim_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision, p_version integer DEFAULT 1) RETURNS TABLE(claim_id uuid, attempt integer, lease_expires_at timestamp with time zone, track_id uuid, user_id uuid, prompt text, lyrics text, genre text, mood text, tempo text, duration integer, attempts integer, lyrics_prompt text, vocal_gender text, model text, audio_formats text[], generation_id uuid, generation_request jsonb, generation_intent_at timestamp with time zone, mureka_task_id text, generation_age_seconds double precision, expected_seconds double precision, waited_seconds double precision)
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -959,6 +1096,7 @@ begin
     left join music.claims c on c.track_id = t.id
     where t.status = 'generating' and (c.track_id is null or c.lease_expires_at <= now())
       and t.id not in (select music.tracks_not_to_try())
+      and music.is_for_worker(t, p_version)
     order by t.started_at, t.id
     limit p_limit
     for update of t skip locked
@@ -967,7 +1105,8 @@ begin
   select array_agg(due.id) into v_due
   from (
     select t.id
-    from music.due_track_ids(p_limit - cardinality(v_lost)) with ordinality as turn (id, place)
+    from music.due_track_ids(p_limit - cardinality(v_lost), p_version)
+           with ordinality as turn (id, place)
     join public.music_tracks t on t.id = turn.id
     where t.status = 'pending'
     order by turn.place
@@ -1004,6 +1143,7 @@ begin
     select h.id, h.attempt, h.lease_expires_at, k.id, k.user_id,
            k.prompt::text, k.lyrics::text, k.genre::text, k.mood::text, k.tempo::text,
            k.duration::int, k.attempts::int,
+           k.lyrics_prompt::text, k.vocal_gender::text, k.model::text, k.audio_formats,
            g.id, g.request, g.intent_at, g.mureka_task_id,
            extract(epoch from now() - greatest(g.intent_at, k.started_at))::double precision,
            v_expected,
@@ -1026,7 +1166,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION music.claim_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) IS 'Put what is lost or over budget in order, then take tracks; raises what a rule of the app''s says of one of them.';
+COMMENT ON FUNCTION music.claim_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision, p_version integer) IS 'Put what is lost or over budget in order, then take tracks; raises what a rule of the app''s says of one of them.';
 
 CREATE FUNCTION music.clear_progress() RETURNS trigger
     LANGUAGE plpgsql
@@ -1127,34 +1267,28 @@ $$;
 
 COMMENT ON FUNCTION music.close_unconfirmed_submissions() IS 'An intent was written and its worker died before the receipt: end the track for a person to decide, or allow it to be sent again, as music.settings says.';
 
+CREATE FUNCTION music.compose_journey_lyrics_prompt(p_journey_id uuid, p_quote text, p_memo text, p_emotions text[]) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select music.shorten(concat_ws(' ',
+    format('A song of a reader''s way through %s.', music.journey_book(p_journey_id)),
+    'The way so far: ' || music.journey_story(p_journey_id, 8) || '.',
+    'The feeling now: ' || music.shorten(nullif(music.joined_emotions(p_emotions), ''), 160) || '.',
+    'A passage that stayed: “' || music.shorten(p_quote, 150) || '”.',
+    'The reader''s thought: “' || music.shorten(p_memo, 150) || '”.'), 1000)
+$$;
+
+COMMENT ON FUNCTION music.compose_journey_lyrics_prompt(p_journey_id uuid, p_quote text, p_memo text, p_emotions text[]) IS 'What the words of a station should be about, where they are to be written: the story of the journey so far.';
+
 CREATE FUNCTION music.compose_journey_prompt(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[]) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
-    AS $_$
+    AS $$
 declare
-  v_book text;
-  v_story text;
-  v_felt text := music.shorten(array_to_string(array(
-    select music.fold(given.e) from unnest(p_emotions) with ordinality as given (e, place)
-    where music.fold(given.e) is not null order by given.place), ', '), 160);
+  v_book text := music.journey_book(p_journey_id);
+  v_felt text := music.shorten(music.joined_emotions(p_emotions), 160);
 begin
-  select '“' || music.shorten(j.book_title, 160) || '”'
-         || coalesce(' by ' || music.shorten(j.book_author, 80), '')
-  into v_book from public.journeys j where j.id = p_journey_id;
-  v_book := coalesce(v_book, 'a book');
-  -- The last three stations, oldest first: what was felt or, where nothing is noted, thought.
-  select string_agg(told.station, ', then ' order by told.place) into v_story
-  from (
-    select music.shorten(coalesce(
-             nullif(array_to_string(l.emotions, ' and '), ''), '“' || l.memo || '”'), 70)
-             as station,
-           substr(l.version, 2)::int as place
-    from public.reading_logs l
-    where l.journey_id = p_journey_id and l.version ~ '^v[0-9]{1,9}$'
-      and (cardinality(l.emotions) > 0 or music.fold(l.memo) is not null)
-    order by substr(l.version, 2)::int desc
-    limit 3
-  ) told;
   return music.shorten(concat_ws(' ',
     case p_station
       when 'start' then format('Opening music for a reader who begins %s.', v_book)
@@ -1163,23 +1297,47 @@ begin
     'The feeling: ' || v_felt || '.',
     'A passage that stayed: “' || music.shorten(p_quote, 200) || '”.',
     'The reader''s thought: “' || music.shorten(p_memo, 200) || '”.',
-    'The way so far: ' || v_story || '.'), 1000);
+    'The way so far: ' || music.journey_story(p_journey_id, 3) || '.'), 1000);
 end
-$_$;
+$$;
 
 COMMENT ON FUNCTION music.compose_journey_prompt(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[]) IS 'What the music of a station should be, from the book, what is felt, read and thought there, and the last three stations; p_station is start, log or finish. THE place to change it: create or replace this function in a new migration, keep the arguments, and answer 1 to 1024 characters. Tracks that exist keep their prompt.';
+
+CREATE FUNCTION music.compose_journey_title(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[]) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $_$
+  select music.shorten(concat_ws(' · ',
+    (select music.shorten(j.book_title, 60) from public.journeys j where j.id = p_journey_id),
+    case p_station
+      when 'start' then 'v0'
+      when 'finish' then 'vFinal'
+      else (select 'v' || coalesce(max(substr(l.version, 2)::int) + 1, 0)
+            from public.reading_logs l
+            where l.journey_id = p_journey_id and l.version ~ '^v[0-9]{1,9}$') end,
+    music.shorten(coalesce(
+      nullif(music.joined_emotions(p_emotions), ''), music.fold(p_quote), music.fold(p_memo)),
+      40)), 120)
+$_$;
+
+COMMENT ON FUNCTION music.compose_journey_title(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[]) IS 'The title of a station''s track: book, number, and what was felt, read or thought there.';
 
 CREATE FUNCTION music.cost_of_retry(p_track_id uuid) RETURNS numeric
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
   select case when music.is_free_to_retry(p_track_id) then 0 else coalesce(
+    (select music.price_cents(t.model) + case
+       when t.lyrics_prompt is not null and music.fold(t.lyrics) is null
+         then s.lyrics_price_cents else 0 end
+     from public.music_tracks t cross join music.settings s where t.id = p_track_id),
     (select g.expected_cost_cents from music.generations g
-     where g.track_id = p_track_id order by g.intent_at desc limit 1),
-    (select g.expected_cost_cents from music.generations g order by g.intent_at desc limit 1)) end
+     where g.track_id = p_track_id and g.kind <> 'lyrics' order by g.intent_at desc limit 1),
+    (select g.expected_cost_cents from music.generations g
+     where g.kind <> 'lyrics' order by g.intent_at desc limit 1)) end
 $$;
 
-COMMENT ON FUNCTION music.cost_of_retry(p_track_id uuid) IS 'What a retry will probably cost in US cents: nothing, or as much as the track''s last paid call, or the last of all; null when nothing was ever submitted.';
+COMMENT ON FUNCTION music.cost_of_retry(p_track_id uuid) IS 'What a retry will probably cost in US cents: nothing, or by the model that the track asks for, or as much as its last paid call, or the last of all; null when nothing was ever submitted.';
 
 CREATE FUNCTION music.counted_tracks(p_status text) RETURNS text
     LANGUAGE sql STABLE
@@ -1230,7 +1388,7 @@ $$;
 
 COMMENT ON FUNCTION music.defer_over_budget() IS 'Tracks that would have to be paid for and cannot be today wait until tomorrow and say so; up to 200 at a time, the oldest first.';
 
-CREATE FUNCTION music.due_track_ids(p_limit integer) RETURNS SETOF uuid
+CREATE FUNCTION music.due_track_ids(p_limit integer, p_version integer DEFAULT 2) RETURNS SETOF uuid
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
@@ -1309,6 +1467,7 @@ begin
         (select t.id, t.priority, t.created_at, t.run_after, false, false
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now() and t.user_id = e.user_id
+           and music.is_for_worker(t, p_version)
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
          limit v_room)
@@ -1317,6 +1476,7 @@ begin
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now()
            and t.user_id is null and e.user_id is null
+           and music.is_for_worker(t, p_version)
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
          limit v_room)
@@ -1343,7 +1503,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION music.due_track_ids(p_limit integer) IS 'Pending tracks whose turn it is: resumable ones first, then by priority, then each user''s next in turn, then who has waited longest since being served, then by age; within the limits of music.settings.';
+COMMENT ON FUNCTION music.due_track_ids(p_limit integer, p_version integer) IS 'Pending tracks whose turn it is: resumable ones first, then by priority, then each user''s next in turn, then who has waited longest since being served, then by age; within the limits of music.settings.';
 
 CREATE FUNCTION music.end_in_error(p_track_id uuid, p_error_code text, p_error_message text) RETURNS void
     LANGUAGE plpgsql
@@ -1411,7 +1571,8 @@ CREATE FUNCTION music.expected_seconds() RETURNS double precision
   from (
     select g.finished_at - g.intent_at as took
     from music.generations g
-    where g.model = (select l.model from music.generations l order by l.intent_at desc limit 1)
+    where g.model = (select l.model from music.generations l
+                     where l.kind <> 'lyrics' order by l.intent_at desc limit 1)
       and g.state = 'succeeded'
       and g.finished_at - g.intent_at < interval '1 hour'  -- longer is trouble with storing it
     order by g.finished_at desc
@@ -1534,13 +1695,18 @@ CREATE FUNCTION music.follow_wishes() RETURNS trigger
     SET search_path TO ''
     AS $$
 begin
+  if music.is_worker() then
+    return null;  -- the words that were asked for
+  end if;
   update music.generations
   set state = 'abandoned', finished_at = now(),
       failed_reason = 'What was asked for was changed after it was submitted.'
   where track_id = new.id and state = 'accepted';
   -- One whose receipt may still come stays as it is, so that nothing is submitted meanwhile.
-  update music.generations set superseded_at = now()
-  where track_id = new.id and mureka_task_id is null and state <> 'refused';
+  update music.generations g set superseded_at = now()
+  where g.track_id = new.id and g.mureka_task_id is null
+    and g.state not in ('refused', 'succeeded')
+    and (g.kind <> 'lyrics' or new.lyrics_prompt is distinct from old.lyrics_prompt);
   return null;
 end
 $$;
@@ -1586,6 +1752,29 @@ $$;
 
 COMMENT ON FUNCTION music.is_app_user() IS 'True when the caller came through the API as a user of the app, not as an operator or backend; also in a role of the app''s own that is a member of authenticated.';
 
+CREATE FUNCTION music.is_column_of_app(p_column text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select exists (select from music.table_changes)
+    and not exists (
+      select from music.table_changes c where c.what = format('Added the column %s.', p_column))
+$$;
+
+COMMENT ON FUNCTION music.is_column_of_app(p_column text) IS 'Whether a column of music_tracks was there before the service came.';
+
+CREATE FUNCTION music.is_for_worker(p_track public.music_tracks, p_version integer) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select p_version >= 2
+    or ((p_track.lyrics_prompt is null or coalesce(p_track.lyrics, '') <> '')
+        and p_track.model is null and p_track.vocal_gender is null
+        and coalesce(p_track.audio_formats, '{mp3}') = '{mp3}')
+$$;
+
+COMMENT ON FUNCTION music.is_for_worker(p_track public.music_tracks, p_version integer) IS 'Whether a worker made for a version of the schema knows all that a track asks for: words, voice, model and formats came with version 2.';
+
 CREATE FUNCTION music.is_free_to_retry(p_track_id uuid) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1619,6 +1808,18 @@ $$;
 
 COMMENT ON FUNCTION music.is_over_budget() IS 'Whether today''s budget of all has no room for another paid call.';
 
+CREATE FUNCTION music.is_price_list(p_prices jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select case jsonb_typeof(p_prices) when 'object' then (
+    select count(*) > 0 and bool_and(case jsonb_typeof(m.price)
+             when 'number' then (m.price #>> '{}')::numeric between 0 and 100000 else false end)
+    from jsonb_each(p_prices) as m (model, price)) else false end
+$$;
+
+COMMENT ON FUNCTION music.is_price_list(p_prices jsonb) IS 'Whether something is a list of models and what one piece of music by each costs in US cents.';
+
 CREATE FUNCTION music.is_rejection(p_sqlstate text) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1629,6 +1830,42 @@ CREATE FUNCTION music.is_rejection(p_sqlstate text) RETURNS boolean
 $$;
 
 COMMENT ON FUNCTION music.is_rejection(p_sqlstate text) IS 'Whether an error may be one row''s, as what a trigger of the app''s says of it, and not the database''s, an argument''s or a missing grant''s.';
+
+CREATE FUNCTION music.is_timed(p_part jsonb, p_keys text[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select coalesce(
+    jsonb_typeof(p_part) = 'object'
+    and array(select jsonb_object_keys(p_part) order by 1) = p_keys
+    and jsonb_typeof(p_part -> 'start_ms') = 'number'
+    and jsonb_typeof(p_part -> 'end_ms') = 'number'
+    and (p_part ->> 'start_ms')::numeric between 0 and (p_part ->> 'end_ms')::numeric
+    and (p_part ->> 'end_ms')::numeric <= 86400000
+    and jsonb_typeof(coalesce(p_part -> 'text', p_part -> 'type')) = 'string', false)
+$$;
+
+COMMENT ON FUNCTION music.is_timed(p_part jsonb, p_keys text[]) IS 'Whether something is a part of a song with a beginning, an end and a text or type, and has just these keys, which are in alphabetical order.';
+
+CREATE FUNCTION music.is_timed_lyrics(p_sections jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select case jsonb_typeof(p_sections) when 'array' then jsonb_array_length(p_sections) > 0
+    and (
+      select bool_and(
+        music.is_timed(s.section, '{end_ms,lines,start_ms,type}')
+        and case jsonb_typeof(s.section -> 'lines') when 'array' then (
+          select coalesce(bool_and(
+            music.is_timed(l.line, '{end_ms,start_ms,text,words}')
+            and case jsonb_typeof(l.line -> 'words') when 'array' then (
+              select coalesce(bool_and(music.is_timed(w.word, '{end_ms,start_ms,text}')), true)
+              from jsonb_array_elements(l.line -> 'words') as w (word)) else false end), true)
+          from jsonb_array_elements(s.section -> 'lines') as l (line)) else false end)
+      from jsonb_array_elements(p_sections) as s (section)) else false end
+$$;
+
+COMMENT ON FUNCTION music.is_timed_lyrics(p_sections jsonb) IS 'Whether something has the shape of music_timed_lyrics.sections.';
 
 CREATE FUNCTION music.is_worker() RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -1647,6 +1884,49 @@ end
 $$;
 
 COMMENT ON FUNCTION music.is_worker() IS 'True inside a worker function: the one that said so has not ended.';
+
+CREATE FUNCTION music.joined_emotions(p_emotions text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+  select array_to_string(array(
+    select music.fold(given.e) from unnest(p_emotions) with ordinality as given (e, place)
+    where music.fold(given.e) is not null order by given.place), ', ')
+$$;
+
+COMMENT ON FUNCTION music.joined_emotions(p_emotions text[]) IS 'What was felt, on one line.';
+
+CREATE FUNCTION music.journey_book(p_journey_id uuid) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select coalesce((
+    select '“' || music.shorten(j.book_title, 160) || '”'
+           || coalesce(' by ' || music.shorten(j.book_author, 80), '')
+    from public.journeys j where j.id = p_journey_id), 'a book')
+$$;
+
+COMMENT ON FUNCTION music.journey_book(p_journey_id uuid) IS 'The book of a journey, as prompts name it.';
+
+CREATE FUNCTION music.journey_story(p_journey_id uuid, p_stations integer) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $_$
+  select string_agg(told.station, ', then ' order by told.place)
+  from (
+    select music.shorten(coalesce(
+             nullif(array_to_string(l.emotions, ' and '), ''), '“' || l.memo || '”'), 70)
+             as station,
+           substr(l.version, 2)::int as place
+    from public.reading_logs l
+    where l.journey_id = p_journey_id and l.version ~ '^v[0-9]{1,9}$'
+      and (cardinality(l.emotions) > 0 or music.fold(l.memo) is not null)
+    order by substr(l.version, 2)::int desc
+    limit p_stations
+  ) told
+$_$;
+
+COMMENT ON FUNCTION music.journey_story(p_journey_id uuid, p_stations integer) IS 'The last stations of a journey, oldest first: what was felt or, where nothing is noted, thought.';
 
 CREATE FUNCTION music.keep_put_off(p_old public.music_tracks, p_retried public.music_tracks) RETURNS public.music_tracks
     LANGUAGE plpgsql STABLE
@@ -1705,6 +1985,23 @@ $_$;
 
 COMMENT ON FUNCTION music.keep_rows() IS 'Before a table is emptied that the service or its operators cannot do without: refuse it.';
 
+CREATE FUNCTION music.keep_timed_lyrics(p_track_id uuid, p_sections jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if not coalesce(music.is_timed_lyrics(p_sections), false) then
+    -- Also where the worker's words are of no use: the music must not wait for them.
+    delete from public.music_timed_lyrics where track_id = p_track_id;
+    return;
+  end if;
+  insert into public.music_timed_lyrics as l (track_id, sections) values (p_track_id, p_sections)
+  on conflict (track_id) do update set sections = excluded.sections, created_at = now();
+end
+$$;
+
+COMMENT ON FUNCTION music.keep_timed_lyrics(p_track_id uuid, p_sections jsonb) IS 'The words of the music that a track has now, or none.';
+
 CREATE TABLE music.generations (
     id uuid NOT NULL,
     track_id uuid,
@@ -1712,6 +2009,7 @@ CREATE TABLE music.generations (
     is_guest boolean DEFAULT false NOT NULL,
     state text DEFAULT 'intent'::text NOT NULL,
     request jsonb NOT NULL,
+    kind text GENERATED ALWAYS AS (COALESCE((request ->> 'kind'::text), 'instrumental'::text)) STORED NOT NULL,
     model text NOT NULL,
     intent_at timestamp with time zone DEFAULT now() NOT NULL,
     accepted_at timestamp with time zone,
@@ -1725,7 +2023,7 @@ CREATE TABLE music.generations (
     next_look_at timestamp with time zone,
     finished_at timestamp with time zone,
     failed_reason text,
-    CONSTRAINT generations_accepted_has_receipt CHECK (((state <> ALL (ARRAY['accepted'::text, 'succeeded'::text, 'failed'::text])) OR (mureka_task_id IS NOT NULL))),
+    CONSTRAINT generations_accepted_has_receipt CHECK (((state <> ALL (ARRAY['accepted'::text, 'succeeded'::text, 'failed'::text])) OR (mureka_task_id IS NOT NULL) OR ((kind = 'lyrics'::text) AND (state = 'succeeded'::text)))),
     CONSTRAINT generations_closed_is_finished CHECK (((state = ANY (ARRAY['intent'::text, 'accepted'::text, 'unknown'::text])) OR (finished_at IS NOT NULL))),
     CONSTRAINT generations_cost_not_negative CHECK (((expected_cost_cents >= (0)::numeric) AND (expected_cost_cents <> 'NaN'::numeric))),
     CONSTRAINT generations_failure_has_reason CHECK (((state <> ALL (ARRAY['failed'::text, 'refused'::text, 'abandoned'::text])) OR (failed_reason IS NOT NULL))),
@@ -1750,9 +2048,11 @@ COMMENT ON COLUMN music.generations.is_guest IS 'Whether the owner was a guest a
 
 COMMENT ON COLUMN music.generations.state IS 'intent: about to be sent, or sent and not answered yet; accepted: Mureka took it (the receipt is here) and it may yield music; succeeded: its music is in place; failed: it yields none; refused: certainly not accepted, costs nothing; unknown: sent, never answered, never sent again by itself; abandoned: nobody waits for it any more.';
 
-COMMENT ON COLUMN music.generations.request IS 'The request as sent: {"kind": "instrumental"|"song", "body": {…}}; resuming reads only this.';
+COMMENT ON COLUMN music.generations.request IS 'The request as sent: {"kind": "instrumental"|"song"|"lyrics", "body": {…}}; resuming reads only this.';
 
-COMMENT ON COLUMN music.generations.model IS 'The model asked for.';
+COMMENT ON COLUMN music.generations.kind IS 'What was asked for: instrumental, song, or lyrics (the words of a song, before it).';
+
+COMMENT ON COLUMN music.generations.model IS 'The model asked for; "lyrics" for words.';
 
 COMMENT ON COLUMN music.generations.intent_at IS 'When the intent was written, just before the call was sent.';
 
@@ -1785,6 +2085,7 @@ CREATE FUNCTION music.left_over() RETURNS SETOF music.generations
   select g.*
   from music.generations g
   where g.place_freed_at is null and g.state not in ('refused', 'succeeded')
+    and g.kind <> 'lyrics'  -- answered at once, so it is no generation of Mureka's
     and g.intent_at > now() - interval '1 hour'
     and (g.mureka_task_id is not null
          or g.intent_at > now() - make_interval(secs => music.unanswered_seconds()))
@@ -1937,7 +2238,8 @@ CREATE FUNCTION music.next_cost_cents() RETURNS numeric
     AS $$
   select coalesce(
     (select g.expected_cost_cents from music.generations g
-     where g.intent_at >= music.start_of_today() order by g.intent_at desc limit 1),
+     where g.intent_at >= music.start_of_today() and g.kind <> 'lyrics'
+     order by g.intent_at desc limit 1),
     0.01)
 $$;
 
@@ -2004,7 +2306,8 @@ begin
   from unnest(array[
     'user_id', 'prompt', 'lyrics', 'genre', 'mood', 'tempo', 'duration', 'file_url',
     'storage_path', 'duration_ms', 'error_code', 'error_message', 'priority', 'run_after',
-    'attempts', 'created_at', 'started_at', 'completed_at']) as edited (name)
+    'attempts', 'created_at', 'started_at', 'completed_at', 'title', 'lyrics_prompt',
+    'vocal_gender', 'model', 'parent_id', 'audio_formats', 'audio_files']) as edited (name)
   where v_old -> edited.name is distinct from v_new -> edited.name;
   if v_changes is null then
     return;
@@ -2146,6 +2449,13 @@ $$;
 
 COMMENT ON FUNCTION music.places_taken() IS 'How many of the places for generations at once each user has (null: backends): one for every track that is being made, one for every left-over call.';
 
+CREATE FUNCTION music.price_cents(p_model text) RETURNS numeric
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$ select (s.model_prices_cents ->> p_model)::numeric from music.settings s $$;
+
+COMMENT ON FUNCTION music.price_cents(p_model text) IS 'What one piece of music by a model costs in US cents; null where music.settings does not say.';
+
 CREATE FUNCTION music.reach(p_role text, p_what text, p_track_id uuid, p_bucket text) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -2233,6 +2543,8 @@ CREATE TABLE music.settings (
     on_unknown_submission text DEFAULT 'error'::text NOT NULL,
     max_attempts smallint DEFAULT 10 NOT NULL,
     max_paid_retries_per_day integer DEFAULT 3,
+    model_prices_cents jsonb DEFAULT '{"mureka-8": 4.5, "mureka-9": 4.5, "mureka-7.6": 3, "mureka-9.5": 15}'::jsonb NOT NULL,
+    lyrics_price_cents numeric(10,2) DEFAULT 0.9 NOT NULL,
     paused_at timestamp with time zone,
     paused_by text,
     paused_reason text,
@@ -2241,6 +2553,7 @@ CREATE TABLE music.settings (
     CONSTRAINT settings_daily_budget_not_negative CHECK (((daily_budget_cents >= (0)::numeric) AND (daily_budget_cents <> 'NaN'::numeric))),
     CONSTRAINT settings_daily_budget_of_guests_not_negative CHECK (((daily_budget_cents_of_guests >= (0)::numeric) AND (daily_budget_cents_of_guests <> 'NaN'::numeric))),
     CONSTRAINT settings_daily_budget_per_user_not_negative CHECK (((daily_budget_cents_per_user >= (0)::numeric) AND (daily_budget_cents_per_user <> 'NaN'::numeric))),
+    CONSTRAINT settings_lyrics_price_not_negative CHECK (((lyrics_price_cents >= (0)::numeric) AND (lyrics_price_cents <> 'NaN'::numeric))),
     CONSTRAINT settings_max_attempts_positive CHECK ((max_attempts > 0)),
     CONSTRAINT settings_max_concurrent_not_negative CHECK ((max_concurrent >= 0)),
     CONSTRAINT settings_max_concurrent_per_user_not_negative CHECK ((max_concurrent_per_user >= 0)),
@@ -2248,6 +2561,7 @@ CREATE TABLE music.settings (
     CONSTRAINT settings_max_pending_not_negative CHECK ((max_pending >= 0)),
     CONSTRAINT settings_max_pending_per_guest_not_negative CHECK ((max_pending_per_guest >= 0)),
     CONSTRAINT settings_max_pending_per_user_not_negative CHECK ((max_pending_per_user >= 0)),
+    CONSTRAINT settings_model_prices_are_a_list CHECK (music.is_price_list(model_prices_cents)),
     CONSTRAINT settings_on_unknown_submission_known CHECK ((on_unknown_submission = ANY (ARRAY['error'::text, 'resubmit'::text]))),
     CONSTRAINT settings_one_row CHECK (id)
 );
@@ -2279,6 +2593,10 @@ COMMENT ON COLUMN music.settings.on_unknown_submission IS 'What happens to a pai
 COMMENT ON COLUMN music.settings.max_attempts IS 'Counted failed attempts after which a track ends as attempts_exhausted.';
 
 COMMENT ON COLUMN music.settings.max_paid_retries_per_day IS 'How often one track may be paid for again in a UTC day before its user''s next retry is refused; null = no limit. A retry that only fetches what is paid for is never refused, nor is one by an operator or a backend.';
+
+COMMENT ON COLUMN music.settings.model_prices_cents IS 'The models that a track may ask for, and what one piece of music by each costs, in US cents: {"mureka-9": 4.5, …}. The daily budgets go by these prices.';
+
+COMMENT ON COLUMN music.settings.lyrics_price_cents IS 'What it costs to have the words of one song written, in US cents.';
 
 COMMENT ON COLUMN music.settings.paused_at IS 'Since when it is paused; filled in by itself.';
 
@@ -2389,7 +2707,7 @@ COMMENT ON FUNCTION music.require_user_id() IS 'The same for whoever is to own s
 CREATE FUNCTION music.schema_version() RETURNS integer
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
-    AS $$ select 1 $$;
+    AS $$ select 2 $$;
 
 COMMENT ON FUNCTION music.schema_version() IS 'The version of what music-service made in this database: 1, 2, … It rises with each release that has new migrations.';
 
@@ -2418,7 +2736,7 @@ declare
     -- Unanswered ones among them, as they take places: or nothing would be taken up until the
     -- limit, 15 seconds at a time, had passed their number.
     where g.place_freed_at is null and g.state not in ('refused', 'succeeded')
-      and g.intent_at > now() - interval '1 hour'
+      and g.kind <> 'lyrics' and g.intent_at > now() - interval '1 hour'
       and (g.mureka_task_id is not null
            or g.intent_at > now() - make_interval(secs => music.unanswered_seconds())));
 begin
@@ -2524,7 +2842,7 @@ begin
     'id', new.id, 'journey_id', to_jsonb(new) -> 'journey_id',
     'status', new.status, 'stage', new.stage,
     'stream_url', new.stream_url, 'file_url', new.file_url, 'storage_path', new.storage_path,
-    'duration_ms', new.duration_ms,
+    'duration_ms', new.duration_ms, 'title', new.title,
     'error_code', new.error_code, 'error_message', new.error_message,
     'started_at', new.started_at, 'expected_ready_at', new.expected_ready_at,
     'completed_at', new.completed_at, 'updated_at', new.updated_at));
@@ -2735,7 +3053,8 @@ CREATE FUNCTION music.unanswered_seconds() RETURNS double precision
      from (
        select g.finished_at - g.intent_at as took
        from music.generations g
-       where g.model = (select l.model from music.generations l order by l.intent_at desc limit 1)
+       where g.model = (select l.model from music.generations l
+                        where l.kind <> 'lyrics' order by l.intent_at desc limit 1)
          and g.state = 'succeeded'
        order by g.finished_at desc
        limit 50
@@ -2804,10 +3123,11 @@ CREATE FUNCTION music.wishes(p_track public.music_tracks) RETURNS jsonb
     SET search_path TO ''
     AS $$
   select jsonb_build_array(
-    p_track.prompt, p_track.lyrics, p_track.genre, p_track.mood, p_track.tempo, p_track.duration)
+    p_track.prompt, p_track.lyrics, p_track.genre, p_track.mood, p_track.tempo, p_track.duration,
+    p_track.lyrics_prompt, p_track.vocal_gender, p_track.model)
 $$;
 
-COMMENT ON FUNCTION music.wishes(p_track public.music_tracks) IS 'All that says what the music should be.';
+COMMENT ON FUNCTION music.wishes(p_track public.music_tracks) IS 'All that says what the music should be. Of its formats, what is asked for when it is ready counts.';
 
 CREATE FUNCTION music.with_old_audio(p_old public.music_tracks, p_new public.music_tracks) RETURNS public.music_tracks
     LANGUAGE plpgsql
@@ -2819,6 +3139,7 @@ begin
   p_new.status := 'completed';
   p_new.file_url := p_old.file_url;
   p_new.storage_path := p_old.storage_path;
+  p_new.audio_files := p_old.audio_files;
   p_new.duration_ms := p_old.duration_ms;
   p_new.error_code := null;
   p_new.error_message := null;
@@ -2833,7 +3154,7 @@ $$;
 
 COMMENT ON FUNCTION music.with_old_audio(p_old public.music_tracks, p_new public.music_tracks) IS 'A track whose regeneration ends without music: completed as it was, and its history says so.';
 
-CREATE FUNCTION public.add_reading_log(p_journey_id uuid, p_quote text DEFAULT NULL::text, p_memo text DEFAULT NULL::text, p_emotions text[] DEFAULT '{}'::text[], p_track_id uuid DEFAULT NULL::uuid) RETURNS jsonb
+CREATE FUNCTION public.add_reading_log(p_journey_id uuid, p_quote text DEFAULT NULL::text, p_memo text DEFAULT NULL::text, p_emotions text[] DEFAULT '{}'::text[], p_track_id uuid DEFAULT NULL::uuid, p_lyrics text DEFAULT NULL::text, p_sing boolean DEFAULT false, p_vocal_gender text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -2848,11 +3169,13 @@ begin
     raise exception 'The journey is finished; nothing can be added to it.'
       using errcode = 'MU005', hint = 'Begin a new journey to read the book again.';
   end if;
-  return music.add_station(p_journey_id, 'log', p_quote, p_memo, p_emotions, p_track_id);
+  return music.add_station(
+    p_journey_id, 'log', p_quote, p_memo, p_emotions, p_track_id, p_lyrics, p_sing,
+    p_vocal_gender);
 end
 $$;
 
-COMMENT ON FUNCTION public.add_reading_log(p_journey_id uuid, p_quote text, p_memo text, p_emotions text[], p_track_id uuid) IS 'Write down what was read: answers {"journey", "log", "track"} with the next log, v1, v2, …, and its pending track. With a p_track_id of your own choice, repeating the call changes nothing and answers the same.';
+COMMENT ON FUNCTION public.add_reading_log(p_journey_id uuid, p_quote text, p_memo text, p_emotions text[], p_track_id uuid, p_lyrics text, p_sing boolean, p_vocal_gender text) IS 'Write down what was read: answers {"journey", "log", "track"} with the next log, v1, v2, …, and its pending track: an instrumental, or a song with p_lyrics, or with p_sing one whose words are written from the story. With a p_track_id of your own choice, repeating the call changes nothing and answers the same.';
 
 CREATE FUNCTION public.begin_music_generation(p_claim_id uuid, p_generation_id uuid, p_request jsonb, p_model text, p_expected_cost_cents numeric) RETURNS SETOF uuid
     LANGUAGE plpgsql
@@ -2863,6 +3186,7 @@ declare
   v_open music.generations;
   v_user_id uuid;
   v_settings music.settings;
+  v_cost_cents numeric;
   v_over text;
 begin
   perform music.act_as_worker();
@@ -2880,15 +3204,21 @@ begin
   perform music.lock_budget();
   v_settings := music.read_settings();
   v_user_id := (select t.user_id from public.music_tracks t where t.id = v_track_id);
+  v_cost_cents := case p_request ->> 'kind' when 'lyrics' then v_settings.lyrics_price_cents
+    else coalesce(
+      music.price_cents(p_model), p_expected_cost_cents,
+      -- It was taken off the list meanwhile.
+      (select max(m.price::numeric)
+       from jsonb_each_text(v_settings.model_prices_cents) as m (model, price))) end;
   v_over := case
-    when music.spent_today_cents() + p_expected_cost_cents > v_settings.daily_budget_cents
+    when music.spent_today_cents() + v_cost_cents > v_settings.daily_budget_cents
       then 'all'
     when v_user_id is not null
-         and music.spent_today_cents(v_user_id) + p_expected_cost_cents
+         and music.spent_today_cents(v_user_id) + v_cost_cents
              > v_settings.daily_budget_cents_per_user
       then 'user'
     when music.is_guest(v_user_id)
-         and music.spent_by_guests_today_cents() + p_expected_cost_cents
+         and music.spent_by_guests_today_cents() + v_cost_cents
              > v_settings.daily_budget_cents_of_guests
       then 'guests' end;
   if v_over is not null then
@@ -2898,12 +3228,12 @@ begin
     where id = v_track_id;
     delete from music.claims where id = p_claim_id;
     insert into music.events (track_id, kind, detail) values (v_track_id, 'over_budget',
-      jsonb_build_object('of', v_over, 'expected_cost_cents', p_expected_cost_cents));
+      jsonb_build_object('of', v_over, 'expected_cost_cents', v_cost_cents));
     return;
   end if;
   insert into music.generations (id, track_id, user_id, request, model, expected_cost_cents)
   values (
-    p_generation_id, v_track_id, v_user_id, p_request, p_model, p_expected_cost_cents);
+    p_generation_id, v_track_id, v_user_id, p_request, p_model, v_cost_cents);
   insert into music.events (track_id, kind, detail)
   values (v_track_id, 'intent',
     jsonb_build_object('generation_id', p_generation_id, 'model', p_model));
@@ -2911,7 +3241,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.begin_music_generation(p_claim_id uuid, p_generation_id uuid, p_request jsonb, p_model text, p_expected_cost_cents numeric) IS 'For workers: write the intent of a paid call before it is sent. No row back = do not send it.';
+COMMENT ON FUNCTION public.begin_music_generation(p_claim_id uuid, p_generation_id uuid, p_request jsonb, p_model text, p_expected_cost_cents numeric) IS 'For workers: write the intent of a paid call before it is sent. No row back = do not send it. It costs what music.settings says of the model or, where that names none, what the worker expects.';
 
 CREATE FUNCTION public.cancel_music_tracks(p_track_ids uuid[]) RETURNS TABLE(track_id uuid, user_id uuid, status_before text)
     LANGUAGE plpgsql
@@ -2955,7 +3285,7 @@ $$;
 
 COMMENT ON FUNCTION public.check_music_project(p_bucket text) IS 'For music-service doctor: policies, grants and triggers that matter, and what a stranger can reach; leaves nothing behind.';
 
-CREATE FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) RETURNS TABLE(claim_id uuid, attempt integer, lease_expires_at timestamp with time zone, track_id uuid, user_id uuid, prompt text, lyrics text, genre text, mood text, tempo text, duration integer, attempts integer, generation_id uuid, generation_request jsonb, generation_intent_at timestamp with time zone, mureka_task_id text, generation_age_seconds double precision, expected_seconds double precision, waited_seconds double precision)
+CREATE FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision, p_version integer DEFAULT 1) RETURNS TABLE(claim_id uuid, attempt integer, lease_expires_at timestamp with time zone, track_id uuid, user_id uuid, prompt text, lyrics text, genre text, mood text, tempo text, duration integer, attempts integer, lyrics_prompt text, vocal_gender text, model text, audio_formats text[], generation_id uuid, generation_request jsonb, generation_intent_at timestamp with time zone, mureka_task_id text, generation_age_seconds double precision, expected_seconds double precision, waited_seconds double precision)
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -2969,7 +3299,8 @@ begin
   perform music.lock_queue();
   loop
     begin
-      return query select * from music.claim_tracks(p_worker_id, p_limit, p_lease_seconds);
+      return query select * from music.claim_tracks(
+        p_worker_id, p_limit, p_lease_seconds, p_version);
       return;
     exception when others then
       -- One row that a rule of the app's rejects must not hold up the others.
@@ -2981,7 +3312,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) IS 'For workers: take up to p_limit tracks whose turn it is, or whose worker was lost, for p_lease_seconds.';
+COMMENT ON FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision, p_version integer) IS 'For workers: take up to p_limit tracks whose turn it is, or whose worker was lost, for p_lease_seconds. p_version is the version of the schema that the worker was made for: one of before 2 is given no track that asks for what it does not know.';
 
 CREATE FUNCTION public.close_left_over_music(p_generation_id uuid, p_provider_status text) RETURNS SETOF uuid
     LANGUAGE plpgsql
@@ -3010,12 +3341,13 @@ $$;
 
 COMMENT ON FUNCTION public.close_left_over_music(p_generation_id uuid, p_provider_status text) IS 'For workers: Mureka is done with a left-over task, and its place is free again.';
 
-CREATE FUNCTION public.complete_music_track(p_claim_id uuid, p_storage_path text, p_file_url text, p_duration_ms integer) RETURNS SETOF uuid
+CREATE FUNCTION public.complete_music_track(p_claim_id uuid, p_storage_path text, p_file_url text, p_duration_ms integer, p_audio_files jsonb DEFAULT NULL::jsonb, p_mureka_song_id text DEFAULT NULL::text, p_timed_lyrics jsonb DEFAULT NULL::jsonb) RETURNS SETOF uuid
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
   v_track_id uuid := music.lock_claim(p_claim_id);
+  v_missing text[];
 begin
   perform music.act_as_worker();
   if v_track_id is null then
@@ -3023,8 +3355,15 @@ begin
   end if;
   update public.music_tracks
   set status = 'completed', storage_path = p_storage_path, file_url = p_file_url,
+      audio_files = coalesce(p_audio_files, jsonb_build_object(
+        'mp3', jsonb_build_object('path', p_storage_path, 'url', p_file_url, 'bytes', null))),
+      mureka_song_id = left(p_mureka_song_id, 100),
       duration_ms = p_duration_ms, completed_at = now(), error_code = null, error_message = null
-  where id = v_track_id;
+  where id = v_track_id
+  returning array(
+    select f.format from unnest(audio_formats) as f (format)
+    where p_audio_files is not null and not p_audio_files ? f.format) into v_missing;
+  perform music.keep_timed_lyrics(v_track_id, p_timed_lyrics);
   update music.generations
   set state = 'succeeded', finished_at = now(), place_freed_at = now(),
       provider_status = 'succeeded'
@@ -3037,12 +3376,14 @@ begin
   delete from music.claims where id = p_claim_id;
   insert into music.events (track_id, kind, detail)
   values (v_track_id, 'completed',
-    jsonb_build_object('storage_path', p_storage_path, 'duration_ms', p_duration_ms));
+    jsonb_build_object('storage_path', p_storage_path, 'duration_ms', p_duration_ms)
+    || case when v_missing <> '{}' then jsonb_build_object('missing_formats', v_missing)
+         else '{}' end);
   return next v_track_id;
 end
 $$;
 
-COMMENT ON FUNCTION public.complete_music_track(p_claim_id uuid, p_storage_path text, p_file_url text, p_duration_ms integer) IS 'For workers: the audio is in place; ends track, generation and claim together.';
+COMMENT ON FUNCTION public.complete_music_track(p_claim_id uuid, p_storage_path text, p_file_url text, p_duration_ms integer, p_audio_files jsonb, p_mureka_song_id text, p_timed_lyrics jsonb) IS 'For workers: the audio is in place; ends track, generation and claim together. p_audio_files: {"mp3": {"path", "url", "bytes"}, …}; p_timed_lyrics: as music_timed_lyrics.sections has them, null for none.';
 
 CREATE FUNCTION public.create_journey(p_book_title text, p_book_author text DEFAULT NULL::text, p_emotions text[] DEFAULT '{}'::text[], p_track_id uuid DEFAULT NULL::uuid) RETURNS jsonb
     LANGUAGE plpgsql
@@ -3143,7 +3484,7 @@ $$;
 
 COMMENT ON FUNCTION public.fail_music_track(p_claim_id uuid, p_outcome text, p_error_code text, p_error_message text) IS 'For workers: end the track in error. One whose paid call was perhaps accepted always ends as submission_unknown. p_outcome: see music.close_generation.';
 
-CREATE FUNCTION public.finish_journey(p_journey_id uuid) RETURNS jsonb
+CREATE FUNCTION public.finish_journey(p_journey_id uuid, p_sing boolean DEFAULT false, p_vocal_gender text DEFAULT NULL::text) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -3159,11 +3500,12 @@ begin
   if v_journey.finished_at is null then
     update public.journeys set finished_at = now() where id = p_journey_id;
   end if;
-  return music.add_station(p_journey_id, 'finish', null, null, '{}', null);
+  return music.add_station(
+    p_journey_id, 'finish', null, null, '{}', null, null, p_sing, p_vocal_gender);
 end
 $$;
 
-COMMENT ON FUNCTION public.finish_journey(p_journey_id uuid) IS 'Finish a journey: answers {"journey", "log", "track"} with log vFinal and its pending track. A finished journey answers what it has.';
+COMMENT ON FUNCTION public.finish_journey(p_journey_id uuid, p_sing boolean, p_vocal_gender text) IS 'Finish a journey: answers {"journey", "log", "track"} with log vFinal and its pending track, with p_sing a song whose words are written from the story. A finished journey answers what it has.';
 
 CREATE FUNCTION public.list_music_numbers(p_count integer) RETURNS SETOF integer
     LANGUAGE sql IMMUTABLE
@@ -3179,7 +3521,7 @@ CREATE FUNCTION public.list_orphaned_music(p_bucket text, p_after text DEFAULT '
 declare
   -- As workers name their audio; whatever has another name is somebody else's.
   v_uuid constant text := '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
-  v_shape constant text := format('^(?:%1$s|service)/%1$s/%1$s\.mp3$', v_uuid);
+  v_shape constant text := format('^(?:%1$s|service)/%1$s/%1$s\.(?:mp3|wav|flac)$', v_uuid);
   v_limit constant int := least(greatest(p_objects, 1), 10000);
   v_written_before constant timestamptz :=
     now() - make_interval(secs => greatest(p_min_age_seconds, 600));
@@ -3210,6 +3552,7 @@ begin
       and (
         select t.status::text in ('pending', 'generating') or t.storage_path = a.name
                or strpos(t.file_url, a.name) > 0
+               or strpos(t.audio_files::text, a.name) > 0
         from public.music_tracks t where t.id = a.track_id) is not true
       and (
         select g.state in ('intent', 'accepted', 'unknown')
@@ -3234,6 +3577,39 @@ end
 $_$;
 
 COMMENT ON FUNCTION public.list_orphaned_music(p_bucket text, p_after text, p_objects integer, p_min_age_seconds double precision) IS 'Audio in a bucket that no track has any more, among so many objects (10000 at most) after a name: {"looked_at": how many, "looked_until": where to go on, null at the end, "orphans": [{"name", "size_bytes", "written_at"}]}. Left out are names that are not a worker''s, what is younger than p_min_age_seconds (600 at least), tracks that wait or run, and open paid calls. Removes nothing.';
+
+CREATE FUNCTION public.music_another_take(p_track_id uuid, p_id uuid DEFAULT NULL::uuid) RETURNS SETOF public.music_tracks
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+declare
+  v_id uuid := coalesce(p_id, gen_random_uuid());
+  -- Words that were written before are sung again, not written again.
+  v_columns text := 'user_id, title, prompt, lyrics, genre, mood, tempo, duration, vocal_gender, '
+    'model, audio_formats';
+begin
+  if not exists (select from public.music_tracks t where t.id = p_track_id) then
+    raise exception 'There is no such track of yours to make another take of.'
+      using errcode = 'MU004', hint = 'Look at the id; perhaps the track was deleted.';
+  end if;
+  if exists (
+      select from pg_catalog.pg_attribute a
+      where a.attrelid = 'public.music_tracks'::regclass and a.attname = 'journey_id'
+        and not a.attisdropped) then
+    v_columns := v_columns || ', journey_id';
+  end if;
+  if not exists (select from public.music_tracks t where t.id = v_id and t.parent_id = p_track_id)
+  then
+    execute format(
+      'insert into public.music_tracks (id, parent_id, lyrics_prompt, %1$s) '
+      'select $1, t.id, case when t.lyrics is null then t.lyrics_prompt end, %1$s '
+      'from public.music_tracks t where t.id = $2', v_columns) using v_id, p_track_id;
+  end if;
+  return query select t.* from public.music_tracks t where t.id = v_id;
+end
+$_$;
+
+COMMENT ON FUNCTION public.music_another_take(p_track_id uuid, p_id uuid) IS 'Ask for the music of a track once more, as a new track whose parent_id names it; answers the new row. With a p_id of your own choice, repeating the call changes nothing.';
 
 CREATE FUNCTION public.music_schema_version() RETURNS TABLE(version integer, oldest_worker integer)
     LANGUAGE sql STABLE
@@ -3269,6 +3645,67 @@ end
 $$;
 
 COMMENT ON FUNCTION public.ping_music_realtime(p_nonce text) IS 'For music-service doctor: broadcast to the private topic music:doctor; answers the database''s clock.';
+
+CREATE FUNCTION public.record_music_lyrics(p_generation_id uuid, p_title text, p_lyrics text) RETURNS SETOF uuid
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+  v_generation music.generations;
+  v_track public.music_tracks;
+  v_title_length int := (
+    select coalesce(nullif(a.atttypmod, -1) - 4, 120) from pg_catalog.pg_attribute a
+    where a.attrelid = 'public.music_tracks'::regclass and a.attname = 'title');
+begin
+  perform music.act_as_worker();
+  if music.fold(p_lyrics) is null or length(p_lyrics) > 5000 then
+    raise exception 'record_music_lyrics needs 1 to 5000 characters of lyrics.'
+      using errcode = 'MU002';
+  end if;
+  select * into v_track from public.music_tracks t
+  where t.id = (select g.track_id from music.generations g where g.id = p_generation_id)
+  for update;
+  select * into v_generation from music.generations g where g.id = p_generation_id for update;
+  if v_generation.id is null or v_generation.kind <> 'lyrics' then
+    return;
+  end if;
+  if v_generation.state = 'succeeded' then
+    return next v_generation.track_id;  -- the same words again: the answer was lost
+    return;
+  end if;
+  -- Paid for, whatever was thought of the call. The words stay with a track that still asks for
+  -- them, also where it was cancelled, so that a retry does not pay for them again.
+  update music.generations g
+  set place_freed_at = now(), finished_at = now(),
+      state = case when g.superseded_at is null then 'succeeded' else 'abandoned' end,
+      failed_reason = case when g.superseded_at is not null
+        then 'What was asked for was changed after it was submitted.' end
+  where g.id = p_generation_id;
+  if v_track.id is null then
+    return;
+  end if;
+  if v_generation.superseded_at is null and v_track.lyrics_prompt is not null
+     and music.fold(v_track.lyrics) is null and v_track.status <> 'completed' then
+    update public.music_tracks t
+    set lyrics = p_lyrics,
+        title = coalesce(t.title, left(music.fold(p_title), least(v_title_length, 120)))
+    where t.id = v_track.id;
+    if v_track.status = 'error' and v_track.error_code = 'submission_unknown' then
+      update public.music_tracks
+      set status = 'pending', run_after = now(), error_code = null, error_message = null
+      where id = v_track.id;
+    elsif v_track.status = 'pending' then
+      update public.music_tracks set run_after = now() where id = v_track.id and run_after > now();
+    end if;
+  end if;
+  insert into music.events (track_id, kind, detail) values (v_track.id, 'lyrics',
+    jsonb_build_object('generation_id', p_generation_id, 'characters', length(p_lyrics),
+      'status_then', v_track.status));
+  return next v_track.id;
+end
+$$;
+
+COMMENT ON FUNCTION public.record_music_lyrics(p_generation_id uuid, p_title text, p_lyrics text) IS 'For workers: store the words that a paid call answered, with or without a claim; the track gets them, and their title where it has none.';
 
 CREATE FUNCTION public.record_music_task(p_generation_id uuid, p_mureka_task_id text, p_trace_id text) RETURNS SETOF uuid
     LANGUAGE plpgsql
@@ -3676,7 +4113,7 @@ COMMENT ON COLUMN music.events.track_id IS 'The track it happened to.';
 
 COMMENT ON COLUMN music.events.at IS 'When it happened, by the database''s clock.';
 
-COMMENT ON COLUMN music.events.kind IS 'created, claimed, taken_over, intent, receipt, stage, completed, deferred, slowed_down, over_budget, failed, released, retried, requeued, cancelled, regenerated, kept, edited, dismissed, deleted.';
+COMMENT ON COLUMN music.events.kind IS 'created, claimed, taken_over, intent, receipt, lyrics, stage, completed, deferred, slowed_down, over_budget, failed, released, retried, requeued, cancelled, regenerated, kept, edited, dismissed, deleted.';
 
 COMMENT ON COLUMN music.events.worker_id IS 'The worker that did it; null for people.';
 
@@ -3915,7 +4352,7 @@ CREATE VIEW public.music_queue_health WITH (security_invoker='on') AS
            FROM public.music_tracks t
           WHERE (t.status = 'generating'::text)) AS generating,
     ( SELECT (count(*))::integer AS count
-           FROM music.left_over() left_over(id, track_id, user_id, is_guest, state, request, model, intent_at, accepted_at, mureka_task_id, trace_id, provider_status, expected_cost_cents, overdue_at, superseded_at, place_freed_at, next_look_at, finished_at, failed_reason)) AS left_over,
+           FROM music.left_over() left_over(id, track_id, user_id, is_guest, state, request, kind, model, intent_at, accepted_at, mureka_task_id, trace_id, provider_status, expected_cost_cents, overdue_at, superseded_at, place_freed_at, next_look_at, finished_at, failed_reason)) AS left_over,
     q.waiting,
     f.last_hour AS failures_last_hour,
     (round((p.pick_up[1])::numeric, 2))::double precision AS pick_up_p50_seconds,
@@ -4215,6 +4652,22 @@ COMMENT ON COLUMN public.music_spend_daily.submission_unknown IS 'Paid calls wit
 
 COMMENT ON COLUMN public.music_spend_daily.expected_cost_cents IS 'Expected cost of the paid calls in US cents.';
 
+CREATE TABLE public.music_timed_lyrics (
+    track_id uuid NOT NULL,
+    sections jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT music_timed_lyrics_shape CHECK (music.is_timed_lyrics(sections)),
+    CONSTRAINT music_timed_lyrics_size CHECK ((pg_column_size(sections) <= 1000000))
+);
+
+COMMENT ON TABLE public.music_timed_lyrics IS 'The words of a song in time; absent for instrumentals and where the provider told no times.';
+
+COMMENT ON COLUMN public.music_timed_lyrics.track_id IS 'The track whose words they are.';
+
+COMMENT ON COLUMN public.music_timed_lyrics.sections IS '[{"type": "verse", "start_ms", "end_ms", "lines": [{"start_ms", "end_ms", "text", "words": [{"start_ms", "end_ms", "text"}]}]}]; milliseconds from the beginning of the music, in order; lines and words may be empty.';
+
+COMMENT ON COLUMN public.music_timed_lyrics.created_at IS 'When the music was in place.';
+
 CREATE VIEW public.music_track_history WITH (security_invoker='on') AS
  SELECT e.track_id,
     e.id AS event_id,
@@ -4350,6 +4803,9 @@ ALTER TABLE ONLY music.workers
 ALTER TABLE ONLY public.journeys
     ADD CONSTRAINT journeys_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.music_timed_lyrics
+    ADD CONSTRAINT music_timed_lyrics_pkey PRIMARY KEY (track_id);
+
 ALTER TABLE ONLY public.music_tracks
     ADD CONSTRAINT music_tracks_pkey PRIMARY KEY (id);
 
@@ -4389,6 +4845,8 @@ CREATE INDEX music_tracks_generating_idx ON public.music_tracks USING btree (use
 CREATE INDEX music_tracks_journey_id_idx ON public.music_tracks USING btree (journey_id);
 
 CREATE INDEX music_tracks_over_budget_idx ON public.music_tracks USING btree (updated_at) WHERE ((status = 'pending'::text) AND (error_code = 'over_budget'::text));
+
+CREATE INDEX music_tracks_parent_id_idx ON public.music_tracks USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 
 CREATE INDEX music_tracks_pending_by_user_idx ON public.music_tracks USING btree (user_id, priority DESC, created_at, id) WHERE (status = 'pending'::text);
 
@@ -4436,7 +4894,7 @@ CREATE TRIGGER music_tracks_clear_progress BEFORE INSERT OR UPDATE ON public.mus
 
 CREATE TRIGGER music_tracks_follow_status AFTER UPDATE OF status ON public.music_tracks FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION music.follow_track_change();
 
-CREATE TRIGGER music_tracks_follow_wishes AFTER UPDATE OF prompt, lyrics, genre, mood, tempo, duration ON public.music_tracks FOR EACH ROW WHEN (((((((old.prompt IS DISTINCT FROM new.prompt) OR (old.lyrics IS DISTINCT FROM new.lyrics)) OR (old.genre IS DISTINCT FROM new.genre)) OR (old.mood IS DISTINCT FROM new.mood)) OR (old.tempo IS DISTINCT FROM new.tempo)) OR (old.duration IS DISTINCT FROM new.duration))) EXECUTE FUNCTION music.follow_wishes();
+CREATE TRIGGER music_tracks_follow_wishes AFTER UPDATE OF prompt, lyrics, genre, mood, tempo, duration, lyrics_prompt, vocal_gender, model ON public.music_tracks FOR EACH ROW WHEN ((((((((((old.prompt IS DISTINCT FROM new.prompt) OR (old.lyrics IS DISTINCT FROM new.lyrics)) OR (old.genre IS DISTINCT FROM new.genre)) OR (old.mood IS DISTINCT FROM new.mood)) OR (old.tempo IS DISTINCT FROM new.tempo)) OR (old.duration IS DISTINCT FROM new.duration)) OR (old.lyrics_prompt IS DISTINCT FROM new.lyrics_prompt)) OR (old.vocal_gender IS DISTINCT FROM new.vocal_gender)) OR (old.model IS DISTINCT FROM new.model))) EXECUTE FUNCTION music.follow_wishes();
 
 CREATE TRIGGER music_tracks_keep_journey BEFORE UPDATE OF journey_id ON public.music_tracks FOR EACH ROW WHEN ((old.journey_id IS DISTINCT FROM new.journey_id)) EXECUTE FUNCTION music.check_track_journey();
 
@@ -4452,7 +4910,7 @@ CREATE TRIGGER music_tracks_note_insert AFTER INSERT ON public.music_tracks REFE
 
 CREATE TRIGGER music_tracks_tell_owner_insert AFTER INSERT ON public.music_tracks FOR EACH ROW WHEN ((new.user_id IS NOT NULL)) EXECUTE FUNCTION music.tell_owner();
 
-CREATE TRIGGER music_tracks_tell_owner_update AFTER UPDATE ON public.music_tracks FOR EACH ROW WHEN (((new.user_id IS NOT NULL) AND ((((((old.status IS DISTINCT FROM new.status) OR (old.stage IS DISTINCT FROM new.stage)) OR (old.stream_url IS DISTINCT FROM new.stream_url)) OR (old.file_url IS DISTINCT FROM new.file_url)) OR (old.error_code IS DISTINCT FROM new.error_code)) OR (old.error_message IS DISTINCT FROM new.error_message)))) EXECUTE FUNCTION music.tell_owner();
+CREATE TRIGGER music_tracks_tell_owner_update AFTER UPDATE ON public.music_tracks FOR EACH ROW WHEN (((new.user_id IS NOT NULL) AND (((((((old.status IS DISTINCT FROM new.status) OR (old.stage IS DISTINCT FROM new.stage)) OR (old.stream_url IS DISTINCT FROM new.stream_url)) OR (old.file_url IS DISTINCT FROM new.file_url)) OR (old.error_code IS DISTINCT FROM new.error_code)) OR (old.error_message IS DISTINCT FROM new.error_message)) OR (old.title IS DISTINCT FROM new.title)))) EXECUTE FUNCTION music.tell_owner();
 
 CREATE TRIGGER reading_logs_check BEFORE INSERT OR UPDATE OF quote, memo, emotions ON public.reading_logs FOR EACH ROW EXECUTE FUNCTION music.check_reading_log();
 
@@ -4468,8 +4926,14 @@ ALTER TABLE ONLY music.rejected_tracks
 ALTER TABLE ONLY public.journeys
     ADD CONSTRAINT journeys_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.music_timed_lyrics
+    ADD CONSTRAINT music_timed_lyrics_track_id_fkey FOREIGN KEY (track_id) REFERENCES public.music_tracks(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.music_tracks
     ADD CONSTRAINT music_tracks_journey_id_fkey FOREIGN KEY (journey_id) REFERENCES public.journeys(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.music_tracks
+    ADD CONSTRAINT music_tracks_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.music_tracks(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.music_tracks
     ADD CONSTRAINT music_tracks_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
@@ -4552,7 +5016,13 @@ CREATE POLICY "Users retry and cancel their tracks" ON public.music_tracks FOR U
 
 CREATE POLICY "Users see their tracks" ON public.music_tracks FOR SELECT TO authenticated USING ((user_id = ( SELECT music.user_id() AS user_id)));
 
+CREATE POLICY "Words are seen with their track" ON public.music_timed_lyrics FOR SELECT TO authenticated USING ((EXISTS ( SELECT
+   FROM public.music_tracks t
+  WHERE (t.id = music_timed_lyrics.track_id))));
+
 ALTER TABLE public.journeys ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.music_timed_lyrics ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.music_tracks ENABLE ROW LEVEL SECURITY;
 
@@ -4570,9 +5040,9 @@ GRANT ALL ON FUNCTION music.act_as_worker() TO service_role;
 REVOKE ALL ON FUNCTION music.add_realtime_policy() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.add_realtime_policy() TO service_role;
 
-REVOKE ALL ON FUNCTION music.add_station(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[], p_track_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION music.add_station(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[], p_track_id uuid) TO service_role;
-GRANT ALL ON FUNCTION music.add_station(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[], p_track_id uuid) TO authenticated;
+REVOKE ALL ON FUNCTION music.add_station(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[], p_track_id uuid, p_lyrics text, p_sing boolean, p_vocal_gender text) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.add_station(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[], p_track_id uuid, p_lyrics text, p_sing boolean, p_vocal_gender text) TO service_role;
+GRANT ALL ON FUNCTION music.add_station(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[], p_track_id uuid, p_lyrics text, p_sing boolean, p_vocal_gender text) TO authenticated;
 
 REVOKE ALL ON FUNCTION music.allowed_at_once() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.allowed_at_once() TO service_role;
@@ -4608,19 +5078,25 @@ GRANT ALL ON FUNCTION music.check_new_track() TO service_role;
 REVOKE ALL ON FUNCTION music.check_paid_retries(p_track_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_paid_retries(p_track_id uuid) TO service_role;
 
+GRANT ALL ON FUNCTION music.user_id() TO service_role;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.music_tracks TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.music_tracks TO service_role;
+
+REVOKE ALL ON FUNCTION music.check_parent(p_track public.music_tracks) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.check_parent(p_track public.music_tracks) TO service_role;
+
 REVOKE ALL ON FUNCTION music.check_reading_log() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_reading_log() TO service_role;
 
 REVOKE ALL ON FUNCTION music.check_regenerated() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_regenerated() TO service_role;
 
-GRANT ALL ON FUNCTION music.user_id() TO service_role;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.music_tracks TO authenticated;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.music_tracks TO service_role;
-
 REVOKE ALL ON FUNCTION music.check_sense(p_old public.music_tracks, p_new public.music_tracks) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_sense(p_old public.music_tracks, p_new public.music_tracks) TO service_role;
+
+REVOKE ALL ON FUNCTION music.check_song_wishes(p_wished public.music_tracks, p_before public.music_tracks, p_is_new boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.check_song_wishes(p_wished public.music_tracks, p_before public.music_tracks, p_is_new boolean) TO service_role;
 
 REVOKE ALL ON FUNCTION music.check_status(p_status text) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_status(p_status text) TO service_role;
@@ -4653,8 +5129,8 @@ GRANT ALL ON FUNCTION music.check_waiting_of_user(p_user_id uuid) TO service_rol
 REVOKE ALL ON FUNCTION music.check_wishes(p_wished public.music_tracks, p_before public.music_tracks, p_is_new boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.check_wishes(p_wished public.music_tracks, p_before public.music_tracks, p_is_new boolean) TO service_role;
 
-REVOKE ALL ON FUNCTION music.claim_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) FROM PUBLIC;
-GRANT ALL ON FUNCTION music.claim_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) TO service_role;
+REVOKE ALL ON FUNCTION music.claim_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision, p_version integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.claim_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision, p_version integer) TO service_role;
 
 REVOKE ALL ON FUNCTION music.clear_progress() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.clear_progress() TO service_role;
@@ -4665,9 +5141,17 @@ GRANT ALL ON FUNCTION music.close_generation(p_track_id uuid, p_outcome text, p_
 REVOKE ALL ON FUNCTION music.close_unconfirmed_submissions() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.close_unconfirmed_submissions() TO service_role;
 
+REVOKE ALL ON FUNCTION music.compose_journey_lyrics_prompt(p_journey_id uuid, p_quote text, p_memo text, p_emotions text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.compose_journey_lyrics_prompt(p_journey_id uuid, p_quote text, p_memo text, p_emotions text[]) TO service_role;
+GRANT ALL ON FUNCTION music.compose_journey_lyrics_prompt(p_journey_id uuid, p_quote text, p_memo text, p_emotions text[]) TO authenticated;
+
 REVOKE ALL ON FUNCTION music.compose_journey_prompt(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.compose_journey_prompt(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[]) TO service_role;
 GRANT ALL ON FUNCTION music.compose_journey_prompt(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[]) TO authenticated;
+
+REVOKE ALL ON FUNCTION music.compose_journey_title(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.compose_journey_title(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[]) TO service_role;
+GRANT ALL ON FUNCTION music.compose_journey_title(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[]) TO authenticated;
 
 REVOKE ALL ON FUNCTION music.cost_of_retry(p_track_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.cost_of_retry(p_track_id uuid) TO service_role;
@@ -4678,8 +5162,8 @@ GRANT ALL ON FUNCTION music.counted_tracks(p_status text) TO service_role;
 REVOKE ALL ON FUNCTION music.defer_over_budget() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.defer_over_budget() TO service_role;
 
-REVOKE ALL ON FUNCTION music.due_track_ids(p_limit integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION music.due_track_ids(p_limit integer) TO service_role;
+REVOKE ALL ON FUNCTION music.due_track_ids(p_limit integer, p_version integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.due_track_ids(p_limit integer, p_version integer) TO service_role;
 
 REVOKE ALL ON FUNCTION music.end_in_error(p_track_id uuid, p_error_code text, p_error_message text) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.end_in_error(p_track_id uuid, p_error_code text, p_error_message text) TO service_role;
@@ -4721,6 +5205,12 @@ GRANT ALL ON FUNCTION music.has_audio(p_track public.music_tracks) TO service_ro
 REVOKE ALL ON FUNCTION music.is_app_user() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.is_app_user() TO service_role;
 
+REVOKE ALL ON FUNCTION music.is_column_of_app(p_column text) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.is_column_of_app(p_column text) TO service_role;
+
+REVOKE ALL ON FUNCTION music.is_for_worker(p_track public.music_tracks, p_version integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.is_for_worker(p_track public.music_tracks, p_version integer) TO service_role;
+
 REVOKE ALL ON FUNCTION music.is_free_to_retry(p_track_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.is_free_to_retry(p_track_id uuid) TO service_role;
 
@@ -4730,17 +5220,41 @@ GRANT ALL ON FUNCTION music.is_guest(p_user_id uuid) TO service_role;
 REVOKE ALL ON FUNCTION music.is_over_budget() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.is_over_budget() TO service_role;
 
+REVOKE ALL ON FUNCTION music.is_price_list(p_prices jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.is_price_list(p_prices jsonb) TO service_role;
+
 REVOKE ALL ON FUNCTION music.is_rejection(p_sqlstate text) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.is_rejection(p_sqlstate text) TO service_role;
 
+REVOKE ALL ON FUNCTION music.is_timed(p_part jsonb, p_keys text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.is_timed(p_part jsonb, p_keys text[]) TO service_role;
+
+REVOKE ALL ON FUNCTION music.is_timed_lyrics(p_sections jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.is_timed_lyrics(p_sections jsonb) TO service_role;
+
 REVOKE ALL ON FUNCTION music.is_worker() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.is_worker() TO service_role;
+
+REVOKE ALL ON FUNCTION music.joined_emotions(p_emotions text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.joined_emotions(p_emotions text[]) TO service_role;
+GRANT ALL ON FUNCTION music.joined_emotions(p_emotions text[]) TO authenticated;
+
+REVOKE ALL ON FUNCTION music.journey_book(p_journey_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.journey_book(p_journey_id uuid) TO service_role;
+GRANT ALL ON FUNCTION music.journey_book(p_journey_id uuid) TO authenticated;
+
+REVOKE ALL ON FUNCTION music.journey_story(p_journey_id uuid, p_stations integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.journey_story(p_journey_id uuid, p_stations integer) TO service_role;
+GRANT ALL ON FUNCTION music.journey_story(p_journey_id uuid, p_stations integer) TO authenticated;
 
 REVOKE ALL ON FUNCTION music.keep_put_off(p_old public.music_tracks, p_retried public.music_tracks) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.keep_put_off(p_old public.music_tracks, p_retried public.music_tracks) TO service_role;
 
 REVOKE ALL ON FUNCTION music.keep_rows() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.keep_rows() TO service_role;
+
+REVOKE ALL ON FUNCTION music.keep_timed_lyrics(p_track_id uuid, p_sections jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.keep_timed_lyrics(p_track_id uuid, p_sections jsonb) TO service_role;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.generations TO service_role;
 
@@ -4815,6 +5329,9 @@ GRANT ALL ON FUNCTION music.pause_before_retry(p_track_id uuid) TO service_role;
 
 REVOKE ALL ON FUNCTION music.places_taken() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.places_taken() TO service_role;
+
+REVOKE ALL ON FUNCTION music.price_cents(p_model text) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.price_cents(p_model text) TO service_role;
 
 REVOKE ALL ON FUNCTION music.reach(p_role text, p_what text, p_track_id uuid, p_bucket text) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.reach(p_role text, p_what text, p_track_id uuid, p_bucket text) TO service_role;
@@ -4909,8 +5426,8 @@ GRANT ALL ON FUNCTION music.wishes(p_track public.music_tracks) TO service_role;
 REVOKE ALL ON FUNCTION music.with_old_audio(p_old public.music_tracks, p_new public.music_tracks) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.with_old_audio(p_old public.music_tracks, p_new public.music_tracks) TO service_role;
 
-REVOKE ALL ON FUNCTION public.add_reading_log(p_journey_id uuid, p_quote text, p_memo text, p_emotions text[], p_track_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.add_reading_log(p_journey_id uuid, p_quote text, p_memo text, p_emotions text[], p_track_id uuid) TO authenticated;
+REVOKE ALL ON FUNCTION public.add_reading_log(p_journey_id uuid, p_quote text, p_memo text, p_emotions text[], p_track_id uuid, p_lyrics text, p_sing boolean, p_vocal_gender text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.add_reading_log(p_journey_id uuid, p_quote text, p_memo text, p_emotions text[], p_track_id uuid, p_lyrics text, p_sing boolean, p_vocal_gender text) TO authenticated;
 
 REVOKE ALL ON FUNCTION public.begin_music_generation(p_claim_id uuid, p_generation_id uuid, p_request jsonb, p_model text, p_expected_cost_cents numeric) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.begin_music_generation(p_claim_id uuid, p_generation_id uuid, p_request jsonb, p_model text, p_expected_cost_cents numeric) TO service_role;
@@ -4921,14 +5438,14 @@ GRANT ALL ON FUNCTION public.cancel_music_tracks(p_track_ids uuid[]) TO service_
 REVOKE ALL ON FUNCTION public.check_music_project(p_bucket text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.check_music_project(p_bucket text) TO service_role;
 
-REVOKE ALL ON FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision) TO service_role;
+REVOKE ALL ON FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision, p_version integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision, p_version integer) TO service_role;
 
 REVOKE ALL ON FUNCTION public.close_left_over_music(p_generation_id uuid, p_provider_status text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.close_left_over_music(p_generation_id uuid, p_provider_status text) TO service_role;
 
-REVOKE ALL ON FUNCTION public.complete_music_track(p_claim_id uuid, p_storage_path text, p_file_url text, p_duration_ms integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.complete_music_track(p_claim_id uuid, p_storage_path text, p_file_url text, p_duration_ms integer) TO service_role;
+REVOKE ALL ON FUNCTION public.complete_music_track(p_claim_id uuid, p_storage_path text, p_file_url text, p_duration_ms integer, p_audio_files jsonb, p_mureka_song_id text, p_timed_lyrics jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.complete_music_track(p_claim_id uuid, p_storage_path text, p_file_url text, p_duration_ms integer, p_audio_files jsonb, p_mureka_song_id text, p_timed_lyrics jsonb) TO service_role;
 
 REVOKE ALL ON FUNCTION public.create_journey(p_book_title text, p_book_author text, p_emotions text[], p_track_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.create_journey(p_book_title text, p_book_author text, p_emotions text[], p_track_id uuid) TO authenticated;
@@ -4939,14 +5456,18 @@ GRANT ALL ON FUNCTION public.defer_music_track(p_claim_id uuid, p_delay_seconds 
 REVOKE ALL ON FUNCTION public.fail_music_track(p_claim_id uuid, p_outcome text, p_error_code text, p_error_message text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.fail_music_track(p_claim_id uuid, p_outcome text, p_error_code text, p_error_message text) TO service_role;
 
-REVOKE ALL ON FUNCTION public.finish_journey(p_journey_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.finish_journey(p_journey_id uuid) TO authenticated;
+REVOKE ALL ON FUNCTION public.finish_journey(p_journey_id uuid, p_sing boolean, p_vocal_gender text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.finish_journey(p_journey_id uuid, p_sing boolean, p_vocal_gender text) TO authenticated;
 
 REVOKE ALL ON FUNCTION public.list_music_numbers(p_count integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.list_music_numbers(p_count integer) TO service_role;
 
 REVOKE ALL ON FUNCTION public.list_orphaned_music(p_bucket text, p_after text, p_objects integer, p_min_age_seconds double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.list_orphaned_music(p_bucket text, p_after text, p_objects integer, p_min_age_seconds double precision) TO service_role;
+
+REVOKE ALL ON FUNCTION public.music_another_take(p_track_id uuid, p_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.music_another_take(p_track_id uuid, p_id uuid) TO authenticated;
+GRANT ALL ON FUNCTION public.music_another_take(p_track_id uuid, p_id uuid) TO service_role;
 
 REVOKE ALL ON FUNCTION public.music_schema_version() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.music_schema_version() TO service_role;
@@ -4956,6 +5477,9 @@ GRANT ALL ON FUNCTION public.pause_music_queue(p_reason text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.ping_music_realtime(p_nonce text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.ping_music_realtime(p_nonce text) TO service_role;
+
+REVOKE ALL ON FUNCTION public.record_music_lyrics(p_generation_id uuid, p_title text, p_lyrics text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_music_lyrics(p_generation_id uuid, p_title text, p_lyrics text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.record_music_task(p_generation_id uuid, p_mureka_task_id text, p_trace_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.record_music_task(p_generation_id uuid, p_mureka_task_id text, p_trace_id text) TO service_role;
@@ -5018,6 +5542,9 @@ GRANT SELECT ON TABLE public.music_queue_health TO service_role;
 GRANT SELECT ON TABLE public.music_review TO service_role;
 
 GRANT SELECT ON TABLE public.music_spend_daily TO service_role;
+
+GRANT SELECT ON TABLE public.music_timed_lyrics TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.music_timed_lyrics TO service_role;
 
 GRANT SELECT ON TABLE public.music_track_history TO service_role;
 

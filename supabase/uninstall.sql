@@ -3,7 +3,7 @@
 --
 -- A music_tracks table that the app had before keeps its rows, and gets back what was changed of
 -- it. One that the migrations made is dropped, and so are journeys and reading logs, unless the
--- tracks are kept: then all three stay, without the service's triggers.
+-- tracks are kept: then these stay, with the words of songs, without the service's triggers.
 -- The bucket and its audio stay: delete them in the dashboard under Storage, or by its API.
 -- Locks: music_tracks exclusively until it ends.
 
@@ -36,7 +36,7 @@ declare
       'cancel_music_tracks', 'regenerate_music_tracks', 'ping_music_realtime',
       'check_music_project', 'try_music_track', 'list_music_numbers', 'list_orphaned_music',
       'refuse_music_generation', 'take_left_over_music', 'close_left_over_music',
-      'music_schema_version')
+      'record_music_lyrics', 'music_another_take', 'music_schema_version')
       or (v_has_journeys and p.pronamespace = 'public'::regnamespace
           and p.proname in ('create_journey', 'add_reading_log', 'finish_journey')));
   v_statement text;
@@ -44,6 +44,7 @@ begin
   foreach v_statement in array v_policies || v_functions || array[
     'drop view if exists public.music_queue_health, public.music_spend_daily, '
     'public.music_review, public.music_track_history',
+    case when v_keep_tracks then 'select' else 'drop table public.music_timed_lyrics' end,
     'drop schema music cascade'] loop
     execute v_statement;
   end loop;
@@ -71,7 +72,8 @@ begin
     drop index if exists public.music_tracks_generating_idx,
       public.music_tracks_user_id_created_at_idx, public.music_tracks_pending_by_user_idx,
       public.music_tracks_pending_due_idx, public.music_tracks_failed_idx,
-      public.music_tracks_completed_idx, public.music_tracks_over_budget_idx;
+      public.music_tracks_completed_idx, public.music_tracks_over_budget_idx,
+      public.music_tracks_parent_id_idx;
     foreach v_statement in array v_changes loop
       begin
         execute v_statement;

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
+
+from music_service.timed_lyrics import Section
 
 # What the table's checks allow.
 MAX_PROMPT_CHARACTERS = 1024
@@ -14,7 +17,13 @@ MAX_LYRICS_CHARACTERS = 5000
 MAX_HINT_CHARACTERS = 100  # genre, mood and tempo, each
 MAX_DURATION_SECONDS = 600
 
-Kind = Literal["instrumental", "song"]
+MAX_TITLE_CHARACTERS = 120
+
+# What a paid call is for: music without words, music with words, or the words alone.
+Kind = Literal["instrumental", "song", "lyrics"]
+AudioFormat = Literal["mp3", "wav", "flac"]
+# What a call for words is called where the ledger names a model.
+LYRICS_MODEL = "lyrics"
 
 
 class Status(StrEnum):
@@ -45,7 +54,8 @@ class Outcome(StrEnum):
 class Track:
     """What a worker needs to know of a row in `public.music_tracks`.
 
-    `duration_seconds` is the wished length, a hint; `user_id` is None for tracks made by a backend.
+    `duration_seconds` is the wished length, a hint; `user_id` is None for tracks made by a backend;
+    `model` is None where the worker's is to be used. `audio_formats` always holds `mp3`.
     """
 
     id: UUID
@@ -57,6 +67,15 @@ class Track:
     tempo: str | None = None
     duration_seconds: int | None = None
     attempts: int = 0
+    lyrics_prompt: str | None = None
+    vocal_gender: str | None = None
+    model: str | None = None
+    audio_formats: tuple[AudioFormat, ...] = ("mp3",)
+
+    @property
+    def needs_lyrics(self) -> bool:
+        """Its words have to be written before it is a song."""
+        return self.lyrics_prompt is not None and not (self.lyrics and self.lyrics.strip())
 
     @property
     def kind(self) -> Kind:
@@ -137,6 +156,29 @@ class Claim:
     waited_seconds: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StoredAudio:
+    """A file in the app's Storage: its key, its public URL if it has one, its size."""
+
+    path: str
+    url: str | None
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveredMusic:
+    """A finished piece of music where clients can play it.
+
+    `files` always holds `mp3`; `song_id` is the provider's name of the music; `sections` are its
+    words in time, empty where there are none.
+    """
+
+    files: Mapping[AudioFormat, StoredAudio]
+    duration_ms: int
+    song_id: str | None = None
+    sections: tuple[Section, ...] = ()
+
+
 def compose_prompt(track: Track) -> str:
     """Put prompt, genre, mood, tempo and wished length into one text of at most 1024 characters.
 
@@ -161,14 +203,24 @@ def compose_prompt(track: Track) -> str:
     return (whole_words[0] if whole_words else prompt[:room]).rstrip() + suffix
 
 
+def lyrics_request_for(track: Track) -> GenerationRequest:
+    """The request for the words of a track."""
+    return GenerationRequest(kind="lyrics", body={"prompt": track.lyrics_prompt})
+
+
 def request_for(track: Track, *, model: str, stream: bool) -> GenerationRequest:
-    """The request made of a track: one piece of music (`n: 1`) by a pinned model."""
+    """The request made of a track: one piece of music (`n: 1`) by a pinned model.
+
+    `model` is that of the worker, for tracks that name none.
+    """
     body: dict[str, Any] = {
-        "model": model,
+        "model": track.model or model,
         "n": 1,
         "prompt": compose_prompt(track),
         "stream": stream,
     }
     if track.kind == "song":
         body["lyrics"] = track.lyrics
+        if track.vocal_gender is not None:
+            body["gender"] = track.vocal_gender
     return GenerationRequest(kind=track.kind, body=body)

@@ -12,7 +12,7 @@
 -- Locks: none; it reads music_tracks once.
 
 -- What the service needs of a column that the app may have, too. kind: uuid; text, in which it
--- writes up to `most` characters; words, which it reads as text; number, whole, time.
+-- writes up to `most` characters; words, which it reads as text; number, whole, time, json.
 create function pg_temp.music_columns() returns table (name text, kind text, most int)
 language sql set search_path = ''
 as $$
@@ -24,7 +24,10 @@ as $$
     ('storage_path', 'text', 120), ('duration_ms', 'whole', null), ('error_code', 'text', 20),
     ('error_message', 'text', 400), ('priority', 'whole', null), ('run_after', 'time', null),
     ('attempts', 'whole', null), ('created_at', 'time', null), ('updated_at', 'time', null),
-    ('started_at', 'time', null), ('completed_at', 'time', null)
+    ('started_at', 'time', null), ('completed_at', 'time', null), ('title', 'words', null),
+    ('lyrics_prompt', 'words', null), ('vocal_gender', 'words', null), ('model', 'words', null),
+    ('parent_id', 'uuid', null), ('mureka_song_id', 'text', 100),
+    ('audio_formats', 'words[]', null), ('audio_files', 'json', null)
 $$;
 
 -- Of the app's columns those that share a name with one of ours.
@@ -74,7 +77,8 @@ begin
     from pg_catalog.pg_class c
     where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v', 'm', 'p', 'f')
       and c.relname in (
-        'music_queue_health', 'music_spend_daily', 'music_review', 'music_track_history')
+        'music_queue_health', 'music_spend_daily', 'music_review', 'music_track_history',
+        'music_timed_lyrics')
     union all
     select format('There is a function %s already, and the service needs the name: '
                   'alter function %1$s rename to %2$I;', p.oid::regprocedure, 'app_' || p.proname)
@@ -87,7 +91,7 @@ begin
       'cancel_music_tracks', 'regenerate_music_tracks', 'ping_music_realtime',
       'check_music_project', 'try_music_track', 'list_music_numbers', 'list_orphaned_music',
       'refuse_music_generation', 'take_left_over_music', 'close_left_over_music',
-      'music_schema_version')
+      'record_music_lyrics', 'music_another_take', 'music_schema_version')
   loop
     return next v_name;
   end loop;
@@ -209,7 +213,9 @@ begin
       when 'uuid' then v_column.type = 'uuid'
       when 'text' then v_column.base in ('text', 'varchar', 'citext')
       when 'words' then v_column.category = 'S'
-        or (v_column.category = 'E' and v_column.name not in ('prompt', 'lyrics'))
+        or (v_column.category = 'E' and v_column.name in ('genre', 'mood', 'vocal_gender', 'model'))
+      when 'words[]' then v_column.base = '_text'
+      when 'json' then v_column.base = 'jsonb'
       when 'words or number' then v_column.category in ('S', 'E')
         or v_column.base in ('int2', 'int4', 'int8', 'numeric', 'float4', 'float8')
       when 'number' then
@@ -260,6 +266,7 @@ begin
         v_column.name, v_column.type,
         case v_column.kind when 'whole' then 'whole number' when 'words' then 'text'
           when 'words or number' then 'text' when 'time' then 'timestamptz'
+          when 'words[]' then 'text[]' when 'json' then 'jsonb'
           else v_column.kind end,
         'app_' || v_column.name);
     elsif v_column.length < v_column.most then
@@ -330,7 +337,7 @@ begin
           and a.attname in (
             'status', 'stage', 'expected_ready_at', 'stream_url', 'file_url', 'storage_path',
             'duration_ms', 'error_code', 'error_message', 'run_after', 'attempts', 'updated_at',
-            'started_at', 'completed_at'))
+            'started_at', 'completed_at', 'mureka_song_id', 'audio_files'))
       and not exists (
         select from pg_catalog.pg_attribute a
         where a.attrelid = k.conrelid and a.attname = 'status'
@@ -382,7 +389,8 @@ declare
   v_table constant regclass := 'public.music_tracks';
   v_written constant text[] := array[
     'status', 'stage', 'expected_ready_at', 'stream_url', 'duration_ms', 'error_code',
-    'error_message', 'run_after', 'attempts', 'updated_at', 'started_at', 'completed_at'];
+    'error_message', 'run_after', 'attempts', 'updated_at', 'started_at', 'completed_at',
+    'mureka_song_id', 'audio_files'];
   v_key record;
   v_is_in boolean[];
   v_found boolean;
@@ -573,13 +581,23 @@ begin
     end if;
   end loop;
   for v_column in
-    select s.name, case s.name when 'duration' then '%1$I not between 1 and 600'
-                               when 'attempts' then '%1$I <> 0 and ' || replace(v_waits, '%', '%%')
-                               else '%1$I <> 0' end as is_strange
+    select s.name, case s.name
+             when 'duration' then '%1$I not between 1 and 600'
+             when 'attempts' then '%1$I <> 0 and ' || replace(v_waits, '%', '%%')
+             when 'lyrics_prompt' then '%1$I is not null'
+             when 'vocal_gender' then '%1$I::text not in (''female'', ''male'')'
+             when 'model' then '%1$I::text not in '
+               '(''mureka-7.6'', ''mureka-8'', ''mureka-9'', ''mureka-9.5'')'
+             when 'parent_id' then '%1$I not in (select t.id from public.music_tracks t)'
+             when 'audio_formats' then 'not %1$I <@ array[''mp3'', ''wav'', ''flac'']'
+             else '%1$I <> 0' end as is_strange
     from pg_temp.music_shared_columns() s
     where (s.name = 'duration'
            and s.base in ('int2', 'int4', 'int8', 'numeric', 'float4', 'float8'))
       or (s.name in ('priority', 'attempts') and s.base in ('int2', 'int4', 'int8', 'numeric'))
+      or (s.name in ('lyrics_prompt', 'vocal_gender', 'model') and s.category in ('S', 'E'))
+      or (s.name = 'parent_id' and s.base = 'uuid')
+      or (s.name = 'audio_formats' and s.base = '_text')
   loop
     execute format('select min(%1$I::text) from public.music_tracks where '
                    || v_column.is_strange, v_column.name) into v_one;
@@ -590,6 +608,11 @@ begin
         v_column.name, v_one, case v_column.name
           when 'duration' then 'the wished length in seconds, 1 to 600'
           when 'attempts' then '0 for a track that waits and did not fail yet'
+          when 'lyrics_prompt' then 'what words are to be written about, which costs money'
+          when 'vocal_gender' then 'female or male'
+          when 'model' then 'a model of Mureka'
+          when 'parent_id' then 'the track of which this is another take'
+          when 'audio_formats' then 'formats of audio to keep'
           else '0 for every track that an operator did not put before others' end,
         'app_' || v_column.name);
     end if;

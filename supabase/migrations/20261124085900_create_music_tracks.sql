@@ -128,7 +128,15 @@ begin
       ('created_at', 'timestamptz not null default now()', false),
       ('updated_at', 'timestamptz not null default now()', false),
       ('started_at', 'timestamptz', true),
-      ('completed_at', 'timestamptz', true)) as needed (name, definition, is_workers)
+      ('completed_at', 'timestamptz', true),
+      ('title', 'text', false),
+      ('lyrics_prompt', 'text', false),
+      ('vocal_gender', 'text', false),
+      ('model', 'text', false),
+      ('parent_id', 'uuid references public.music_tracks (id) on delete set null', false),
+      ('audio_formats', 'text[] not null default ''{mp3}''', false),
+      ('mureka_song_id', 'text', true),
+      ('audio_files', 'jsonb', true)) as needed (name, definition, is_workers)
   loop
     select pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attnotnull
     into v_default, v_is_required
@@ -181,6 +189,16 @@ begin
 end
 $$;
 alter table public.music_tracks alter column status set default 'pending';
+
+create function music.is_column_of_app(p_column text) returns boolean
+language sql stable set search_path = ''
+as $$
+  select exists (select from music.table_changes)
+    and not exists (
+      select from music.table_changes c where c.what = format('Added the column %s.', p_column))
+$$;
+comment on function music.is_column_of_app(text) is
+  'Whether a column of music_tracks was there before the service came.';
 
 -- Every check, of whatever name, that refuses one of our statuses makes way for the one below.
 do $$
@@ -321,6 +339,18 @@ begin
       ('music_tracks_hints_length',
         'coalesce(length(genre), 0) <= 100 and coalesce(length(mood), 0) <= 100 '
         'and coalesce(length(tempo), 0) <= 100'),
+      ('music_tracks_title_length', 'title is null or length(title) between 1 and 120'),
+      ('music_tracks_lyrics_prompt_length',
+        $check$lyrics_prompt is null or (length(lyrics_prompt) <= 1024
+          and lyrics_prompt ~
+            '[^\t-\r\u001c-\u0020\u0085\u00a0\u1680'
+            '\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]')$check$),
+      ('music_tracks_vocal_gender_known',
+        'vocal_gender is null or vocal_gender in (''female'', ''male'')'),
+      ('music_tracks_audio_formats_known',
+        'audio_formats is null or (audio_formats <@ array[''mp3'', ''wav'', ''flac''] '
+        'and ''mp3'' = any (audio_formats))'),
+      ('music_tracks_parent_is_another', 'parent_id is null or parent_id <> id'),
       ('music_tracks_duration_range', 'duration is null or duration between 1 and 600'),
       ('music_tracks_duration_ms_positive', 'duration_ms is null or duration_ms > 0'),
       ('music_tracks_completed_has_time',
@@ -336,6 +366,7 @@ begin
         'generation_timeout', 'quota_exhausted', 'provider_auth', 'rate_limited',
         'provider_unavailable', 'audio_invalid', 'storage_failed', 'submission_unknown',
         'cancelled', 'attempts_exhausted', 'internal')$check$)) as rules (name, condition)
+    where rules.name <> 'music_tracks_title_length' or not music.is_column_of_app('title')
   loop
     begin
       execute format('alter table public.music_tracks add constraint %I check (%s)',
@@ -376,6 +407,7 @@ create index if not exists music_tracks_pending_by_user_idx
 create index if not exists music_tracks_pending_due_idx
   on public.music_tracks (run_after) where status = 'pending';
 
+create index if not exists music_tracks_parent_id_idx on public.music_tracks (parent_id);
 create index if not exists music_tracks_over_budget_idx
   on public.music_tracks (updated_at) where status = 'pending' and error_code = 'over_budget';
 
@@ -403,7 +435,7 @@ begin
         'What the music should be, 1 to 1024 characters, not white space alone.'),
       ('lyrics',
         'Words to be sung, up to 5000 characters; with lyrics the track is a song, without them an '
-        'instrumental.'),
+        'instrumental. With a lyrics_prompt the service fills them in.'),
       ('genre',
         'A wished genre; part of the prompt sent.'),
       ('mood',
@@ -444,7 +476,27 @@ begin
       ('started_at',
         'When a worker first took it up since a person last asked for it.'),
       ('completed_at',
-        'When the audio was in place; set exactly while completed.')) as described (name, comment)
+        'When the audio was in place; set exactly while completed.'),
+      ('title',
+        'A name to show, 1 to 120 characters; with a lyrics_prompt and none given, that of the '
+        'words.'),
+      ('lyrics_prompt',
+        'What words are to be written about, 1 to 1024 characters: they are written first, stored '
+        'in lyrics, and then sung.'),
+      ('vocal_gender',
+        'Who sings: female or male; null = the model decides. Of no meaning for an instrumental.'),
+      ('model',
+        'The model to use, one of those in model_prices_cents of music.settings; null = the '
+        'worker''s.'),
+      ('parent_id',
+        'The track of which this is another take, of the same user.'),
+      ('audio_formats',
+        'The formats to keep: mp3 always, and wav or flac where asked for.'),
+      ('mureka_song_id',
+        'What Mureka calls the finished music, for extending or remixing it.'),
+      ('audio_files',
+        'What is in the bucket: for each format its path, its size in bytes, and its url where '
+        'the bucket is public.')) as described (name, comment)
     where not v_is_there or exists (
       select from music.table_changes c
       where c.what = format('Added the column %s.', described.name))

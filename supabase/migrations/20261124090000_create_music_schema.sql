@@ -165,6 +165,17 @@ as $$ select (date_trunc('day', now() at time zone 'utc') + interval '1 day') at
 comment on function music.start_of_tomorrow() is
   'Next midnight, UTC: when the next daily budget begins.';
 
+create function music.is_price_list(p_prices jsonb) returns boolean
+language sql immutable set search_path = ''
+as $$
+  select case jsonb_typeof(p_prices) when 'object' then (
+    select count(*) > 0 and bool_and(case jsonb_typeof(m.price)
+             when 'number' then (m.price #>> '{}')::numeric between 0 and 100000 else false end)
+    from jsonb_each(p_prices) as m (model, price)) else false end
+$$;
+comment on function music.is_price_list(jsonb) is
+  'Whether something is a list of models and what one piece of music by each costs in US cents.';
+
 create table music.settings (
   id boolean primary key default true,
   paused boolean not null default false,
@@ -179,6 +190,9 @@ create table music.settings (
   on_unknown_submission text not null default 'error',
   max_attempts smallint not null default 10,
   max_paid_retries_per_day int default 3,
+  model_prices_cents jsonb not null
+    default '{"mureka-7.6": 3, "mureka-8": 4.5, "mureka-9": 4.5, "mureka-9.5": 15}',
+  lyrics_price_cents numeric(10, 2) not null default 0.9,
   paused_at timestamptz,
   paused_by text,
   paused_reason text,
@@ -199,7 +213,10 @@ create table music.settings (
   constraint settings_on_unknown_submission_known
     check (on_unknown_submission in ('error', 'resubmit')),
   constraint settings_max_attempts_positive check (max_attempts > 0),
-  constraint settings_max_paid_retries_per_day_not_negative check (max_paid_retries_per_day >= 0)
+  constraint settings_max_paid_retries_per_day_not_negative check (max_paid_retries_per_day >= 0),
+  constraint settings_model_prices_are_a_list check (music.is_price_list(model_prices_cents)),
+  constraint settings_lyrics_price_not_negative
+    check (lyrics_price_cents >= 0 and lyrics_price_cents <> 'NaN')
 );
 insert into music.settings default values;
 
@@ -234,6 +251,11 @@ comment on column music.settings.max_paid_retries_per_day is
   'How often one track may be paid for again in a UTC day before its user''s next retry is '
   'refused; null = no limit. A retry that only fetches what is paid for is never refused, nor is '
   'one by an operator or a backend.';
+comment on column music.settings.model_prices_cents is
+  'The models that a track may ask for, and what one piece of music by each costs, in US cents: '
+  '{"mureka-9": 4.5, …}. The daily budgets go by these prices.';
+comment on column music.settings.lyrics_price_cents is
+  'What it costs to have the words of one song written, in US cents.';
 comment on column music.settings.paused_at is 'Since when it is paused; filled in by itself.';
 comment on column music.settings.paused_by is 'Who paused it; filled in by itself.';
 comment on column music.settings.paused_reason is
@@ -301,6 +323,12 @@ comment on column music.account.slowed_down_to is
   'Generations at once that Mureka was working on when it last refused a call for its rate; the '
   'fleet keeps to that, and one more every 15 seconds. Null = it never did.';
 comment on column music.account.slowed_down_at is 'When Mureka last refused a call for its rate.';
+
+create function music.price_cents(p_model text) returns numeric
+language sql stable set search_path = ''
+as $$ select (s.model_prices_cents ->> p_model)::numeric from music.settings s $$;
+comment on function music.price_cents(text) is
+  'What one piece of music by a model costs in US cents; null where music.settings does not say.';
 
 create function music.read_settings() returns music.settings
 language plpgsql set search_path = ''

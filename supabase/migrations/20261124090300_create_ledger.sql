@@ -9,6 +9,7 @@
 --         ├──► refused
 --         └──► unknown ───────► abandoned   the track is asked for again
 --
+--       Words are answered at once: such a call goes from intent to succeeded.
 --       Open are intent, accepted and unknown; of a track at most one is. A late receipt makes
 --       refused, unknown or abandoned accepted where the music is still of use, else abandoned.
 --   music.events       append-only history
@@ -47,6 +48,7 @@ create table music.generations (
   is_guest boolean not null default false,
   state text not null default 'intent',
   request jsonb not null,
+  kind text not null generated always as (coalesce(request ->> 'kind', 'instrumental')) stored,
   model text not null,
   intent_at timestamptz not null default now(),
   accepted_at timestamptz,
@@ -75,7 +77,8 @@ create table music.generations (
   constraint generations_unconfirmed_has_no_receipt check (
     state not in ('intent', 'unknown', 'refused') or mureka_task_id is null),
   constraint generations_accepted_has_receipt check (
-    state not in ('accepted', 'succeeded', 'failed') or mureka_task_id is not null),
+    state not in ('accepted', 'succeeded', 'failed') or mureka_task_id is not null
+    or (kind = 'lyrics' and state = 'succeeded')),  -- answered at once: there is no task
   constraint generations_failure_has_reason check (
     state not in ('failed', 'refused', 'abandoned') or failed_reason is not null),
   constraint generations_success_has_no_reason check (
@@ -114,8 +117,11 @@ comment on column music.generations.state is
   'refused: certainly not accepted, costs nothing; unknown: sent, never answered, never sent '
   'again by itself; abandoned: nobody waits for it any more.';
 comment on column music.generations.request is
-  'The request as sent: {"kind": "instrumental"|"song", "body": {…}}; resuming reads only this.';
-comment on column music.generations.model is 'The model asked for.';
+  'The request as sent: {"kind": "instrumental"|"song"|"lyrics", "body": {…}}; resuming reads '
+  'only this.';
+comment on column music.generations.kind is
+  'What was asked for: instrumental, song, or lyrics (the words of a song, before it).';
+comment on column music.generations.model is 'The model asked for; "lyrics" for words.';
 comment on column music.generations.intent_at is
   'When the intent was written, just before the call was sent.';
 comment on column music.generations.accepted_at is 'When the receipt was stored.';
@@ -162,7 +168,7 @@ comment on column music.events.id is 'Order of writing.';
 comment on column music.events.track_id is 'The track it happened to.';
 comment on column music.events.at is 'When it happened, by the database''s clock.';
 comment on column music.events.kind is
-  'created, claimed, taken_over, intent, receipt, stage, completed, deferred, slowed_down, '
+  'created, claimed, taken_over, intent, receipt, lyrics, stage, completed, deferred, slowed_down, '
   'over_budget, failed, released, retried, requeued, cancelled, regenerated, kept, edited, '
   'dismissed, deleted.';
 comment on column music.events.worker_id is 'The worker that did it; null for people.';

@@ -18,6 +18,86 @@
 
 set local lock_timeout = '5s';
 
+create function music.check_song_wishes(
+  p_wished public.music_tracks, p_before public.music_tracks, p_is_new boolean) returns void
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_prompt text := p_wished.lyrics_prompt;
+  v_models jsonb;
+begin
+  if v_prompt is distinct from p_before.lyrics_prompt then
+    if music.fold(v_prompt) is null and v_prompt is not null then
+      raise exception 'The lyrics_prompt is empty; say in 1 to 1024 characters what the words '
+          'should be about, or leave it out.'
+        using errcode = 'check_violation', constraint = 'music_tracks_lyrics_prompt_length';
+    end if;
+    if length(v_prompt) > 1024 then
+      raise exception 'The lyrics_prompt has % characters; at most 1024 are allowed.',
+          length(v_prompt)
+        using errcode = 'check_violation', constraint = 'music_tracks_lyrics_prompt_length';
+    end if;
+  end if;
+  if p_before.lyrics_prompt is null and v_prompt is not null
+     and music.fold(p_wished.lyrics) is not null then
+    raise exception 'A track has lyrics, or a lyrics_prompt by which they are written, not both.'
+      using errcode = 'MU002', hint = 'Leave one of the two out.';
+  end if;
+  if p_wished.title is distinct from p_before.title and not music.is_column_of_app('title')
+     and (length(p_wished.title) > 120 or music.fold(p_wished.title) is null)
+     and p_wished.title is not null then
+    raise exception 'The title has % characters; 1 to 120 are allowed, and not white space alone.',
+        length(p_wished.title)
+      using errcode = 'check_violation', constraint = 'music_tracks_title_length',
+            hint = 'Shorten it, or leave it out.';
+  end if;
+  if p_wished.vocal_gender is distinct from p_before.vocal_gender
+     and p_wished.vocal_gender::text not in ('female', 'male') then
+    raise exception 'There is no vocal_gender "%".', p_wished.vocal_gender
+      using errcode = 'check_violation', constraint = 'music_tracks_vocal_gender_known',
+            hint = 'There are "female" and "male"; leave it out to let the model decide.';
+  end if;
+  if p_wished.audio_formats is distinct from p_before.audio_formats
+     and not (p_wished.audio_formats <@ array['mp3', 'wav', 'flac']
+              and 'mp3' = any (p_wished.audio_formats)) then
+    raise exception 'Of these audio_formats not all can be had: %.',
+        coalesce(nullif(array_to_string(p_wished.audio_formats, ', ', 'null'), ''), 'none')
+      using errcode = 'check_violation', constraint = 'music_tracks_audio_formats_known',
+            hint = 'There is always {mp3}, and with it wav or flac: {mp3,wav}, {mp3,flac}, '
+                   '{mp3,wav,flac}.';
+  end if;
+  if p_wished.model is distinct from p_before.model and p_wished.model is not null then
+    v_models := (select s.model_prices_cents from music.settings s);
+    if not v_models ? p_wished.model::text then
+      raise exception 'There is no model "%".', p_wished.model
+        using errcode = 'MU002', hint = 'There are '
+          || (select string_agg(m.model, ', ' order by m.model)
+              from jsonb_object_keys(v_models) as m (model))
+          || '; leave it out for the usual one.';
+    end if;
+  end if;
+end
+$$;
+comment on function music.check_song_wishes(
+  public.music_tracks, public.music_tracks, boolean) is
+  'The same of what only some tracks have: title, words, voice, model and formats.';
+
+create function music.check_parent(p_track public.music_tracks) returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+  if p_track.parent_id is not null and not exists (
+      select from public.music_tracks t
+      where t.id = p_track.parent_id and t.id <> p_track.id
+        and t.user_id is not distinct from p_track.user_id) then
+    raise exception 'There is no such track of the same user to make another take of.'
+      using errcode = 'MU002', hint = 'Look at parent_id; perhaps that track was deleted.';
+  end if;
+end
+$$;
+comment on function music.check_parent(public.music_tracks) is
+  'Refuse another take of a track that is gone or somebody else''s.';
+
 create function music.check_wishes(
   p_wished public.music_tracks, p_before public.music_tracks, p_is_new boolean) returns void
 language plpgsql stable set search_path = ''
@@ -59,6 +139,7 @@ begin
       using errcode = 'check_violation', constraint = 'music_tracks_duration_range',
             hint = 'Leave it out to let the model decide.';
   end if;
+  perform music.check_song_wishes(p_wished, p_before, p_is_new);
 end
 $$;
 comment on function music.check_wishes(public.music_tracks, public.music_tracks, boolean) is
@@ -96,9 +177,12 @@ create function music.wishes(p_track public.music_tracks) returns jsonb
 language sql immutable set search_path = ''
 as $$
   select jsonb_build_array(
-    p_track.prompt, p_track.lyrics, p_track.genre, p_track.mood, p_track.tempo, p_track.duration)
+    p_track.prompt, p_track.lyrics, p_track.genre, p_track.mood, p_track.tempo, p_track.duration,
+    p_track.lyrics_prompt, p_track.vocal_gender, p_track.model)
 $$;
-comment on function music.wishes(public.music_tracks) is 'All that says what the music should be.';
+comment on function music.wishes(public.music_tracks) is
+  'All that says what the music should be. Of its formats, what is asked for when it is ready '
+  'counts.';
 
 create function music.check_new_track() returns trigger
 language plpgsql security definer set search_path = ''
@@ -110,8 +194,10 @@ begin
   new.run_after := coalesce(new.run_after, now());
   new.created_at := coalesce(new.created_at, now());
   new.updated_at := now();
+  new.audio_formats := coalesce(new.audio_formats, '{mp3}');
   perform music.check_status(new.status);
   perform music.check_wishes(new, null, true);
+  perform music.check_parent(new);
   if not music.is_app_user() then
     -- An app that keeps finished music as it always did: such a row is never made again.
     if new.status = 'pending' and (new.file_url <> '' or new.storage_path <> '') then
@@ -135,11 +221,13 @@ begin
       using errcode = 'MU003', hint = 'Leave user_id out of the insert.';
   end if;
   if (new.stage, new.expected_ready_at, new.stream_url, new.file_url, new.storage_path,
-      new.duration_ms, new.error_code, new.error_message, new.started_at, new.completed_at)
-       is distinct from (null, null, null, null, null, null, null, null, null, null)
+      new.duration_ms, new.error_code, new.error_message, new.started_at, new.completed_at,
+      new.mureka_song_id, new.audio_files)
+       is distinct from (null, null, null, null, null, null, null, null, null, null, null, null)
      or new.priority <> 0 or new.attempts <> 0 or new.run_after > now() then
     raise exception
-      'A new track may set only id, journey_id, prompt, lyrics, genre, mood, tempo and duration.'
+      'A new track may set only id, journey_id, parent_id, title, prompt, lyrics, lyrics_prompt, '
+      'genre, mood, tempo, duration, vocal_gender, model and audio_formats.'
       using errcode = 'MU003', hint = 'The service fills in the other columns.';
   end if;
   new.created_at := now();
@@ -160,16 +248,19 @@ begin
       p_new.duration, p_new.stage, p_new.expected_ready_at, p_new.stream_url, p_new.file_url,
       p_new.storage_path, p_new.duration_ms, p_new.error_code, p_new.error_message,
       p_new.priority, p_new.run_after, p_new.attempts, p_new.created_at, p_new.started_at,
-      p_new.completed_at)
+      p_new.completed_at, p_new.lyrics_prompt, p_new.vocal_gender, p_new.model,
+      coalesce(p_new.parent_id, p_old.parent_id), p_new.audio_formats, p_new.mureka_song_id,
+      p_new.audio_files)
        is distinct from
      (p_old.id, p_old.user_id, p_old.prompt, p_old.lyrics, p_old.genre, p_old.mood, p_old.tempo,
       p_old.duration, p_old.stage, p_old.expected_ready_at, p_old.stream_url, p_old.file_url,
       p_old.storage_path, p_old.duration_ms, p_old.error_code, p_old.error_message,
       p_old.priority, p_old.run_after, p_old.attempts, p_old.created_at, p_old.started_at,
-      p_old.completed_at) then
+      p_old.completed_at, p_old.lyrics_prompt, p_old.vocal_gender, p_old.model,
+      p_old.parent_id, p_old.audio_formats, p_old.mureka_song_id, p_old.audio_files) then
     raise exception
       'Only the status of your track can be changed: '
-      'to "pending" to retry a failed one, to "error" to cancel.'
+      'to "pending" to retry a failed one, to "error" to cancel; and its title.'
       using errcode = 'MU003',
             hint = 'Send status alone; insert a new track to ask for different music.';
   end if;
@@ -189,7 +280,8 @@ begin
 end
 $$;
 comment on function music.check_user_change(public.music_tracks, public.music_tracks) is
-  'Of the service''s columns an app user may change the status alone; a column that the app added '
+  'Of the service''s columns an app user may change status and title alone; a parent that is '
+  'deleted may go, too. A column that the app added '
   'is the app''s, and its own policies and grants say who may write it.';
 
 create function music.error_codes() returns text[]
@@ -252,10 +344,12 @@ as $$
 begin
   perform music.check_times(p_old, p_new);
   if p_new.status <> 'completed'
-     and (p_new.file_url, p_new.storage_path, p_new.duration_ms)
-         is distinct from (p_old.file_url, p_old.storage_path, p_old.duration_ms) then
+     and (p_new.file_url, p_new.storage_path, p_new.audio_files, p_new.duration_ms)
+         is distinct from
+         (p_old.file_url, p_old.storage_path, p_old.audio_files, p_old.duration_ms) then
     raise exception 'Only a completed track has audio to set; this one is %.', p_new.status
-      using errcode = 'MU001', hint = 'Workers fill in file_url, storage_path and duration_ms.';
+      using errcode = 'MU001', hint =
+        'Workers fill in file_url, storage_path, audio_files and duration_ms.';
   end if;
   if p_new.duration_ms is distinct from p_old.duration_ms and p_new.duration_ms <= 0 then
     raise exception 'Music cannot be % ms long.', p_new.duration_ms using errcode = 'MU002';
@@ -317,7 +411,8 @@ begin
   from unnest(array[
     'user_id', 'prompt', 'lyrics', 'genre', 'mood', 'tempo', 'duration', 'file_url',
     'storage_path', 'duration_ms', 'error_code', 'error_message', 'priority', 'run_after',
-    'attempts', 'created_at', 'started_at', 'completed_at']) as edited (name)
+    'attempts', 'created_at', 'started_at', 'completed_at', 'title', 'lyrics_prompt',
+    'vocal_gender', 'model', 'parent_id', 'audio_formats', 'audio_files']) as edited (name)
   where v_old -> edited.name is distinct from v_new -> edited.name;
   if v_changes is null then
     return;
@@ -344,6 +439,7 @@ begin
   p_new.status := 'completed';
   p_new.file_url := p_old.file_url;
   p_new.storage_path := p_old.storage_path;
+  p_new.audio_files := p_old.audio_files;
   p_new.duration_ms := p_old.duration_ms;
   p_new.error_code := null;
   p_new.error_message := null;
@@ -369,9 +465,13 @@ begin
   if v_most is null or music.is_free_to_retry(p_track_id) then
     return;
   end if;
-  select count(*), count(*) filter (where g.intent_at >= music.start_of_today())
-  into v_calls, v_calls_today
-  from music.generations g where g.track_id = p_track_id and g.state <> 'refused';
+  select max(kinds.calls), max(kinds.calls_today) into v_calls, v_calls_today
+  from (
+    select count(*) as calls,
+           count(*) filter (where g.intent_at >= music.start_of_today()) as calls_today
+    from music.generations g where g.track_id = p_track_id and g.state <> 'refused'
+    group by g.kind = 'lyrics'  -- the words of a song and its music are no retries of each other
+  ) kinds;
   -- The first call of a track is no retry.
   if least(v_calls_today, v_calls - 1) >= v_most then
     raise exception
@@ -459,6 +559,14 @@ begin
     perform music.check_user_change(old, new);
   end if;
   perform music.check_wishes(new, old, false);
+  if new.parent_id is distinct from old.parent_id then
+    perform music.check_parent(new);
+  end if;
+  -- Words that were written by another prompt are not those that are asked for now.
+  if new.lyrics_prompt is distinct from old.lyrics_prompt and new.lyrics is not distinct from
+     old.lyrics and old.lyrics_prompt is not null then
+    new.lyrics := null;
+  end if;
   if old.status = 'generating' and music.wishes(new) is distinct from music.wishes(old) then
     raise exception
       'The music is being made already; what was asked for cannot be changed now.'
@@ -478,6 +586,7 @@ begin
       if old.status = 'error' then
         new.file_url := null;
         new.storage_path := null;
+        new.audio_files := null;
         new.duration_ms := null;
       end if;
       new.error_code := null;
@@ -572,13 +681,18 @@ create function music.follow_wishes() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 begin
+  if music.is_worker() then
+    return null;  -- the words that were asked for
+  end if;
   update music.generations
   set state = 'abandoned', finished_at = now(),
       failed_reason = 'What was asked for was changed after it was submitted.'
   where track_id = new.id and state = 'accepted';
   -- One whose receipt may still come stays as it is, so that nothing is submitted meanwhile.
-  update music.generations set superseded_at = now()
-  where track_id = new.id and mureka_task_id is null and state <> 'refused';
+  update music.generations g set superseded_at = now()
+  where g.track_id = new.id and g.mureka_task_id is null
+    and g.state not in ('refused', 'succeeded')
+    and (g.kind <> 'lyrics' or new.lyrics_prompt is distinct from old.lyrics_prompt);
   return null;
 end
 $$;
@@ -643,10 +757,13 @@ create trigger music_tracks_follow_status after update of status on public.music
   for each row when (old.status is distinct from new.status)
   execute function music.follow_track_change();
 create trigger music_tracks_follow_wishes
-  after update of prompt, lyrics, genre, mood, tempo, duration on public.music_tracks
+  after update of prompt, lyrics, genre, mood, tempo, duration, lyrics_prompt, vocal_gender, model
+  on public.music_tracks
   for each row when (
-    (old.prompt, old.lyrics, old.genre, old.mood, old.tempo, old.duration) is distinct from
-    (new.prompt, new.lyrics, new.genre, new.mood, new.tempo, new.duration))
+    (old.prompt, old.lyrics, old.genre, old.mood, old.tempo, old.duration, old.lyrics_prompt,
+     old.vocal_gender, old.model) is distinct from
+    (new.prompt, new.lyrics, new.genre, new.mood, new.tempo, new.duration, new.lyrics_prompt,
+     new.vocal_gender, new.model))
   execute function music.follow_wishes();
 create trigger music_tracks_note_insert after insert on public.music_tracks
   referencing new table as new_tracks for each statement execute function music.note_new_track();

@@ -32,7 +32,8 @@ as $$
   from (
     select g.finished_at - g.intent_at as took
     from music.generations g
-    where g.model = (select l.model from music.generations l order by l.intent_at desc limit 1)
+    where g.model = (select l.model from music.generations l
+                     where l.kind <> 'lyrics' order by l.intent_at desc limit 1)
       and g.state = 'succeeded'
       and g.finished_at - g.intent_at < interval '1 hour'  -- longer is trouble with storing it
     order by g.finished_at desc
@@ -68,7 +69,8 @@ as $$
      from (
        select g.finished_at - g.intent_at as took
        from music.generations g
-       where g.model = (select l.model from music.generations l order by l.intent_at desc limit 1)
+       where g.model = (select l.model from music.generations l
+                        where l.kind <> 'lyrics' order by l.intent_at desc limit 1)
          and g.state = 'succeeded'
        order by g.finished_at desc
        limit 50
@@ -85,6 +87,7 @@ as $$
   select g.*
   from music.generations g
   where g.place_freed_at is null and g.state not in ('refused', 'succeeded')
+    and g.kind <> 'lyrics'  -- answered at once, so it is no generation of Mureka's
     and g.intent_at > now() - interval '1 hour'
     and (g.mureka_task_id is not null
          or g.intent_at > now() - make_interval(secs => music.unanswered_seconds()))

@@ -18,7 +18,8 @@ language sql stable set search_path = ''
 as $$
   select coalesce(
     (select g.expected_cost_cents from music.generations g
-     where g.intent_at >= music.start_of_today() order by g.intent_at desc limit 1),
+     where g.intent_at >= music.start_of_today() and g.kind <> 'lyrics'
+     order by g.intent_at desc limit 1),
     0.01)
 $$;
 comment on function music.next_cost_cents() is

@@ -1,7 +1,19 @@
 -- Whose turn it is: fair between users, within every limit.
 -- Locks: nothing that exists.
 
-create function music.due_track_ids(p_limit int) returns setof uuid
+create function music.is_for_worker(p_track public.music_tracks, p_version int) returns boolean
+language sql immutable set search_path = ''
+as $$
+  select p_version >= 2
+    or ((p_track.lyrics_prompt is null or coalesce(p_track.lyrics, '') <> '')
+        and p_track.model is null and p_track.vocal_gender is null
+        and coalesce(p_track.audio_formats, '{mp3}') = '{mp3}')
+$$;
+comment on function music.is_for_worker(public.music_tracks, int) is
+  'Whether a worker made for a version of the schema knows all that a track asks for: words, '
+  'voice, model and formats came with version 2.';
+
+create function music.due_track_ids(p_limit int, p_version int default 2) returns setof uuid
 language plpgsql stable set search_path = ''
 as $$
 declare
@@ -79,6 +91,7 @@ begin
         (select t.id, t.priority, t.created_at, t.run_after, false, false
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now() and t.user_id = e.user_id
+           and music.is_for_worker(t, p_version)
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
          limit v_room)
@@ -87,6 +100,7 @@ begin
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now()
            and t.user_id is null and e.user_id is null
+           and music.is_for_worker(t, p_version)
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
          limit v_room)
@@ -112,7 +126,7 @@ begin
     limit p_limit;
 end
 $$;
-comment on function music.due_track_ids(int) is
+comment on function music.due_track_ids(int, int) is
   'Pending tracks whose turn it is: resumable ones first, then by priority, then each user''s '
   'next in turn, then who has waited longest since being served, then by age; within the limits of '
   'music.settings.';

@@ -7,10 +7,11 @@
 -- Locks: nothing that exists.
 
 create function music.claim_tracks(
-  p_worker_id text, p_limit int, p_lease_seconds double precision)
+  p_worker_id text, p_limit int, p_lease_seconds double precision, p_version int default 1)
 returns table (
   claim_id uuid, attempt int, lease_expires_at timestamptz, track_id uuid, user_id uuid,
   prompt text, lyrics text, genre text, mood text, tempo text, duration int, attempts int,
+  lyrics_prompt text, vocal_gender text, model text, audio_formats text[],
   generation_id uuid, generation_request jsonb, generation_intent_at timestamptz,
   mureka_task_id text, generation_age_seconds double precision,
   expected_seconds double precision, waited_seconds double precision)
@@ -38,6 +39,7 @@ begin
     left join music.claims c on c.track_id = t.id
     where t.status = 'generating' and (c.track_id is null or c.lease_expires_at <= now())
       and t.id not in (select music.tracks_not_to_try())
+      and music.is_for_worker(t, p_version)
     order by t.started_at, t.id
     limit p_limit
     for update of t skip locked
@@ -46,7 +48,8 @@ begin
   select array_agg(due.id) into v_due
   from (
     select t.id
-    from music.due_track_ids(p_limit - cardinality(v_lost)) with ordinality as turn (id, place)
+    from music.due_track_ids(p_limit - cardinality(v_lost), p_version)
+           with ordinality as turn (id, place)
     join public.music_tracks t on t.id = turn.id
     where t.status = 'pending'
     order by turn.place
@@ -83,6 +86,7 @@ begin
     select h.id, h.attempt, h.lease_expires_at, k.id, k.user_id,
            k.prompt::text, k.lyrics::text, k.genre::text, k.mood::text, k.tempo::text,
            k.duration::int, k.attempts::int,
+           k.lyrics_prompt::text, k.vocal_gender::text, k.model::text, k.audio_formats,
            g.id, g.request, g.intent_at, g.mureka_task_id,
            extract(epoch from now() - greatest(g.intent_at, k.started_at))::double precision,
            v_expected,
@@ -104,15 +108,16 @@ begin
   end if;
 end
 $$;
-comment on function music.claim_tracks(text, int, double precision) is
+comment on function music.claim_tracks(text, int, double precision, int) is
   'Put what is lost or over budget in order, then take tracks; raises what a rule of the app''s '
   'says of one of them.';
 
 create function public.claim_music_tracks(
-  p_worker_id text, p_limit int, p_lease_seconds double precision)
+  p_worker_id text, p_limit int, p_lease_seconds double precision, p_version int default 1)
 returns table (
   claim_id uuid, attempt int, lease_expires_at timestamptz, track_id uuid, user_id uuid,
   prompt text, lyrics text, genre text, mood text, tempo text, duration int, attempts int,
+  lyrics_prompt text, vocal_gender text, model text, audio_formats text[],
   generation_id uuid, generation_request jsonb, generation_intent_at timestamptz,
   mureka_task_id text, generation_age_seconds double precision,
   expected_seconds double precision, waited_seconds double precision)
@@ -128,7 +133,8 @@ begin
   perform music.lock_queue();
   loop
     begin
-      return query select * from music.claim_tracks(p_worker_id, p_limit, p_lease_seconds);
+      return query select * from music.claim_tracks(
+        p_worker_id, p_limit, p_lease_seconds, p_version);
       return;
     exception when others then
       -- One row that a rule of the app's rejects must not hold up the others.
@@ -139,9 +145,10 @@ begin
   end loop;
 end
 $$;
-comment on function public.claim_music_tracks(text, int, double precision) is
+comment on function public.claim_music_tracks(text, int, double precision, int) is
   'For workers: take up to p_limit tracks whose turn it is, or whose worker was lost, for '
-  'p_lease_seconds.';
+  'p_lease_seconds. p_version is the version of the schema that the worker was made for: one of '
+  'before 2 is given no track that asks for what it does not know.';
 
 create function public.renew_music_claims(
   p_worker_id text, p_claim_ids uuid[], p_lease_seconds double precision)

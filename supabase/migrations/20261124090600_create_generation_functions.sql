@@ -32,6 +32,7 @@ declare
   v_open music.generations;
   v_user_id uuid;
   v_settings music.settings;
+  v_cost_cents numeric;
   v_over text;
 begin
   perform music.act_as_worker();
@@ -49,15 +50,21 @@ begin
   perform music.lock_budget();
   v_settings := music.read_settings();
   v_user_id := (select t.user_id from public.music_tracks t where t.id = v_track_id);
+  v_cost_cents := case p_request ->> 'kind' when 'lyrics' then v_settings.lyrics_price_cents
+    else coalesce(
+      music.price_cents(p_model), p_expected_cost_cents,
+      -- It was taken off the list meanwhile.
+      (select max(m.price::numeric)
+       from jsonb_each_text(v_settings.model_prices_cents) as m (model, price))) end;
   v_over := case
-    when music.spent_today_cents() + p_expected_cost_cents > v_settings.daily_budget_cents
+    when music.spent_today_cents() + v_cost_cents > v_settings.daily_budget_cents
       then 'all'
     when v_user_id is not null
-         and music.spent_today_cents(v_user_id) + p_expected_cost_cents
+         and music.spent_today_cents(v_user_id) + v_cost_cents
              > v_settings.daily_budget_cents_per_user
       then 'user'
     when music.is_guest(v_user_id)
-         and music.spent_by_guests_today_cents() + p_expected_cost_cents
+         and music.spent_by_guests_today_cents() + v_cost_cents
              > v_settings.daily_budget_cents_of_guests
       then 'guests' end;
   if v_over is not null then
@@ -67,12 +74,12 @@ begin
     where id = v_track_id;
     delete from music.claims where id = p_claim_id;
     insert into music.events (track_id, kind, detail) values (v_track_id, 'over_budget',
-      jsonb_build_object('of', v_over, 'expected_cost_cents', p_expected_cost_cents));
+      jsonb_build_object('of', v_over, 'expected_cost_cents', v_cost_cents));
     return;
   end if;
   insert into music.generations (id, track_id, user_id, request, model, expected_cost_cents)
   values (
-    p_generation_id, v_track_id, v_user_id, p_request, p_model, p_expected_cost_cents);
+    p_generation_id, v_track_id, v_user_id, p_request, p_model, v_cost_cents);
   insert into music.events (track_id, kind, detail)
   values (v_track_id, 'intent',
     jsonb_build_object('generation_id', p_generation_id, 'model', p_model));
@@ -80,7 +87,9 @@ begin
 end
 $$;
 comment on function public.begin_music_generation(uuid, uuid, jsonb, text, numeric) is
-  'For workers: write the intent of a paid call before it is sent. No row back = do not send it.';
+  'For workers: write the intent of a paid call before it is sent. No row back = do not send it. '
+  'It costs what music.settings says of the model or, where that names none, what the worker '
+  'expects.';
 
 create function public.record_music_task(
   p_generation_id uuid, p_mureka_task_id text, p_trace_id text)
@@ -149,6 +158,69 @@ comment on function public.record_music_task(uuid, text, text) is
   'For workers: store the receipt of a paid call, with or without a claim; a late one puts a '
   'submission_unknown track back to work.';
 
+create function public.record_music_lyrics(
+  p_generation_id uuid, p_title text, p_lyrics text)
+returns setof uuid
+language plpgsql set search_path = ''
+as $$
+declare
+  v_generation music.generations;
+  v_track public.music_tracks;
+  v_title_length int := (
+    select coalesce(nullif(a.atttypmod, -1) - 4, 120) from pg_catalog.pg_attribute a
+    where a.attrelid = 'public.music_tracks'::regclass and a.attname = 'title');
+begin
+  perform music.act_as_worker();
+  if music.fold(p_lyrics) is null or length(p_lyrics) > 5000 then
+    raise exception 'record_music_lyrics needs 1 to 5000 characters of lyrics.'
+      using errcode = 'MU002';
+  end if;
+  select * into v_track from public.music_tracks t
+  where t.id = (select g.track_id from music.generations g where g.id = p_generation_id)
+  for update;
+  select * into v_generation from music.generations g where g.id = p_generation_id for update;
+  if v_generation.id is null or v_generation.kind <> 'lyrics' then
+    return;
+  end if;
+  if v_generation.state = 'succeeded' then
+    return next v_generation.track_id;  -- the same words again: the answer was lost
+    return;
+  end if;
+  -- Paid for, whatever was thought of the call. The words stay with a track that still asks for
+  -- them, also where it was cancelled, so that a retry does not pay for them again.
+  update music.generations g
+  set place_freed_at = now(), finished_at = now(),
+      state = case when g.superseded_at is null then 'succeeded' else 'abandoned' end,
+      failed_reason = case when g.superseded_at is not null
+        then 'What was asked for was changed after it was submitted.' end
+  where g.id = p_generation_id;
+  if v_track.id is null then
+    return;
+  end if;
+  if v_generation.superseded_at is null and v_track.lyrics_prompt is not null
+     and music.fold(v_track.lyrics) is null and v_track.status <> 'completed' then
+    update public.music_tracks t
+    set lyrics = p_lyrics,
+        title = coalesce(t.title, left(music.fold(p_title), least(v_title_length, 120)))
+    where t.id = v_track.id;
+    if v_track.status = 'error' and v_track.error_code = 'submission_unknown' then
+      update public.music_tracks
+      set status = 'pending', run_after = now(), error_code = null, error_message = null
+      where id = v_track.id;
+    elsif v_track.status = 'pending' then
+      update public.music_tracks set run_after = now() where id = v_track.id and run_after > now();
+    end if;
+  end if;
+  insert into music.events (track_id, kind, detail) values (v_track.id, 'lyrics',
+    jsonb_build_object('generation_id', p_generation_id, 'characters', length(p_lyrics),
+      'status_then', v_track.status));
+  return next v_track.id;
+end
+$$;
+comment on function public.record_music_lyrics(uuid, text, text) is
+  'For workers: store the words that a paid call answered, with or without a claim; the track '
+  'gets them, and their title where it has none.';
+
 create function public.refuse_music_generation(p_generation_id uuid, p_reason text)
 returns setof uuid
 language sql set search_path = ''
@@ -205,12 +277,15 @@ comment on function public.report_music_stage(uuid, text, text) is
   'changed.';
 
 create function public.complete_music_track(
-  p_claim_id uuid, p_storage_path text, p_file_url text, p_duration_ms int)
+  p_claim_id uuid, p_storage_path text, p_file_url text, p_duration_ms int,
+  p_audio_files jsonb default null, p_mureka_song_id text default null,
+  p_timed_lyrics jsonb default null)
 returns setof uuid
 language plpgsql set search_path = ''
 as $$
 declare
   v_track_id uuid := music.lock_claim(p_claim_id);
+  v_missing text[];
 begin
   perform music.act_as_worker();
   if v_track_id is null then
@@ -218,8 +293,15 @@ begin
   end if;
   update public.music_tracks
   set status = 'completed', storage_path = p_storage_path, file_url = p_file_url,
+      audio_files = coalesce(p_audio_files, jsonb_build_object(
+        'mp3', jsonb_build_object('path', p_storage_path, 'url', p_file_url, 'bytes', null))),
+      mureka_song_id = left(p_mureka_song_id, 100),
       duration_ms = p_duration_ms, completed_at = now(), error_code = null, error_message = null
-  where id = v_track_id;
+  where id = v_track_id
+  returning array(
+    select f.format from unnest(audio_formats) as f (format)
+    where p_audio_files is not null and not p_audio_files ? f.format) into v_missing;
+  perform music.keep_timed_lyrics(v_track_id, p_timed_lyrics);
   update music.generations
   set state = 'succeeded', finished_at = now(), place_freed_at = now(),
       provider_status = 'succeeded'
@@ -232,12 +314,16 @@ begin
   delete from music.claims where id = p_claim_id;
   insert into music.events (track_id, kind, detail)
   values (v_track_id, 'completed',
-    jsonb_build_object('storage_path', p_storage_path, 'duration_ms', p_duration_ms));
+    jsonb_build_object('storage_path', p_storage_path, 'duration_ms', p_duration_ms)
+    || case when v_missing <> '{}' then jsonb_build_object('missing_formats', v_missing)
+         else '{}' end);
   return next v_track_id;
 end
 $$;
-comment on function public.complete_music_track(uuid, text, text, int) is
-  'For workers: the audio is in place; ends track, generation and claim together.';
+comment on function public.complete_music_track(uuid, text, text, int, jsonb, text, jsonb) is
+  'For workers: the audio is in place; ends track, generation and claim together. p_audio_files: '
+  '{"mp3": {"path", "url", "bytes"}, …}; p_timed_lyrics: as music_timed_lyrics.sections has them, '
+  'null for none.';
 
 create function music.close_generation(p_track_id uuid, p_outcome text, p_reason text)
 returns text
@@ -291,7 +377,7 @@ declare
     -- Unanswered ones among them, as they take places: or nothing would be taken up until the
     -- limit, 15 seconds at a time, had passed their number.
     where g.place_freed_at is null and g.state not in ('refused', 'succeeded')
-      and g.intent_at > now() - interval '1 hour'
+      and g.kind <> 'lyrics' and g.intent_at > now() - interval '1 hour'
       and (g.mureka_task_id is not null
            or g.intent_at > now() - make_interval(secs => music.unanswered_seconds())));
 begin

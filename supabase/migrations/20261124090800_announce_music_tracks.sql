@@ -80,7 +80,7 @@ begin
     'id', new.id, 'journey_id', to_jsonb(new) -> 'journey_id',
     'status', new.status, 'stage', new.stage,
     'stream_url', new.stream_url, 'file_url', new.file_url, 'storage_path', new.storage_path,
-    'duration_ms', new.duration_ms,
+    'duration_ms', new.duration_ms, 'title', new.title,
     'error_code', new.error_code, 'error_message', new.error_message,
     'started_at', new.started_at, 'expected_ready_at', new.expected_ready_at,
     'completed_at', new.completed_at, 'updated_at', new.updated_at));
@@ -113,9 +113,11 @@ create trigger music_tracks_tell_owner_insert after insert on public.music_track
   execute function music.tell_owner();
 create trigger music_tracks_tell_owner_update after update on public.music_tracks
   for each row when (new.user_id is not null and
-    (old.status, old.stage, old.stream_url, old.file_url, old.error_code, old.error_message)
+    (old.status, old.stage, old.stream_url, old.file_url, old.error_code, old.error_message,
+     old.title)
       is distinct from
-    (new.status, new.stage, new.stream_url, new.file_url, new.error_code, new.error_message))
+    (new.status, new.stage, new.stream_url, new.file_url, new.error_code, new.error_message,
+     new.title))
   execute function music.tell_owner();
 
 create function music.add_realtime_policy() returns text

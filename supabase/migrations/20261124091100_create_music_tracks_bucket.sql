@@ -1,5 +1,7 @@
 -- Where the audio goes: public to read by URL, listed by nobody but the owner of each folder,
 -- written by the service alone. Keys: <user id, or "service">/<track id>/<generation id>.mp3
+-- (.wav, .flac). A minute of music has 1.5 MB as MP3 and 10.6 MB as WAV. 50 MiB is what a project
+-- allows that does not pay; what is too large is left out, and the MP3 never is.
 -- A bucket of this name that is there already keeps its settings.
 -- Locks: storage.objects for an instant, and where supautils is older than September 2026 the
 -- platform's tables of auth, storage and realtime until the end of this file; gives up after five
@@ -13,7 +15,8 @@ begin
     return;
   end if;
   insert into storage.buckets (id, name, public, file_size_limit, allowed_mime_types)
-  values ('music-tracks', 'music-tracks', true, 20971520, array['audio/mpeg'])
+  values ('music-tracks', 'music-tracks', true, 52428800,
+          array['audio/mpeg', 'audio/wav', 'audio/flac'])
   on conflict (id) do nothing;
 
   drop policy if exists "Users read their own music" on storage.objects;

@@ -15,7 +15,7 @@ as $$
 declare
   -- As workers name their audio; whatever has another name is somebody else's.
   v_uuid constant text := '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
-  v_shape constant text := format('^(?:%1$s|service)/%1$s/%1$s\.mp3$', v_uuid);
+  v_shape constant text := format('^(?:%1$s|service)/%1$s/%1$s\.(?:mp3|wav|flac)$', v_uuid);
   v_limit constant int := least(greatest(p_objects, 1), 10000);
   v_written_before constant timestamptz :=
     now() - make_interval(secs => greatest(p_min_age_seconds, 600));
@@ -46,6 +46,7 @@ begin
       and (
         select t.status::text in ('pending', 'generating') or t.storage_path = a.name
                or strpos(t.file_url, a.name) > 0
+               or strpos(t.audio_files::text, a.name) > 0
         from public.music_tracks t where t.id = a.track_id) is not true
       and (
         select g.state in ('intent', 'accepted', 'unknown')

@@ -41,7 +41,8 @@ $$;
 -- not have is granted for the service's columns alone.
 do $$
 declare
-  v_columns constant text := 'id, user_id, prompt, lyrics, genre, mood, tempo, duration, status';
+  v_columns constant text := 'id, user_id, prompt, lyrics, genre, mood, tempo, duration, status, '
+    'title, lyrics_prompt, vocal_gender, model, parent_id, audio_formats';
   v_right record;
 begin
   if not exists (select from music.table_changes) then
@@ -83,7 +84,7 @@ begin
     from (values
       ('select', v_columns || ', stage, expected_ready_at, stream_url, file_url, storage_path, '
        'duration_ms, error_code, error_message, priority, run_after, attempts, created_at, '
-       'updated_at, started_at, completed_at'),
+       'updated_at, started_at, completed_at, mureka_song_id, audio_files'),
       ('insert', v_columns), ('update', v_columns)) as needed (privilege, columns)
     where not has_table_privilege('authenticated', 'public.music_tracks', needed.privilege)
   loop
@@ -112,15 +113,16 @@ declare
   v_function regprocedure;
 begin
   foreach v_function in array array[
-    'public.claim_music_tracks(text, int, double precision)',
+    'public.claim_music_tracks(text, int, double precision, int)',
     'public.renew_music_claims(text, uuid[], double precision)',
     'public.begin_music_generation(uuid, uuid, jsonb, text, numeric)',
     'public.record_music_task(uuid, text, text)',
+    'public.record_music_lyrics(uuid, text, text)',
     'public.refuse_music_generation(uuid, text)',
     'public.take_left_over_music(int, double precision)',
     'public.close_left_over_music(uuid, text)',
     'public.report_music_stage(uuid, text, text)',
-    'public.complete_music_track(uuid, text, text, int)',
+    'public.complete_music_track(uuid, text, text, int, jsonb, text, jsonb)',
     'public.defer_music_track(uuid, double precision, text, text, text, boolean)',
     'public.fail_music_track(uuid, text, text, text)',
     'public.release_music_claims(text, uuid[])',

@@ -6,7 +6,7 @@
 
 create or replace function music.schema_version() returns int
 language sql immutable set search_path = ''
-as $$ select 1 $$;
+as $$ select 2 $$;
 comment on function music.schema_version() is
   'The version of what music-service made in this database: 1, 2, … It rises with each release '
   'that has new migrations.';

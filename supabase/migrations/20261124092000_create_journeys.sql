@@ -297,24 +297,20 @@ comment on function music.shorten(text, int) is
   'A text as one line of at most so many characters: cut after a whole word where there is one, '
   'with … at the cut.';
 
-create function music.compose_journey_prompt(
-  p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[])
-returns text
-language plpgsql stable set search_path = ''
+create function music.journey_book(p_journey_id uuid) returns text
+language sql stable set search_path = ''
 as $$
-declare
-  v_book text;
-  v_story text;
-  v_felt text := music.shorten(array_to_string(array(
-    select music.fold(given.e) from unnest(p_emotions) with ordinality as given (e, place)
-    where music.fold(given.e) is not null order by given.place), ', '), 160);
-begin
-  select '“' || music.shorten(j.book_title, 160) || '”'
-         || coalesce(' by ' || music.shorten(j.book_author, 80), '')
-  into v_book from public.journeys j where j.id = p_journey_id;
-  v_book := coalesce(v_book, 'a book');
-  -- The last three stations, oldest first: what was felt or, where nothing is noted, thought.
-  select string_agg(told.station, ', then ' order by told.place) into v_story
+  select coalesce((
+    select '“' || music.shorten(j.book_title, 160) || '”'
+           || coalesce(' by ' || music.shorten(j.book_author, 80), '')
+    from public.journeys j where j.id = p_journey_id), 'a book')
+$$;
+comment on function music.journey_book(uuid) is 'The book of a journey, as prompts name it.';
+
+create function music.journey_story(p_journey_id uuid, p_stations int) returns text
+language sql stable set search_path = ''
+as $$
+  select string_agg(told.station, ', then ' order by told.place)
   from (
     select music.shorten(coalesce(
              nullif(array_to_string(l.emotions, ' and '), ''), '“' || l.memo || '”'), 70)
@@ -324,8 +320,67 @@ begin
     where l.journey_id = p_journey_id and l.version ~ '^v[0-9]{1,9}$'
       and (cardinality(l.emotions) > 0 or music.fold(l.memo) is not null)
     order by substr(l.version, 2)::int desc
-    limit 3
-  ) told;
+    limit p_stations
+  ) told
+$$;
+comment on function music.journey_story(uuid, int) is
+  'The last stations of a journey, oldest first: what was felt or, where nothing is noted, '
+  'thought.';
+
+create function music.joined_emotions(p_emotions text[]) returns text
+language sql immutable set search_path = ''
+as $$
+  select array_to_string(array(
+    select music.fold(given.e) from unnest(p_emotions) with ordinality as given (e, place)
+    where music.fold(given.e) is not null order by given.place), ', ')
+$$;
+comment on function music.joined_emotions(text[]) is 'What was felt, on one line.';
+
+create function music.compose_journey_title(
+  p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[])
+returns text
+language sql stable set search_path = ''
+as $$
+  select music.shorten(concat_ws(' · ',
+    (select music.shorten(j.book_title, 60) from public.journeys j where j.id = p_journey_id),
+    case p_station
+      when 'start' then 'v0'
+      when 'finish' then 'vFinal'
+      else (select 'v' || coalesce(max(substr(l.version, 2)::int) + 1, 0)
+            from public.reading_logs l
+            where l.journey_id = p_journey_id and l.version ~ '^v[0-9]{1,9}$') end,
+    music.shorten(coalesce(
+      nullif(music.joined_emotions(p_emotions), ''), music.fold(p_quote), music.fold(p_memo)),
+      40)), 120)
+$$;
+comment on function music.compose_journey_title(uuid, text, text, text, text[]) is
+  'The title of a station''s track: book, number, and what was felt, read or thought there.';
+
+create function music.compose_journey_lyrics_prompt(
+  p_journey_id uuid, p_quote text, p_memo text, p_emotions text[])
+returns text
+language sql stable set search_path = ''
+as $$
+  select music.shorten(concat_ws(' ',
+    format('A song of a reader''s way through %s.', music.journey_book(p_journey_id)),
+    'The way so far: ' || music.journey_story(p_journey_id, 8) || '.',
+    'The feeling now: ' || music.shorten(nullif(music.joined_emotions(p_emotions), ''), 160) || '.',
+    'A passage that stayed: “' || music.shorten(p_quote, 150) || '”.',
+    'The reader''s thought: “' || music.shorten(p_memo, 150) || '”.'), 1000)
+$$;
+comment on function music.compose_journey_lyrics_prompt(uuid, text, text, text[]) is
+  'What the words of a station should be about, where they are to be written: the story of the '
+  'journey so far.';
+
+create function music.compose_journey_prompt(
+  p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[])
+returns text
+language plpgsql stable set search_path = ''
+as $$
+declare
+  v_book text := music.journey_book(p_journey_id);
+  v_felt text := music.shorten(music.joined_emotions(p_emotions), 160);
+begin
   return music.shorten(concat_ws(' ',
     case p_station
       when 'start' then format('Opening music for a reader who begins %s.', v_book)
@@ -334,7 +389,7 @@ begin
     'The feeling: ' || v_felt || '.',
     'A passage that stayed: “' || music.shorten(p_quote, 200) || '”.',
     'The reader''s thought: “' || music.shorten(p_memo, 200) || '”.',
-    'The way so far: ' || v_story || '.'), 1000);
+    'The way so far: ' || music.journey_story(p_journey_id, 3) || '.'), 1000);
 end
 $$;
 comment on function music.compose_journey_prompt(uuid, text, text, text, text[]) is
@@ -356,7 +411,8 @@ comment on function music.read_station(uuid) is
   'A log with its journey and its track, as the journey functions answer it.';
 
 create function music.add_station(
-  p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[], p_track_id uuid)
+  p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[], p_track_id uuid,
+  p_lyrics text default null, p_sing boolean default false, p_vocal_gender text default null)
 returns jsonb
 language plpgsql set search_path = ''
 as $$
@@ -369,9 +425,15 @@ begin
   perform music.check_text('memo', p_memo, 4000);
   perform music.check_emotions(p_emotions);
   begin
-    insert into public.music_tracks (id, user_id, journey_id, prompt)
+    insert into public.music_tracks (
+      id, user_id, journey_id, title, prompt, lyrics, lyrics_prompt, vocal_gender)
     select v_track_id, j.user_id, j.id,
-           music.compose_journey_prompt(j.id, p_station, p_quote, p_memo, p_emotions)
+           music.compose_journey_title(j.id, p_station, p_quote, p_memo, p_emotions),
+           music.compose_journey_prompt(j.id, p_station, p_quote, p_memo, p_emotions),
+           p_lyrics,
+           case when p_sing and music.fold(p_lyrics) is null then
+             music.compose_journey_lyrics_prompt(j.id, p_quote, p_memo, p_emotions) end,
+           p_vocal_gender
     from public.journeys j where j.id = p_journey_id;
   exception when unique_violation then
     raise exception 'There is another track with the id %.', v_track_id
@@ -383,8 +445,10 @@ begin
   return music.read_station(v_log_id);
 end
 $$;
-comment on function music.add_station(uuid, text, text, text, text[], uuid) is
-  'A log and its pending track; the caller has looked at the journey.';
+comment on function music.add_station(
+  uuid, text, text, text, text[], uuid, text, boolean, text) is
+  'A log and its pending track, sung where there are lyrics or p_sing asks for some; the caller '
+  'has looked at the journey.';
 
 create function music.lock_journey(p_journey_id uuid) returns public.journeys
 language plpgsql set search_path = ''
@@ -443,7 +507,8 @@ comment on function public.create_journey(text, text, text[], uuid) is
 
 create function public.add_reading_log(
   p_journey_id uuid, p_quote text default null, p_memo text default null,
-  p_emotions text[] default '{}', p_track_id uuid default null)
+  p_emotions text[] default '{}', p_track_id uuid default null, p_lyrics text default null,
+  p_sing boolean default false, p_vocal_gender text default null)
 returns jsonb
 language plpgsql set search_path = ''
 as $$
@@ -458,15 +523,21 @@ begin
     raise exception 'The journey is finished; nothing can be added to it.'
       using errcode = 'MU005', hint = 'Begin a new journey to read the book again.';
   end if;
-  return music.add_station(p_journey_id, 'log', p_quote, p_memo, p_emotions, p_track_id);
+  return music.add_station(
+    p_journey_id, 'log', p_quote, p_memo, p_emotions, p_track_id, p_lyrics, p_sing,
+    p_vocal_gender);
 end
 $$;
-comment on function public.add_reading_log(uuid, text, text, text[], uuid) is
+comment on function public.add_reading_log(
+  uuid, text, text, text[], uuid, text, boolean, text) is
   'Write down what was read: answers {"journey", "log", "track"} with the next log, v1, v2, …, '
-  'and its pending track. With a p_track_id of your own choice, repeating the call changes '
+  'and its pending track: an instrumental, or a song with p_lyrics, or with p_sing one whose words '
+  'are written from the story. With a p_track_id of your own choice, repeating the call changes '
   'nothing and answers the same.';
 
-create function public.finish_journey(p_journey_id uuid) returns jsonb
+create function public.finish_journey(
+  p_journey_id uuid, p_sing boolean default false, p_vocal_gender text default null)
+returns jsonb
 language plpgsql set search_path = ''
 as $$
 declare
@@ -481,37 +552,47 @@ begin
   if v_journey.finished_at is null then
     update public.journeys set finished_at = now() where id = p_journey_id;
   end if;
-  return music.add_station(p_journey_id, 'finish', null, null, '{}', null);
+  return music.add_station(
+    p_journey_id, 'finish', null, null, '{}', null, null, p_sing, p_vocal_gender);
 end
 $$;
-comment on function public.finish_journey(uuid) is
-  'Finish a journey: answers {"journey", "log", "track"} with log vFinal and its pending track. A '
-  'finished journey answers what it has.';
+comment on function public.finish_journey(uuid, boolean, text) is
+  'Finish a journey: answers {"journey", "log", "track"} with log vFinal and its pending track, '
+  'with p_sing a song whose words are written from the story. A finished journey answers what it '
+  'has.';
 
 -- Who may do what.
 revoke execute on function
   music.check_emotions(text[]), music.check_journey(), music.next_version(uuid),
   music.check_reading_log(), music.check_track_journey(), music.shorten(text, int),
+  music.journey_book(uuid), music.journey_story(uuid, int), music.joined_emotions(text[]),
+  music.compose_journey_title(uuid, text, text, text, text[]),
+  music.compose_journey_lyrics_prompt(uuid, text, text, text[]),
   music.compose_journey_prompt(uuid, text, text, text, text[]), music.read_station(uuid),
-  music.add_station(uuid, text, text, text, text[], uuid), music.lock_journey(uuid),
+  music.add_station(uuid, text, text, text, text[], uuid, text, boolean, text),
+  music.lock_journey(uuid),
   music.station_of_track(uuid)
   from public, anon, authenticated;
 grant execute on function
   music.check_emotions(text[]), music.check_journey(), music.next_version(uuid),
   music.check_reading_log(), music.check_track_journey(), music.shorten(text, int),
+  music.journey_book(uuid), music.journey_story(uuid, int), music.joined_emotions(text[]),
+  music.compose_journey_title(uuid, text, text, text, text[]),
+  music.compose_journey_lyrics_prompt(uuid, text, text, text[]),
   music.compose_journey_prompt(uuid, text, text, text, text[]), music.read_station(uuid),
-  music.add_station(uuid, text, text, text, text[], uuid), music.lock_journey(uuid),
+  music.add_station(uuid, text, text, text, text[], uuid, text, boolean, text),
+  music.lock_journey(uuid),
   music.station_of_track(uuid)
   to service_role;
 revoke execute on function
   public.create_journey(text, text, text[], uuid),
-  public.add_reading_log(uuid, text, text, text[], uuid),
-  public.finish_journey(uuid)
+  public.add_reading_log(uuid, text, text, text[], uuid, text, boolean, text),
+  public.finish_journey(uuid, boolean, text)
   from public, anon, service_role;
 grant execute on function
   public.create_journey(text, text, text[], uuid),
-  public.add_reading_log(uuid, text, text, text[], uuid),
-  public.finish_journey(uuid)
+  public.add_reading_log(uuid, text, text, text[], uuid, text, boolean, text),
+  public.finish_journey(uuid, boolean, text)
   to authenticated;
 
 -- The journey functions run with the reader's rights, so the reader may execute what they call.
@@ -520,9 +601,13 @@ grant execute on function
 grant usage on schema music to authenticated;
 grant execute on function
   music.fold(text), music.check_text(text, text, int), music.check_emotions(text[]),
+  music.journey_book(uuid), music.journey_story(uuid, int), music.joined_emotions(text[]),
+  music.compose_journey_title(uuid, text, text, text, text[]),
+  music.compose_journey_lyrics_prompt(uuid, text, text, text[]),
   music.shorten(text, int), music.compose_journey_prompt(uuid, text, text, text, text[]),
-  music.read_station(uuid), music.add_station(uuid, text, text, text, text[], uuid),
-  music.lock_journey(uuid), music.station_of_track(uuid), music.lock_repeated_call(uuid),
+  music.add_station(uuid, text, text, text, text[], uuid, text, boolean, text),
+  music.read_station(uuid), music.lock_journey(uuid), music.station_of_track(uuid),
+  music.lock_repeated_call(uuid),
   music.require_user_id()
   to authenticated;
 

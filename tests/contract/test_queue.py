@@ -13,6 +13,7 @@ from music_service.errors import ContractError, ErrorCode, LostClaimError
 from music_service.store.client import connect
 from music_service.tracks import Claim, GenerationRequest, Outcome, Status
 from music_service.worker.ports import Queue
+from tests.support.builders import some_music
 from tests.support.project import Connection
 from tests.support.queues import DatabaseAtHand, FakeAtHand, QueueAtHand
 
@@ -158,7 +159,7 @@ WRITES: dict[str, Write] = {
         fence, uuid4(), REQUEST, model="mureka-9", expected_cost_cents=Decimal("4.5")
     ),
     "stage": lambda queue, fence: queue.report_stage(fence, "running", None),
-    "complete": lambda queue, fence: queue.complete(fence, "key", None, 1000),
+    "complete": lambda queue, fence: queue.complete(fence, some_music()),
     "defer": lambda queue, fence: queue.defer(
         fence,
         delay_seconds=0,
@@ -251,10 +252,10 @@ async def test_a_completed_track_is_at_its_end(hand: QueueAtHand) -> None:
     claim = await asked_and_claimed(hand)
     await submit(hand, claim)
     await hand.queue.report_stage(claim.id, "running", None)
-    await hand.queue.complete(claim.id, "key", "https://project.example/key", 123_000)
+    await hand.queue.complete(claim.id, some_music("https://project.example/key"))
     assert await hand.state(claim.track.id) == ("completed", None)
     with pytest.raises(LostClaimError):
-        await hand.queue.complete(claim.id, "key", None, 123_000)
+        await hand.queue.complete(claim.id, some_music())
     assert await hand.queue.claim(10, LEASE_SECONDS) == []
 
 

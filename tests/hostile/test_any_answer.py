@@ -223,7 +223,7 @@ def test_an_attempt_pays_once_and_ends_with_one_word(answers: list[Given]) -> No
                 provider.client(http),
                 FakeAudioStore(journal),
                 options=how,
-                start_submit=asyncio.create_task,
+                start_paid=asyncio.create_task,
                 on_blocked=lambda _: None,
                 on_deferred=lambda _: None,
             ).run()

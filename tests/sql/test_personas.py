@@ -379,6 +379,38 @@ CASES = [
         DONE,
     ),
     Case(
+        "music_another_take",
+        "select * from public.music_another_take(:track)",
+        denied("music_another_take()"),
+        DONE,
+        Refusal("MU004", "There is no such track of yours"),
+    ),
+    # --- the words of songs
+    Case(
+        "select words",
+        "select 1 from public.music_timed_lyrics",
+        denied("music_timed_lyrics"),
+        DONE,
+        NOTHING,
+    ),
+    *[
+        Case(
+            f"{verb} words",
+            sql,
+            denied("music_timed_lyrics"),
+            denied("music_timed_lyrics"),
+            denied("music_timed_lyrics"),
+        )
+        for verb, sql in {
+            "insert": "insert into public.music_timed_lyrics select t.id, l.sections"
+            " from public.music_timed_lyrics l, public.music_tracks t"
+            " where t.id <> l.track_id limit 1 returning 1",
+            "update": "update public.music_timed_lyrics set created_at = now()"
+            " where true returning 1",
+            "delete": "delete from public.music_timed_lyrics where true returning 1",
+        }.items()
+    ],
+    Case(
         "compose a prompt of alice's journey",
         "select 1 where music.compose_journey_prompt(:journey, 'log', null, null,"
         " '{}') like '%Emma%'",
@@ -401,6 +433,7 @@ CASES = [
             "release_music_claims('w', '{}')": NOTHING,
             "begin_music_generation(:track, :track, '{}', 'm', 1)": NOTHING,
             "record_music_task(:track, 't', null)": NOTHING,
+            "record_music_lyrics(:track, 't', 'l')": NOTHING,
             "refuse_music_generation(:track, 'r')": NOTHING,
             "take_left_over_music(1, 1)": DONE,
             "close_left_over_music(:track, 's')": NOTHING,
@@ -520,7 +553,9 @@ async def ids(project: Project) -> dict[str, str]:
     [claim] = await project.claim()
     await project.submitted(claim)
     await project.as_service(
-        "select public.complete_music_track(%s, 'p', 'https://x', 1)", claim["claim_id"]
+        "select public.complete_music_track(%s, 'p', 'https://x', 1, null, null, %s)",
+        claim["claim_id"],
+        json.dumps([{"type": "verse", "start_ms": 0, "end_ms": 1, "lines": []}]),
     )
     failed = await project.new_track(alice)
     [claim] = await project.claim()

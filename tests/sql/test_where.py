@@ -16,7 +16,13 @@ where p.pronamespace in ('public'::regnamespace, 'music'::regnamespace)
 
 
 # What these put together and execute is an insert, or comes from a migration.
-EXECUTE_TEXT = ("music.change_table", "music.reach", "music.reached_by", "music.try_")
+EXECUTE_TEXT = (
+    "music.change_table",
+    "music.reach",
+    "music.reached_by",
+    "music.try_",
+    "music_another_take",
+)
 
 
 async def refused(project: Project) -> dict[str, list[str]]:

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from music_service.errors import ProviderBlockedError
-from music_service.tracks import Claim, Generation
+from music_service.tracks import Claim
 from music_service.worker.attempt import Attempt
 from music_service.worker.ports import Options
 from music_service.worker.worker import Worker
@@ -17,6 +17,8 @@ from tests.support.builders import a_claim, options
 from tests.support.clock import now, settled
 from tests.support.fakes import Fakes, FakeTask
 from tests.support.journal import Call
+
+Paid = TypeVar("Paid")
 
 RUNNING = FakeTask("running")
 
@@ -36,7 +38,7 @@ class Making:
         self.journal = self.fakes.journal
         self.blocked: list[ProviderBlockedError] = []
         self.deferred: list[float] = []
-        self.submits: list[asyncio.Task[Generation]] = []
+        self.submits: list[asyncio.Task[Any]] = []
 
     def attempt(self) -> Attempt:
         return Attempt(
@@ -45,14 +47,15 @@ class Making:
             self.fakes.provider,
             self.fakes.audio,
             options=self.options,
-            start_submit=self._start_submit,
+            start_paid=self._start_paid,
             on_blocked=self.blocked.append,
             on_deferred=self.deferred.append,
         )
 
-    def _start_submit(self, submit: Coroutine[Any, Any, Generation]) -> asyncio.Task[Generation]:
-        self.submits.append(asyncio.create_task(submit))
-        return self.submits[-1]
+    def _start_paid(self, call: Coroutine[Any, Any, Paid]) -> asyncio.Task[Paid]:
+        task = asyncio.create_task(call)
+        self.submits.append(task)
+        return task
 
     async def make(self) -> float:
         """Run it to its end; answers when that was."""

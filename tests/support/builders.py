@@ -6,7 +6,14 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
-from music_service.tracks import Claim, Generation, GenerationRequest, Track
+from music_service.tracks import (
+    Claim,
+    DeliveredMusic,
+    Generation,
+    GenerationRequest,
+    StoredAudio,
+    Track,
+)
 from music_service.worker.ports import Options
 
 
@@ -26,6 +33,11 @@ def a_track(**changes: Any) -> Track:
     """An instrumental that an app's user asked for."""
     wished: dict[str, Any] = {"id": uuid4(), "user_id": uuid4(), "prompt": "calm piano"}
     return Track(**(wished | changes))
+
+
+def some_music(url: str | None = None) -> DeliveredMusic:
+    """An MP3 under the key `key`."""
+    return DeliveredMusic({"mp3": StoredAudio("key", url, 3_000_000)}, 123_000)
 
 
 def a_claim(

@@ -100,15 +100,16 @@ class Project:
         self, worker: str = "worker-1", limit: int = 10, lease: float = 30
     ) -> list[Claim]:
         return await self.as_service(
-            "select * from public.claim_music_tracks(%s, %s, %s)", worker, limit, lease
+            "select * from public.claim_music_tracks(%s, %s, %s, 2)", worker, limit, lease
         )
 
     async def write_intent(self, claim: Claim, cost: float = 4.5) -> str:
         generation_id = str(uuid.uuid4())
         found = await self.as_service(
-            "select * from public.begin_music_generation(%s, %s, '{}', 'mureka-9', %s::numeric)",
+            "select * from public.begin_music_generation(%s, %s, '{}', %s, %s::numeric)",
             claim["claim_id"],
             generation_id,
+            "mureka-9" if cost == 4.5 else "model-of-another-price",
             cost,
         )
         assert found

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from music_service.errors import ContractError, ErrorCode, LostClaimError
 from music_service.tracks import (
     Claim,
+    DeliveredMusic,
     Generation,
     GenerationRequest,
     LeftOver,
@@ -38,6 +39,7 @@ class Row:
     leased_until: float = 0.0
     open_call: Generation | None = None
     is_overdue: bool = False
+    lyrics: str | None = None
 
 
 class FakeQueue:
@@ -96,6 +98,8 @@ class FakeQueue:
             if row.status is Status.GENERATING:  # its worker was lost
                 row.claim = replace(row.claim, id=uuid4(), generation=row.open_call)
                 self._count(row)
+            if row.lyrics is not None:
+                row.claim = replace(row.claim, track=replace(row.claim.track, lyrics=row.lyrics))
             row.status, row.error_code = Status.GENERATING, None
             row.leased_until = _now() + lease_seconds
         return [row.claim for row in taken]
@@ -134,7 +138,7 @@ class FakeQueue:
         request: GenerationRequest,
         *,
         model: str,
-        expected_cost_cents: Decimal,
+        expected_cost_cents: Decimal | None,
     ) -> None:
         row = await self._fenced(
             "intent",
@@ -161,6 +165,15 @@ class FakeQueue:
                 if row.error_code is ErrorCode.SUBMISSION_UNKNOWN:
                     self._end(row, Status.PENDING)
 
+    async def store_lyrics(self, generation_id: UUID, title: str | None, lyrics: str) -> None:
+        await self._journal.take("lyrics", generation_id=generation_id, title=title, lyrics=lyrics)
+        for row in self._rows:
+            if row.open_call is not None and row.open_call.id == generation_id:
+                row.open_call = None
+                row.lyrics = lyrics
+                if row.error_code is ErrorCode.SUBMISSION_UNKNOWN:
+                    self._end(row, Status.PENDING)
+
     async def refuse(self, generation_id: UUID, reason: str) -> None:
         await self._journal.take("refuse", generation_id=generation_id, reason=reason)
         for row in self._rows:
@@ -178,16 +191,8 @@ class FakeQueue:
     async def report_stage(self, claim_id: UUID, stage: str, stream_url: str | None) -> None:
         await self._fenced("stage", claim_id, stage=stage, stream_url=stream_url)
 
-    async def complete(
-        self, claim_id: UUID, storage_path: str, file_url: str | None, duration_ms: int
-    ) -> None:
-        row = await self._fenced(
-            "complete",
-            claim_id,
-            storage_path=storage_path,
-            file_url=file_url,
-            duration_ms=duration_ms,
-        )
+    async def complete(self, claim_id: UUID, music: DeliveredMusic) -> None:
+        row = await self._fenced("complete", claim_id, music=music)
         row.open_call = None
         self._end(row, Status.COMPLETED)
 

@@ -6,13 +6,21 @@ Everything that is asked of them is written to one journal, in order.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
 from music_service.errors import ErrorCode, OverdueError, PermanentError
-from music_service.tracks import Generation, GenerationRequest, Kind, Track
+from music_service.timed_lyrics import Section
+from music_service.tracks import (
+    AudioFormat,
+    Generation,
+    GenerationRequest,
+    Kind,
+    StoredAudio,
+    Track,
+)
 from tests.support.fake_queue import FakeQueue
 from tests.support.journal import Journal
 
@@ -24,9 +32,18 @@ class FakeSubmission:
 
 
 @dataclass(frozen=True)
+class FakeLyrics:
+    title: str | None = "Snow"
+    lyrics: str = "The snow is falling"
+
+
+@dataclass(frozen=True)
 class FakeAudio:
     url: str = "https://cdn.example/music.mp3"
     duration_ms: int | None = 123_000
+    song_id: str | None = "song-1"
+    other_urls: Mapping[str, str] = field(default_factory=dict)
+    sections: tuple[Section, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,10 @@ class FakeProvider:
         self._submitted[task_id] = request.kind
         return FakeSubmission(task_id)
 
+    async def write_lyrics(self, prompt: str) -> FakeLyrics:
+        await self._journal.take("write_lyrics", prompt=prompt)
+        return FakeLyrics()
+
     async def poll(self, kind: Kind, task_id: str) -> FakeTask:
         await self._journal.take("poll", kind=kind, task_id=task_id)
         if self._submitted.get(task_id) != kind:
@@ -94,10 +115,21 @@ class FakeProvider:
         return FakeBilling(self.balance_cents)
 
     async def download(
-        self, url: str, path: Path, *, max_bytes: int, told_ms: int | None = None
+        self,
+        url: str,
+        path: Path,
+        *,
+        max_bytes: int,
+        told_ms: int | None = None,
+        audio_format: AudioFormat = "mp3",
     ) -> FakeDownload:
         await self._journal.take(
-            "download", url=url, path=path, max_bytes=max_bytes, told_ms=told_ms
+            "download",
+            url=url,
+            path=path,
+            max_bytes=max_bytes,
+            told_ms=told_ms,
+            audio_format=audio_format,
         )
         path.write_bytes(b"music")
         if path.stat().st_size > max_bytes:
@@ -106,18 +138,25 @@ class FakeProvider:
 
 
 class FakeAudioStore:
-    """Takes every upload under the key `key`."""
+    """Takes every upload under the key `key`, with the format after it where it is no MP3."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self.url: str | None = "https://project.example/key"
 
-    async def put(self, path: Path, track: Track, generation_id: UUID) -> tuple[str, str | None]:
+    async def put(
+        self, path: Path, track: Track, generation_id: UUID, audio_format: AudioFormat
+    ) -> StoredAudio:
         content = path.read_bytes()
         await self._journal.take(
-            "put", content=content, track_id=track.id, generation_id=generation_id
+            "put",
+            content=content,
+            track_id=track.id,
+            generation_id=generation_id,
+            audio_format=audio_format,
         )
-        return "key", self.url
+        key = "key" if audio_format == "mp3" else f"key.{audio_format}"
+        return StoredAudio(key, self.url, len(content))
 
 
 class FakeFeed:

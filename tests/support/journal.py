@@ -29,7 +29,7 @@ class Journal:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self._held: dict[str, asyncio.Event] = {}
-        self._errors: defaultdict[str, deque[BaseException]] = defaultdict(deque)
+        self._errors: defaultdict[str, deque[BaseException | None]] = defaultdict(deque)
         self._broken: dict[str, BaseException] = {}
         self._written = asyncio.Event()
 
@@ -37,8 +37,8 @@ class Journal:
         """Every call of this step waits until the event is set."""
         return self._held.setdefault(step, asyncio.Event())
 
-    def fail(self, step: str, *errors: BaseException) -> None:
-        """The next calls of this step fail, one for each error."""
+    def fail(self, step: str, *errors: BaseException | None) -> None:
+        """The next calls of this step fail, one for each error; None lets one succeed."""
         self._errors[step].extend(errors)
 
     def break_down(self, step: str, error: BaseException) -> None:
@@ -71,6 +71,9 @@ class Journal:
         if step in self._held:
             await self._held[step].wait()
         if self._errors[step]:
-            raise self._errors[step].popleft()
+            error = self._errors[step].popleft()
+            if error is not None:
+                raise error
+            return
         if step in self._broken:
             raise self._broken[step]

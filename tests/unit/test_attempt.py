@@ -18,12 +18,12 @@ from music_service.errors import (
     SubmissionUnknownError,
     TransientError,
 )
-from music_service.tracks import GenerationRequest, Status
+from music_service.tracks import DeliveredMusic, GenerationRequest, Status, StoredAudio
 from music_service.worker.attempt import Phase
 from tests.support.attempts import RUNNING, Making
 from tests.support.builders import a_claim, a_track, options
 from tests.support.clock import settled
-from tests.support.fakes import DONE, FakeTask
+from tests.support.fakes import DONE, FakeLyrics, FakeTask
 
 AWAY = TransientError("away")
 
@@ -40,13 +40,68 @@ async def test_a_track_is_submitted_polled_delivered_and_completed() -> None:
     ]  # fmt: skip
     end = making.end()
     assert end.claim_id == making.claim.id
-    assert (end.storage_path, end.file_url, end.duration_ms) == (
-        "key",
-        "https://project.example/key",
-        99_000,
+    assert end.music == DeliveredMusic(
+        {"mp3": StoredAudio("key", "https://project.example/key", 5)}, 99_000, "song-1"
     )
     (put,) = making.journal.of("put")
     assert put.generation_id == making.journal.of("intent")[0].generation_id
+
+
+async def test_words_that_are_asked_for_are_written_first_and_then_sung() -> None:
+    making = Making(a_claim(a_track(lyrics_prompt="snow", vocal_gender="female")))
+    await making.make()
+    assert making.journal.steps() == [
+        "intent", "write_lyrics", "lyrics",
+        "intent", "submit", "receipt", "poll", "download", "put", "complete",
+    ]  # fmt: skip
+    words, song = making.journal.of("intent")
+    assert (words.request.kind, words.request.body) == ("lyrics", {"prompt": "snow"})
+    assert (words.model, words.expected_cost_cents) == ("lyrics", None)
+    assert making.journal.of("lyrics")[0].generation_id == words.generation_id
+    assert song.request.kind == "song"
+    assert song.request.body["lyrics"] == FakeLyrics().lyrics
+    assert song.request.body["gender"] == "female"
+
+
+async def test_words_that_are_there_are_not_written_again() -> None:
+    making = Making(a_claim(a_track(lyrics_prompt="snow", lyrics="It falls")))
+    await making.make()
+    assert making.journal.steps()[:2] == ["intent", "submit"]
+
+
+@pytest.mark.parametrize("step", ["intent", "write_lyrics", "lyrics"])
+async def test_a_worker_that_stops_while_words_are_written_sings_nothing(step: str) -> None:
+    making = Making(a_claim(a_track(lyrics_prompt="snow")))
+    go_on = making.journal.hold(step)
+    attempt = making.attempt()
+    running = asyncio.create_task(attempt.run())
+    await making.journal.reached(step)
+    assert attempt.stop() is True
+    go_on.set()
+    await running
+    assert making.journal.steps() == ["intent", "write_lyrics", "lyrics"]
+
+
+@pytest.mark.parametrize(
+    ("error", "step"),
+    [(AWAY, "defer"), (PermanentError("No."), "fail"), (SubmissionUnknownError("Gone."), "fail")],
+)
+async def test_without_words_no_song_is_paid_for(error: MusicServiceError, step: str) -> None:
+    making = Making(a_claim(a_track(lyrics_prompt="snow")))
+    making.journal.fail("write_lyrics", error)
+    await making.make()
+    assert making.end().step == step
+    assert making.journal.steps("submit") == []
+    is_refused = not isinstance(error, SubmissionUnknownError)
+    assert making.end().outcome == ("refused" if is_refused else "unknown")
+
+
+async def test_a_track_may_name_its_model() -> None:
+    making = Making(a_claim(a_track(model="mureka-9.5")))
+    await making.make()
+    (intent,) = making.journal.of("intent")
+    assert (intent.model, intent.request.body["model"]) == ("mureka-9.5", "mureka-9.5")
+    assert intent.expected_cost_cents is None  # the database knows
 
 
 async def test_a_receipt_is_resumed_and_nothing_is_submitted() -> None:

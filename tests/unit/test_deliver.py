@@ -8,7 +8,15 @@ from uuid import uuid4
 
 import pytest
 
-from music_service.errors import LateAudioError, MusicServiceError, PermanentError, TransientError
+from music_service.errors import (
+    AudioRefusedError,
+    LateAudioError,
+    MusicServiceError,
+    OverdueError,
+    PermanentError,
+    TransientError,
+)
+from music_service.tracks import DeliveredMusic, StoredAudio, Track
 from music_service.worker.deliver import ATTEMPTS, deliver
 from tests.support.builders import a_track, options
 from tests.support.clock import now
@@ -23,27 +31,33 @@ NOT_THERE = LateAudioError("not there (404)")
 
 
 async def delivered(
-    fakes: Fakes, audio: FakeAudio | None = None, moved: FakeAudio | None = None
-) -> tuple[str, str | None, int]:
+    fakes: Fakes,
+    audio: FakeAudio | None = None,
+    moved: FakeAudio | None = None,
+    track: Track = TRACK,
+    late_until: float | None = None,
+) -> DeliveredMusic:
     async def ask_again() -> FakeAudio | None:
         await fakes.journal.take("asked")
         return moved
 
     return await deliver(
         audio or FakeAudio(),
-        TRACK,
+        track,
         GENERATION_ID,
         provider=fakes.provider,
         audio=fakes.audio,
         options=options(max_audio_bytes=1234),
         ask_again=ask_again,
-        late_until=asyncio.get_running_loop().time() + 60,
+        late_until=now() + 60 if late_until is None else late_until,
     )
 
 
 async def test_what_was_downloaded_is_uploaded_and_its_address_answered() -> None:
     fakes = Fakes()
-    assert await delivered(fakes) == ("key", "https://project.example/key", 99_000)
+    assert await delivered(fakes) == DeliveredMusic(
+        {"mp3": StoredAudio("key", "https://project.example/key", 5)}, 99_000, "song-1"
+    )
     download, put = fakes.journal.calls
     assert (download.url, download.max_bytes) == (FakeAudio().url, 1234)
     assert download.told_ms == 123_000
@@ -53,14 +67,14 @@ async def test_what_was_downloaded_is_uploaded_and_its_address_answered() -> Non
 async def test_a_private_bucket_has_no_address() -> None:
     fakes = Fakes()
     fakes.audio.url = None
-    assert (await delivered(fakes))[:2] == ("key", None)
+    assert (await delivered(fakes)).files == {"mp3": StoredAudio("key", None, 5)}
 
 
 @pytest.mark.parametrize("told", [None, 0, 7, 86_400_000])
 async def test_the_length_is_that_of_what_was_fetched_whatever_the_provider_tells(
     told: int | None,
 ) -> None:
-    assert (await delivered(Fakes(), FakeAudio(duration_ms=told)))[2] == 99_000
+    assert (await delivered(Fakes(), FakeAudio(duration_ms=told))).duration_ms == 99_000
 
 
 @pytest.mark.parametrize(
@@ -158,3 +172,54 @@ async def test_after_its_first_minute_audio_that_is_not_there_is_given_up() -> N
     assert caught.value.code == "audio_invalid"
     assert now() == pytest.approx(60)
     assert fakes.journal.steps("put") == []
+
+
+IN_WAV = a_track(audio_formats=("mp3", "wav"))
+BOTH = FakeAudio(other_urls={"wav": "https://cdn.example/music.wav"})
+
+
+async def test_a_format_that_is_asked_for_is_carried_after_the_mp3() -> None:
+    fakes = Fakes()
+    got = await delivered(fakes, BOTH, track=IN_WAV)
+    assert set(got.files) == {"mp3", "wav"}
+    assert got.files["wav"].path == "key.wav"
+    downloads = fakes.journal.of("download")
+    assert [call.audio_format for call in downloads] == ["mp3", "wav"]
+    assert downloads[1].url == BOTH.other_urls["wav"]
+    assert downloads[1].max_bytes == options().max_lossless_bytes
+
+
+async def test_a_format_that_nobody_asked_for_is_left_where_it_is() -> None:
+    fakes = Fakes()
+    assert set((await delivered(fakes, BOTH)).files) == {"mp3"}
+    assert len(fakes.journal.of("download")) == 1
+
+
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [
+        ("download", OverdueError("no WAV")),
+        ("put", AudioRefusedError("too large")),
+    ],
+)
+async def test_a_format_that_cannot_be_had_does_not_cost_the_track(
+    step: str, error: Exception
+) -> None:
+    fakes = Fakes()
+    fakes.journal.fail(step, None, error)
+    assert set((await delivered(fakes, BOTH, track=IN_WAV)).files) == {"mp3"}
+
+
+async def test_a_format_that_the_provider_does_not_name_is_not_waited_for() -> None:
+    assert set((await delivered(Fakes(), FakeAudio(), track=IN_WAV)).files) == {"mp3"}
+    assert now() == 0
+
+
+async def test_a_format_in_trouble_is_waited_for_only_as_long_as_it_may_be_late() -> None:
+    fakes = Fakes()
+    fakes.journal.fail("put", None, *[AWAY] * ATTEMPTS)
+    with pytest.raises(TransientError):
+        await delivered(fakes, BOTH, track=IN_WAV)
+    later = Fakes()
+    later.journal.fail("put", None, *[AWAY] * ATTEMPTS)
+    assert set((await delivered(later, BOTH, track=IN_WAV, late_until=now())).files) == {"mp3"}

@@ -23,9 +23,15 @@ from music_service.errors import (
 from music_service.redact import keep_secret
 from music_service.store.queue import Queue
 from music_service.tracks import Outcome
+from tests.support.builders import some_music
 from tests.support.clock import now
 
 ID = uuid4()
+MUSIC = some_music()
+WISHES = (
+    "lyrics", "genre", "mood", "tempo", "duration",
+    "lyrics_prompt", "vocal_gender", "model", "audio_formats",
+)  # fmt: skip
 AWAY = httpx.ConnectError("refused")
 
 
@@ -70,8 +76,9 @@ async def test_no_key_of_ours_is_written_to_a_row() -> None:
 WRITES: list[Callable[[Queue], Awaitable[object]]] = [
     lambda queue: queue.release([ID]),
     lambda queue: queue.store_receipt(ID, "task-1", None),
+    lambda queue: queue.store_lyrics(ID, "Snow", "It falls"),
     lambda queue: queue.report_stage(ID, "running", None),
-    lambda queue: queue.complete(ID, "key", None, 1),
+    lambda queue: queue.complete(ID, MUSIC),
     lambda queue: queue.fail(ID, outcome=Outcome.OPEN, code=ErrorCode.INTERNAL, message="No."),
 ]
 
@@ -104,7 +111,7 @@ async def test_a_write_that_keeps_failing_says_so(
 ) -> None:
     client = Client(trouble)
     with pytest.raises(error):
-        await a_queue(client).complete(ID, "key", None, 1)
+        await a_queue(client).complete(ID, MUSIC)
     assert len(client.calls) == calls
 
 
@@ -145,7 +152,7 @@ async def test_a_status_that_is_none_was_not_agreed_on() -> None:
 async def test_a_frozen_request_that_somebody_edited_costs_no_other_track() -> None:
     row = {
         **{"claim_id": str(ID), "track_id": str(ID), "user_id": None, "prompt": "rain"},
-        **dict.fromkeys(("lyrics", "genre", "mood", "tempo", "duration")),
+        **dict.fromkeys(WISHES),
         **{"attempts": 0, "expected_seconds": None, "waited_seconds": None},
         **{"generation_id": str(ID), "mureka_task_id": "task-1", "generation_age_seconds": 3.0},
         "generation_request": {"edited": True},

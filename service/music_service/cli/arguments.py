@@ -35,7 +35,12 @@ def checked_prompt(prompt: str) -> str:
 
 def checked_hint(option: str, hint: str | None) -> str | None:
     """A wish, if there is one; raises as `checked_text`."""
-    return None if hint is None else checked_text(option, hint, MAX_HINT_CHARACTERS)
+    return checked_wish(option, hint, MAX_HINT_CHARACTERS)
+
+
+def checked_wish(option: str, wish: str | None, most_characters: int) -> str | None:
+    """A wish of so many characters, if there is one; raises as `checked_text`."""
+    return None if wish is None else checked_text(option, wish, most_characters)
 
 
 def checked_text(name: str, text: str, most_characters: int) -> str:

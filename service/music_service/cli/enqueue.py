@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
-from music_service.cli.arguments import Json, checked_hint, checked_prompt, read_lyrics
+from music_service.cli.arguments import (
+    Json,
+    checked_hint,
+    checked_prompt,
+    checked_wish,
+    read_lyrics,
+)
 from music_service.cli.output import ExitCode, answer, answer_json, say
 from music_service.cli.project import project
 from music_service.cli.signals import run_async
-from music_service.tracks import MAX_DURATION_SECONDS, MAX_PROMPT_CHARACTERS
+from music_service.tracks import (
+    MAX_DURATION_SECONDS,
+    MAX_PROMPT_CHARACTERS,
+    MAX_TITLE_CHARACTERS,
+)
+
+
+class VocalGender(StrEnum):
+    """Who sings."""
+
+    FEMALE = "female"
+    MALE = "male"
+
+
+class ExtraFormat(StrEnum):
+    """What may be kept besides MP3."""
+
+    WAV = "wav"
+    FLAC = "flac"
 
 
 def enqueue(
@@ -34,6 +59,24 @@ def enqueue(
     lyrics_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A text file with lyrics; makes it a song.")
     ] = None,
+    lyrics_prompt: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Have words written about this, and sung."),
+    ] = None,
+    vocal_gender: Annotated[
+        VocalGender | None, typer.Option(help="Who sings, where it is a song.")
+    ] = None,
+    title: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help=f"A name; up to {MAX_TITLE_CHARACTERS} characters."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Another model than the worker's.")
+    ] = None,
+    audio_format: Annotated[
+        list[ExtraFormat] | None,
+        typer.Option(help="Keep this format besides MP3; may be given twice."),
+    ] = None,
     user: Annotated[
         str | None, typer.Option(metavar="EMAIL", help="Make it for this user of the app.")
     ] = None,
@@ -49,6 +92,14 @@ def enqueue(
         "duration": duration,
         "lyrics": None if lyrics_file is None else read_lyrics(lyrics_file),
     }
+    wishes = {
+        "lyrics_prompt": checked_wish("--lyrics-prompt", lyrics_prompt, MAX_PROMPT_CHARACTERS),
+        "vocal_gender": vocal_gender,
+        "title": checked_wish("--title", title, MAX_TITLE_CHARACTERS),
+        "model": checked_hint("--model", model),
+        "audio_formats": ["mp3", *audio_format] if audio_format else None,
+    }
+    track |= {name: wish for name, wish in wishes.items() if wish is not None}
     raise typer.Exit(run_async(_enqueue(track, user, watch=watch, json=json)))
 
 

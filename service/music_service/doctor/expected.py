@@ -27,6 +27,7 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
         "p_worker_id": "text",
         "p_limit": "int",
         "p_lease_seconds": "double precision",
+        "p_version": "int",
     },
     "renew_music_claims": {
         "p_worker_id": "text",
@@ -46,6 +47,7 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
         "p_mureka_task_id": "text",
         "p_trace_id": "text",
     },
+    "record_music_lyrics": {"p_generation_id": "uuid", "p_title": "text", "p_lyrics": "text"},
     "refuse_music_generation": {"p_generation_id": "uuid", "p_reason": "text"},
     "take_left_over_music": {"p_limit": "int", "p_pause_seconds": "double precision"},
     "close_left_over_music": {"p_generation_id": "uuid", "p_provider_status": "text"},
@@ -55,6 +57,9 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
         "p_storage_path": "text",
         "p_file_url": "text",
         "p_duration_ms": "int",
+        "p_audio_files": "jsonb",
+        "p_mureka_song_id": "text",
+        "p_timed_lyrics": "jsonb",
     },
     "defer_music_track": {
         "p_claim_id": "uuid",
@@ -95,6 +100,7 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
         "p_objects": "int",
         "p_min_age_seconds": "double precision",
     },
+    "music_another_take": {"p_track_id": "uuid", "p_id": "uuid"},
     "ping_music_realtime": {"p_nonce": "text"},
     "check_music_project": {"p_bucket": "text"},
     "try_music_track": {"p_user_id": "uuid"},
@@ -106,11 +112,14 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
 TRACK_COLUMNS = (
     "id,user_id,prompt,lyrics,genre,mood,tempo,duration,status,stage,expected_ready_at,"
     "stream_url,file_url,storage_path,duration_ms,error_code,error_message,priority,run_after,"
-    "attempts,created_at,updated_at,started_at,completed_at"
+    "attempts,created_at,updated_at,started_at,completed_at,title,lyrics_prompt,vocal_gender,"
+    "model,parent_id,audio_formats,mureka_song_id,audio_files"
 )
 TABLE = "music_tracks"
+TABLES = (TABLE, "music_timed_lyrics")
 RELATIONS: Mapping[str, str] = {
     TABLE: TRACK_COLUMNS,
+    "music_timed_lyrics": "track_id,sections,created_at",
     "music_queue_health": "paused,paused_at,paused_by,paused_reason,pending,due,"
     "oldest_pending_seconds,generating,waiting,failures_last_hour,workers_alive,workers_blocked,"
     "allowed_at_once,max_concurrent,spent_today_cents,daily_budget_cents,"
@@ -124,6 +133,7 @@ RELATIONS: Mapping[str, str] = {
 TRACK_RIGHTS = ("insert", "update", "delete")
 # The rules of `music_tracks`; every other one is the app's own.
 CONSTRAINTS = (
+    "music_tracks_audio_formats_known",
     "music_tracks_completed_has_audio",
     "music_tracks_completed_has_time",
     "music_tracks_duration_ms_positive",
@@ -133,8 +143,12 @@ CONSTRAINTS = (
     "music_tracks_generating_has_start",
     "music_tracks_hints_length",
     "music_tracks_lyrics_length",
+    "music_tracks_lyrics_prompt_length",
+    "music_tracks_parent_is_another",
     "music_tracks_prompt_length",
     "music_tracks_status_check",
+    "music_tracks_title_length",
+    "music_tracks_vocal_gender_known",
 )
 # The triggers of `music_tracks`: the state machine, history, and what Realtime is told.
 TRIGGERS = (

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from music_service.doctor.expected import FUNCTIONS, RELATIONS, TABLE, TRACK_RIGHTS, samples
+from music_service.doctor.expected import FUNCTIONS, RELATIONS, TABLE, TABLES, TRACK_RIGHTS, samples
 from music_service.doctor.findings import Finding, ok, wrong
 from music_service.doctor.probe import (
     NO_COLUMN,
@@ -107,7 +107,7 @@ async def _function(probe: Probe, name: str, known: Mapping[str, Call]) -> Lack 
 async def _relation(probe: Probe, name: str, columns: str) -> Lack | None:
     answer = await probe.select(name, columns)
     if answer.code in NO_TABLE:
-        return Lack(f"{'table' if name == TABLE else 'view'} {name}")
+        return Lack(f"{'table' if name in TABLES else 'view'} {name}")
     if answer.code in NO_COLUMN:
         return Lack(answer.message.removesuffix(" does not exist"))
     return _refused(answer, f"read {name}")

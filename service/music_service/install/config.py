@@ -6,6 +6,7 @@ is appended, so that every line of the file stays as it is.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -16,8 +17,10 @@ from typing import Any
 from music_service.errors import ConfigurationError
 
 BUCKET = "music-tracks"
-BUCKET_MIB = 20
+BUCKET_MIB = 50
+_NEEDED_MIB = 20  # for MP3s; formats that do not fit are left out
 _AUDIO = "audio/mpeg"
+_OTHER_AUDIO = ("audio/wav", "audio/flac")
 # A claim answers up to MUSIC_MAX_CONCURRENT rows, and what is cut off would never be heard of.
 _FEW_ROWS = 100
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 2**10, "mi": 2**20, "gi": 2**30}
@@ -27,7 +30,7 @@ ADDITION = f"""
 [storage.buckets.{BUCKET}]
 public = true
 file_size_limit = "{BUCKET_MIB}MiB"
-allowed_mime_types = ["{_AUDIO}"]
+allowed_mime_types = {json.dumps([_AUDIO, *_OTHER_AUDIO])}
 """
 
 
@@ -103,8 +106,8 @@ def _warnings(values: Mapping[str, Any]) -> list[str]:
         found.append(f"The bucket {BUCKET} is private; set MUSIC_BUCKET_PUBLIC=false.")
     for name, table in (("[storage]", _table(values, "storage")), (f"The bucket {BUCKET}", own)):
         size = _bytes(table.get("file_size_limit"))
-        if size is not None and size < BUCKET_MIB * 2**20:
-            found.append(f"{name} allows less than {BUCKET_MIB}MiB; raise its file_size_limit.")
+        if size is not None and size < _NEEDED_MIB * 2**20:
+            found.append(f"{name} allows less than {_NEEDED_MIB}MiB; raise its file_size_limit.")
     return found
 
 

@@ -16,8 +16,11 @@ from music_service.errors import ContractError, ErrorCode, LostClaimError, Trans
 from music_service.redact import without_secrets
 from music_service.store import failures
 from music_service.store.client import ProjectClient
+from music_service.store.schema_version import MADE_FOR
+from music_service.timed_lyrics import to_json
 from music_service.tracks import (
     Claim,
+    DeliveredMusic,
     Generation,
     GenerationRequest,
     LeftOver,
@@ -50,7 +53,11 @@ class Queue:
     async def claim(self, limit: int, lease_seconds: float) -> list[Claim]:
         """Take up to `limit` tracks for `lease_seconds`."""
         found = await self._once(
-            "claim_music_tracks", p_limit=limit, p_lease_seconds=lease_seconds, **self._me
+            "claim_music_tracks",
+            p_limit=limit,
+            p_lease_seconds=lease_seconds,
+            p_version=MADE_FOR,
+            **self._me,
         )
         return [_claim(row) for row in found]
 
@@ -112,16 +119,19 @@ class Queue:
         request: GenerationRequest,
         *,
         model: str,
-        expected_cost_cents: Decimal,
+        expected_cost_cents: Decimal | None,
     ) -> None:
-        """Write that a paid call follows; raises LostClaimError when it must not be sent."""
+        """Write that a paid call follows; raises LostClaimError when it must not be sent.
+
+        What it costs is the database's to say where it knows the model.
+        """
         await self._fenced(
             "begin_music_generation",
             p_claim_id=str(claim_id),
             p_generation_id=str(generation_id),
             p_request=request.to_json(),
             p_model=model,
-            p_expected_cost_cents=str(expected_cost_cents),
+            p_expected_cost_cents=None if expected_cost_cents is None else str(expected_cost_cents),
         )
 
     async def store_receipt(self, generation_id: UUID, task_id: str, trace_id: str | None) -> None:
@@ -135,6 +145,15 @@ class Queue:
             p_generation_id=str(generation_id),
             p_mureka_task_id=task_id,
             p_trace_id=trace_id,
+        )
+
+    async def store_lyrics(self, generation_id: UUID, title: str | None, lyrics: str) -> None:
+        """Keep the words that a paid call answered, with or without a claim."""
+        await self._call(
+            "record_music_lyrics",
+            p_generation_id=str(generation_id),
+            p_title=title,
+            p_lyrics=lyrics,
         )
 
     async def refuse(self, generation_id: UUID, reason: str) -> None:
@@ -177,16 +196,21 @@ class Queue:
             p_stream_url=stream_url,
         )
 
-    async def complete(
-        self, claim_id: UUID, storage_path: str, file_url: str | None, duration_ms: int
-    ) -> None:
+    async def complete(self, claim_id: UUID, music: DeliveredMusic) -> None:
         """The audio is in place; raises LostClaimError."""
+        mp3 = music.files["mp3"]
         await self._fenced(
             "complete_music_track",
             p_claim_id=str(claim_id),
-            p_storage_path=storage_path,
-            p_file_url=file_url,
-            p_duration_ms=duration_ms,
+            p_storage_path=mp3.path,
+            p_file_url=mp3.url,
+            p_duration_ms=music.duration_ms,
+            p_audio_files={
+                name: {"path": file.path, "url": file.url, "bytes": file.size_bytes}
+                for name, file in music.files.items()
+            },
+            p_mureka_song_id=music.song_id,
+            p_timed_lyrics=to_json(music.sections) if music.sections else None,
         )
 
     async def defer(
@@ -280,6 +304,10 @@ def _claim(row: dict[str, Any]) -> Claim:
             tempo=row["tempo"],
             duration_seconds=row["duration"],
             attempts=row["attempts"],
+            lyrics_prompt=row["lyrics_prompt"],
+            vocal_gender=row["vocal_gender"],
+            model=row["model"],
+            audio_formats=tuple(row["audio_formats"] or ("mp3",)),
         )
         return Claim(
             id=UUID(row["claim_id"]),

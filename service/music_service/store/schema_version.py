@@ -12,8 +12,8 @@ from typing import Any
 from music_service.errors import ContractError
 
 # The schema that this version's migrations make; the last of them states the same number.
-MADE_FOR = 1
-OLDEST_SCHEMA = 1
+MADE_FOR = 2
+OLDEST_SCHEMA = 2
 
 UPDATE_DATABASE = (
     "run music-service init in your app's folder, and apply what it copies with supabase db push"

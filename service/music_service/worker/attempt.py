@@ -1,12 +1,14 @@
 """One run of a claim, from the paid call or its receipt to the playable file.
 
+    lyrics     write the intent, have the words written, store them           at most once
     submit     write the intent, send the paid call once, store the receipt   at most once
     poll       ask for the task until it ends or its deadline passes          as often as need be
     deliver    download, upload                                               as often as need be
     complete   the row shows the file                                         as often as need be
 
-What fails is decided by `music_service.worker.retry` and written to the row. A claim that is lost
-ends everything at once, except that a call already sent still gets its receipt stored.
+Words are written only for a track that asks for them. What fails is decided by
+`music_service.worker.retry` and written to the row. A claim that is lost ends everything at once,
+except that what a call already sent answers is stored.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -32,7 +35,9 @@ from music_service.worker.persist import persist
 from music_service.worker.poll import Poller
 from music_service.worker.ports import AudioStore, Options, Provider, Queue
 from music_service.worker.retry import Defer, Fail, decide
-from music_service.worker.submit import submit
+from music_service.worker.submit import submit, write_lyrics
+
+Paid = TypeVar("Paid")
 
 _WRITE_AGAIN_SECONDS = 1.0
 
@@ -50,6 +55,14 @@ class Phase(StrEnum):
     ENDED = "ended"
 
 
+class StartPaid(Protocol):
+    """Starts a paid call in a task that its caller does not abandon when it is cancelled."""
+
+    def __call__(self, call: Coroutine[Any, Any, Paid], /) -> asyncio.Task[Paid]:
+        """The task; its result is that of the call."""
+        ...
+
+
 class Attempt:
     """Runs one claim once; `run` never raises but when it is cancelled.
 
@@ -59,7 +72,7 @@ class Attempt:
         claim: the track and the right to it.
         queue, provider, audio: the database's functions, Mureka, Storage.
         options: how this worker works.
-        start_submit: starts a task that its owner does not abandon when this one is cancelled.
+        start_paid: starts a task that its owner does not abandon when this one is cancelled.
         on_blocked: told the reason when the provider refuses the whole account.
         on_deferred: told in how many seconds the track is due again.
     """
@@ -72,7 +85,7 @@ class Attempt:
         audio: AudioStore,
         *,
         options: Options,
-        start_submit: Callable[[Coroutine[Any, Any, Generation]], asyncio.Task[Generation]],
+        start_paid: StartPaid,
         on_blocked: Callable[[ProviderBlockedError], None],
         on_deferred: Callable[[float], None],
     ) -> None:
@@ -83,7 +96,7 @@ class Attempt:
         self._provider = provider
         self._audio = audio
         self._options = options
-        self._start_submit = start_submit
+        self._start_paid = start_paid
         self._on_blocked = on_blocked
         self._on_deferred = on_deferred
         self._started_at = _now()
@@ -123,16 +136,23 @@ class Attempt:
             self.phase = Phase.ENDED
 
     async def _make(self) -> None:
-        generation = self._resumed() or await self._submit()
+        generation = self._resumed()
+        if generation is None and self.claim.track.needs_lyrics:
+            track = await self._pay_for(write_lyrics)
+            if self.phase is Phase.STOPPING:
+                return  # the words are stored; whoever claims the track next goes on from there
+            self.claim = replace(self.claim, track=track)
+        if generation is None:
+            generation = await self._pay_for(submit)
         if self.phase is Phase.STOPPING:
-            return  # the receipt is stored; whoever claims the track next goes on from there
+            return  # likewise the receipt
         self._paid_at = self._started_at - generation.age_seconds
         self.phase = Phase.POLLING
         poller = Poller(self.claim, generation, self._queue, self._provider, self._options)
-        music = await poller.run(self._paid_at + self._options.deadline_seconds)
+        finished = await poller.run(self._paid_at + self._options.deadline_seconds)
         self.phase = Phase.DELIVERING
-        key, url, duration_ms = await deliver(
-            music,
+        music = await deliver(
+            finished,
             self.claim.track,
             generation.id,
             provider=self._provider,
@@ -142,8 +162,10 @@ class Attempt:
             late_until=poller.late_until,
         )
         self.phase = Phase.COMPLETING
-        await self._queue.complete(self.claim.id, key, url, duration_ms)
-        self._log.info("completed", storage_path=key, duration_ms=duration_ms)
+        await self._queue.complete(self.claim.id, music)
+        self._log.info(
+            "completed", storage_path=music.files["mp3"].path, duration_ms=music.duration_ms
+        )
 
     def _resumed(self) -> Generation | None:
         found = self.claim.generation
@@ -152,10 +174,12 @@ class Attempt:
         self._log.info("resumed", generation_id=str(found.id), task_id=found.mureka_task_id)
         return found
 
-    async def _submit(self) -> Generation:
+    async def _pay_for(
+        self, step: Callable[[Claim, Queue, Provider, Options], Coroutine[Any, Any, Paid]]
+    ) -> Paid:
         self.phase = Phase.SUBMITTING
-        submitting = submit(self.claim, self._queue, self._provider, self._options)
-        return await asyncio.shield(self._start_submit(submitting))
+        paying = step(self.claim, self._queue, self._provider, self._options)
+        return await asyncio.shield(self._start_paid(paying))
 
     async def _give_up(self, error: MusicServiceError) -> None:
         """Decide what follows from the error, and write it."""

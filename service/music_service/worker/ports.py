@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -10,13 +10,17 @@ from typing import Protocol
 from uuid import UUID
 
 from music_service.errors import ErrorCode
+from music_service.timed_lyrics import Section
 from music_service.tracks import (
+    AudioFormat,
     Claim,
+    DeliveredMusic,
     GenerationRequest,
     Kind,
     LeftOver,
     Outcome,
     Status,
+    StoredAudio,
     Track,
 )
 
@@ -41,18 +45,17 @@ class Queue(Protocol):
         request: GenerationRequest,
         *,
         model: str,
-        expected_cost_cents: Decimal,
+        expected_cost_cents: Decimal | None,
     ) -> None: ...
     async def store_receipt(
         self, generation_id: UUID, task_id: str, trace_id: str | None
     ) -> None: ...
+    async def store_lyrics(self, generation_id: UUID, title: str | None, lyrics: str) -> None: ...
     async def refuse(self, generation_id: UUID, reason: str) -> None: ...
     async def take_left_over(self, limit: int, pause_seconds: float) -> LeftOver: ...
     async def close_left_over(self, generation_id: UUID, status: str) -> None: ...
     async def report_stage(self, claim_id: UUID, stage: str, stream_url: str | None) -> None: ...
-    async def complete(
-        self, claim_id: UUID, storage_path: str, file_url: str | None, duration_ms: int
-    ) -> None: ...
+    async def complete(self, claim_id: UUID, music: DeliveredMusic) -> None: ...
     async def defer(
         self,
         claim_id: UUID,
@@ -77,13 +80,28 @@ class Submission(Protocol):
     def trace_id(self) -> str | None: ...
 
 
+class WrittenLyrics(Protocol):
+    """The words of a song, and its title if it has one."""
+
+    @property
+    def title(self) -> str | None: ...
+    @property
+    def lyrics(self) -> str: ...
+
+
 class FinishedAudio(Protocol):
-    """Music that waits at the provider."""
+    """Music that waits at the provider: the MP3 at `url`, other formats at `other_urls`."""
 
     @property
     def url(self) -> str: ...
     @property
     def duration_ms(self) -> int | None: ...
+    @property
+    def song_id(self) -> str | None: ...
+    @property
+    def other_urls(self) -> Mapping[str, str]: ...
+    @property
+    def sections(self) -> tuple[Section, ...]: ...
 
 
 class Task(Protocol):
@@ -125,10 +143,17 @@ class Provider(Protocol):
     """Whoever makes the music; see `music_service.mureka.client`."""
 
     async def submit(self, request: GenerationRequest) -> Submission: ...
+    async def write_lyrics(self, prompt: str) -> WrittenLyrics: ...
     async def poll(self, kind: Kind, task_id: str) -> Task: ...
     async def billing(self) -> Billing: ...
     async def download(
-        self, url: str, path: Path, *, max_bytes: int, told_ms: int | None = None
+        self,
+        url: str,
+        path: Path,
+        *,
+        max_bytes: int,
+        told_ms: int | None = None,
+        audio_format: AudioFormat = "mp3",
     ) -> Download: ...
 
 
@@ -136,8 +161,8 @@ class AudioStore(Protocol):
     """Where finished audio goes; see `music_service.store.audio`."""
 
     async def put(
-        self, path: Path, track: Track, generation_id: UUID
-    ) -> tuple[str, str | None]: ...
+        self, path: Path, track: Track, generation_id: UUID, audio_format: AudioFormat
+    ) -> StoredAudio: ...
 
 
 class Feed(Protocol):
@@ -175,3 +200,4 @@ class Options:
     longest_retry_seconds: float = 300
     rate_limited_pause_seconds: float = 10
     max_audio_bytes: int = 20 * 2**20
+    max_lossless_bytes: int = 64 * 2**20

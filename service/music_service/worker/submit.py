@@ -1,20 +1,33 @@
-"""The one step that costs money: intent written, call sent once, receipt stored.
+"""The steps that cost money: intent written, call sent once, what it answered stored.
 
-It runs in a task of its own that outlives the claim, because a receipt must be stored whatever
-becomes of the track meanwhile.
+    write_lyrics   the words of a song, for a track that asks for them     answered at once
+    submit         one piece of music                                      answered with a receipt
+
+Each runs in a task of its own that outlives the claim, because what was paid for must be stored
+whatever becomes of the track meanwhile.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import structlog
 
 from music_service.errors import MusicServiceError, SubmissionUnknownError
-from music_service.tracks import Claim, Generation, request_for
+from music_service.tracks import (
+    LYRICS_MODEL,
+    Claim,
+    Generation,
+    Track,
+    lyrics_request_for,
+    request_for,
+)
 from music_service.worker.persist import persist
-from music_service.worker.ports import Options, Provider, Queue, Submission
+from music_service.worker.ports import Options, Provider, Queue
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10
@@ -32,16 +45,53 @@ async def submit(claim: Claim, queue: Queue, provider: Provider, options: Option
     """
     generation_id = uuid4()
     request = request_for(claim.track, model=options.model, stream=options.stream)
+    model = claim.track.model or options.model
     await queue.write_intent(
         claim.id,
         generation_id,
         request,
-        model=options.model,
-        expected_cost_cents=options.expected_cost_cents,
+        model=model,
+        expected_cost_cents=options.expected_cost_cents if model == options.model else None,
     )
-    try:
+    async with _paying(queue, generation_id):
         submission = await provider.submit(request)
-        await _store_receipt(claim, queue, generation_id, submission)
+        words = _words(claim, generation_id).bind(task_id=submission.task_id)
+        await _store(
+            lambda: queue.store_receipt(generation_id, submission.task_id, submission.trace_id),
+            on_failure=lambda error: words.error("receipt_not_stored_yet", reason=repr(error)),
+        )
+    with contextlib.suppress(Exception):
+        words.info("submitted")
+    return Generation(generation_id, request, submission.task_id, age_seconds=0)
+
+
+async def write_lyrics(claim: Claim, queue: Queue, provider: Provider, options: Options) -> Track:
+    """Pay for the words of a track; the track answered has them, and so has its row.
+
+    Raises as `submit` does.
+    """
+    generation_id = uuid4()
+    request = lyrics_request_for(claim.track)
+    await queue.write_intent(
+        claim.id, generation_id, request, model=LYRICS_MODEL, expected_cost_cents=None
+    )
+    words = _words(claim, generation_id)
+    async with _paying(queue, generation_id):
+        written = await provider.write_lyrics(request.body["prompt"])
+        await _store(
+            lambda: queue.store_lyrics(generation_id, written.title, written.lyrics),
+            on_failure=lambda error: words.error("lyrics_not_stored_yet", reason=repr(error)),
+        )
+    with contextlib.suppress(Exception):
+        words.info("lyrics_written", characters=len(written.lyrics))
+    return replace(claim.track, lyrics=written.lyrics)
+
+
+@asynccontextmanager
+async def _paying(queue: Queue, generation_id: UUID) -> AsyncIterator[None]:
+    """Around a paid call: a refusal is written to the ledger, what is not understood is unknown."""
+    try:
+        yield
     except SubmissionUnknownError:
         raise
     except MusicServiceError as error:
@@ -54,34 +104,35 @@ async def submit(claim: Claim, queue: Queue, provider: Provider, options: Option
         raise SubmissionUnknownError(
             f"The paid call ended in an unexpected way ({type(error).__name__})."
         ) from error
-    return Generation(generation_id, request, submission.task_id, age_seconds=0)
 
 
-async def _store_receipt(
-    claim: Claim, queue: Queue, generation_id: UUID, submission: Submission
+async def _store(
+    write: Callable[[], Awaitable[None]], *, on_failure: Callable[[Exception], None]
 ) -> None:
-    """Store the receipt, however long that takes: the money is spent.
+    """Store what was paid for, however long that takes.
 
-    One that the database refuses for good is left to a person, who finds it in the log.
+    What the database refuses for good is left to a person, who finds it in the log.
     """
-    words = log.bind(
-        track_id=str(claim.track.id), generation_id=str(generation_id), task_id=submission.task_id
-    )
 
     def say(error: Exception) -> None:
         with contextlib.suppress(Exception):  # a full disk must not cost the receipt
-            words.error("receipt_not_stored_yet", reason=repr(error))
+            on_failure(error)
 
     try:
         await persist(
-            lambda: queue.store_receipt(generation_id, submission.task_id, submission.trace_id),
+            write,
             on_failure=say,
             first_pause_seconds=_FIRST_PAUSE_SECONDS,
             longest_pause_seconds=_LONGEST_PAUSE_SECONDS,
         )
     except Exception as error:
         raise SubmissionUnknownError(
-            "The paid call was accepted, but its receipt could not be stored."
+            "The paid call was accepted, but what it answered could not be stored."
         ) from error
-    with contextlib.suppress(Exception):
-        words.info("submitted")
+
+
+def _words(claim: Claim, generation_id: UUID) -> structlog.typing.FilteringBoundLogger:
+    words: structlog.typing.FilteringBoundLogger = log.bind(
+        track_id=str(claim.track.id), generation_id=str(generation_id)
+    )
+    return words

@@ -11,13 +11,13 @@ import random
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
 
 from music_service.errors import MusicServiceError
-from music_service.tracks import Claim, Generation
+from music_service.tracks import Claim
 from music_service.waiting import first_of
 from music_service.worker.account import Blockade, keep_account_reported
 from music_service.worker.attempt import Attempt
@@ -28,6 +28,8 @@ from music_service.worker.pace import Pace
 from music_service.worker.ports import AudioStore, Feed, Options, Provider, Queue
 
 _LAST_WORDS_SECONDS = 5  # a database that does not answer must not hold up a stop
+
+Paid = TypeVar("Paid")
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +75,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._pace = Pace()
         self._running: dict[UUID, tuple[Attempt, asyncio.Task[None]]] = {}
-        self._submits: set[asyncio.Task[Generation]] = set()
+        self._submits: set[asyncio.Task[Any]] = set()
         self._stopping = False
         self._feed = make_feed(self._hear_hint, self._wake.set)
         self._leases = LeaseKeeper(
@@ -225,7 +227,7 @@ class Worker:
             self._provider,
             self._audio,
             options=self._options,
-            start_submit=partial(self._start_submit, claim.id),
+            start_paid=partial(self._start_paid, claim.id),
             on_blocked=self._blockade.begin,
             on_deferred=self._wake_later,
         )
@@ -233,17 +235,15 @@ class Worker:
         self._running[claim.id] = attempt, task
         task.add_done_callback(partial(self._finished, claim.id))
 
-    def _start_submit(
-        self, claim_id: UUID, submit: Coroutine[Any, Any, Generation]
-    ) -> asyncio.Task[Generation]:
+    def _start_paid(self, claim_id: UUID, call: Coroutine[Any, Any, Paid]) -> asyncio.Task[Paid]:
         """Start a paid call in a task that only the end of the drain may cut short."""
-        task = asyncio.create_task(submit, name="submit")
+        task = asyncio.create_task(call, name="submit")
         self._submits.add(task)
         task.add_done_callback(partial(self._submitted, claim_id))
         task.add_done_callback(_retrieve_failure)
         return task
 
-    def _submitted(self, claim_id: UUID, submit: asyncio.Task[Generation]) -> None:
+    def _submitted(self, claim_id: UUID, submit: asyncio.Task[Any]) -> None:
         self._submits.discard(submit)
         if claim_id not in self._running:  # the track was lost meanwhile
             self._left_over.expect()
@@ -340,7 +340,7 @@ async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*ending, return_exceptions=True)
 
 
-def _retrieve_failure(submit: asyncio.Task[Generation]) -> None:
+def _retrieve_failure(submit: asyncio.Task[Any]) -> None:
     # Whoever waited may be gone; asyncio would otherwise complain that nobody asked for it.
     if not submit.cancelled():
         submit.exception()
