@@ -11,6 +11,7 @@ from typing import Any
 from music_service.errors import ProviderBlockedError
 from music_service.tracks import Claim, Generation
 from music_service.worker.attempt import Attempt
+from music_service.worker.cadence import Experiences
 from music_service.worker.ports import Options
 from music_service.worker.worker import Worker
 from tests.support.builders import a_claim, options
@@ -27,6 +28,7 @@ class Making:
 
     claim: Claim = field(default_factory=a_claim)
     options: Options = field(default_factory=options)
+    experiences: Experiences = field(default_factory=Experiences)
 
     def __post_init__(self) -> None:
         self.fakes = Fakes()
@@ -48,6 +50,7 @@ class Making:
             start_submit=self._start_submit,
             on_blocked=self.blocked.append,
             on_deferred=self.deferred.append,
+            experiences=self.experiences,
         )
 
     def _start_submit(self, submit: Coroutine[Any, Any, Generation]) -> asyncio.Task[Generation]:

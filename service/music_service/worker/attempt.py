@@ -27,6 +27,7 @@ from music_service.errors import (
     TransientError,
 )
 from music_service.tracks import Claim, Generation
+from music_service.worker.cadence import Experiences
 from music_service.worker.deliver import deliver
 from music_service.worker.persist import persist
 from music_service.worker.poll import Poller
@@ -62,6 +63,7 @@ class Attempt:
         start_submit: starts a task that its owner does not abandon when this one is cancelled.
         on_blocked: told the reason when the provider refuses the whole account.
         on_deferred: told in how many seconds the track is due again.
+        experiences: how long music took this worker lately.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Attempt:
         start_submit: Callable[[Coroutine[Any, Any, Generation]], asyncio.Task[Generation]],
         on_blocked: Callable[[ProviderBlockedError], None],
         on_deferred: Callable[[float], None],
+        experiences: Experiences | None = None,
     ) -> None:
         self.claim = claim
         self.phase = Phase.STARTING
@@ -86,6 +89,7 @@ class Attempt:
         self._start_submit = start_submit
         self._on_blocked = on_blocked
         self._on_deferred = on_deferred
+        self._experiences = Experiences() if experiences is None else experiences
         self._started_at = _now()
         self._paid_at: float | None = None
         self._log = structlog.get_logger(__name__).bind(
@@ -128,7 +132,14 @@ class Attempt:
             return  # the receipt is stored; whoever claims the track next goes on from there
         self._paid_at = self._started_at - generation.age_seconds
         self.phase = Phase.POLLING
-        poller = Poller(self.claim, generation, self._queue, self._provider, self._options)
+        poller = Poller(
+            self.claim,
+            generation,
+            self._queue,
+            self._provider,
+            self._options,
+            experience=self._experiences[generation.request.kind],
+        )
         music = await poller.run(self._paid_at + self._options.deadline_seconds)
         self.phase = Phase.DELIVERING
         key, url, duration_ms = await deliver(

@@ -19,6 +19,7 @@ from music_service.tracks import (
     Status,
     Track,
 )
+from music_service.worker.cadence import Bounds
 
 
 class Queue(Protocol):
@@ -152,7 +153,10 @@ class Feed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a worker works; each number has its unit in its name."""
+    """How a worker works; each number has its unit in its name.
+
+    `poll_bounds` are the pauses between polls where they do not follow from `poll_seconds`.
+    """
 
     worker_id: str
     host: str
@@ -164,6 +168,7 @@ class Options:
     lease_seconds: float = 30
     sweep_seconds: float = 15
     poll_seconds: float = 4
+    poll_bounds: Bounds | None = None
     deadline_seconds: float = 600
     transfer_seconds: float = 300
     late_audio_seconds: float = 60
