@@ -191,7 +191,7 @@ class MurekaSettings(_FromEnvironment):
         4,
         gt=0,
         allow_inf_nan=False,
-        description="Time between two polls of a generation, jittered.",
+        description="The usual time between two polls of a generation.",
     )
 
     @field_validator("mureka_api_key")

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from music_service.errors import ProviderBlockedError
 from music_service.tracks import Claim
 from music_service.worker.attempt import Attempt
+from music_service.worker.cadence import Experiences
 from music_service.worker.ports import Options
 from music_service.worker.worker import Worker
 from tests.support.builders import a_claim, options
@@ -29,6 +30,7 @@ class Making:
 
     claim: Claim = field(default_factory=a_claim)
     options: Options = field(default_factory=options)
+    experiences: Experiences = field(default_factory=Experiences)
 
     def __post_init__(self) -> None:
         self.fakes = Fakes()
@@ -50,6 +52,7 @@ class Making:
             start_paid=self._start_paid,
             on_blocked=self.blocked.append,
             on_deferred=self.deferred.append,
+            experiences=self.experiences,
         )
 
     def _start_paid(self, call: Coroutine[Any, Any, Paid]) -> asyncio.Task[Paid]:

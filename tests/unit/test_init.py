@@ -209,8 +209,8 @@ def test_what_the_config_lacks_is_added_and_every_line_stays(app: Path) -> None:
     assert after["storage"].pop("buckets") == {
         "music-tracks": {
             "public": True,
-            "file_size_limit": "20MiB",
-            "allowed_mime_types": ["audio/mpeg"],
+            "file_size_limit": "50MiB",
+            "allowed_mime_types": ["audio/mpeg", "audio/wav", "audio/flac"],
         }
     }
     assert after == before

@@ -30,6 +30,7 @@ from music_service.errors import (
     TransientError,
 )
 from music_service.tracks import Claim, Generation
+from music_service.worker.cadence import Experiences
 from music_service.worker.deliver import deliver
 from music_service.worker.persist import persist
 from music_service.worker.poll import Poller
@@ -75,6 +76,7 @@ class Attempt:
         start_paid: starts a task that its owner does not abandon when this one is cancelled.
         on_blocked: told the reason when the provider refuses the whole account.
         on_deferred: told in how many seconds the track is due again.
+        experiences: how long music took this worker lately.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Attempt:
         start_paid: StartPaid,
         on_blocked: Callable[[ProviderBlockedError], None],
         on_deferred: Callable[[float], None],
+        experiences: Experiences | None = None,
     ) -> None:
         self.claim = claim
         self.phase = Phase.STARTING
@@ -99,7 +102,8 @@ class Attempt:
         self._start_paid = start_paid
         self._on_blocked = on_blocked
         self._on_deferred = on_deferred
-        self._started_at = _now()
+        self._experiences = Experiences() if experiences is None else experiences
+        self._known_at = _now()  # since when the generation has the age that it was told
         self._paid_at: float | None = None
         self._log = structlog.get_logger(__name__).bind(
             track_id=str(claim.track.id), claim_id=str(claim.id)
@@ -136,19 +140,19 @@ class Attempt:
             self.phase = Phase.ENDED
 
     async def _make(self) -> None:
-        generation = self._resumed()
-        if generation is None and self.claim.track.needs_lyrics:
-            track = await self._pay_for(write_lyrics)
-            if self.phase is Phase.STOPPING:
-                return  # the words are stored; whoever claims the track next goes on from there
-            self.claim = replace(self.claim, track=track)
+        generation = self._resumed() or await self._paid()
         if generation is None:
-            generation = await self._pay_for(submit)
-        if self.phase is Phase.STOPPING:
-            return  # likewise the receipt
-        self._paid_at = self._started_at - generation.age_seconds
+            return  # what was paid for is stored; whoever claims the track next goes on from there
+        self._paid_at = self._known_at - generation.age_seconds
         self.phase = Phase.POLLING
-        poller = Poller(self.claim, generation, self._queue, self._provider, self._options)
+        poller = Poller(
+            self.claim,
+            generation,
+            self._queue,
+            self._provider,
+            self._options,
+            experience=self._experiences[generation.request.kind],
+        )
         finished = await poller.run(self._paid_at + self._options.deadline_seconds)
         self.phase = Phase.DELIVERING
         music = await deliver(
@@ -173,6 +177,17 @@ class Attempt:
             return None
         self._log.info("resumed", generation_id=str(found.id), task_id=found.mureka_task_id)
         return found
+
+    async def _paid(self) -> Generation | None:
+        """Pay for the words, where they are asked for, and the music; None for an early end."""
+        if self.claim.track.needs_lyrics:
+            track = await self._pay_for(write_lyrics)
+            if self.phase is Phase.STOPPING:
+                return None
+            self.claim = replace(self.claim, track=track)
+        self._known_at = _now()
+        generation = await self._pay_for(submit)
+        return None if self.phase is Phase.STOPPING else generation
 
     async def _pay_for(
         self, step: Callable[[Claim, Queue, Provider, Options], Coroutine[Any, Any, Paid]]

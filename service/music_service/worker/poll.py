@@ -14,11 +14,15 @@ from music_service.errors import (
     OverdueError,
     PermanentError,
     ProviderBlockedError,
+    RateLimitedError,
+    TransientError,
 )
 from music_service.tracks import Claim, Generation, Kind
+from music_service.worker.cadence import Bounds, Cadence, Experience
 from music_service.worker.ports import FinishedAudio, Options, Provider, Queue, Task
 
 UNKNOWN_TASK_POLLS = 3
+_LAST_POLL_SECONDS = 0.1
 
 
 class Poller:
@@ -31,6 +35,7 @@ class Poller:
         generation: what is polled; it has a receipt.
         queue, provider: the database's functions, Mureka.
         options: how this worker works.
+        experience: how long such music took lately; what is seen here is added.
     """
 
     def __init__(
@@ -40,6 +45,8 @@ class Poller:
         queue: Queue,
         provider: Provider,
         options: Options,
+        *,
+        experience: Experience | None = None,
     ) -> None:
         self._claim = claim
         self._generation = generation
@@ -48,7 +55,15 @@ class Poller:
         self._options = options
         self._shown: tuple[str, str | None] | None = None
         self.late_until = float("inf")
-        self._paid_at = 0.0
+        self._paid_at = _now() - generation.age_seconds
+        self._asked_to_wait_until = 0.0
+        self._cadence = Cadence(
+            options.poll_bounds or Bounds.around(options.poll_seconds),
+            experience or Experience(),
+            expected_seconds=claim.expected_seconds,
+            stream=options.stream,
+            resumed=generation.age_seconds > 0,
+        )
         self._log = structlog.get_logger(__name__).bind(
             track_id=str(claim.track.id), claim_id=str(claim.id)
         )
@@ -65,7 +80,6 @@ class Poller:
             ProviderBlockedError: the key is refused.
             LostClaimError: a stage could not be written for that.
         """
-        self._paid_at = _now() - self._generation.age_seconds
         await self._sleep_before_first_poll()
         while True:
             task = await self._poll()
@@ -81,12 +95,13 @@ class Poller:
                 else:
                     await self._show(task)
             has_ended = self.late_until < float("inf")
-            if _now() > (max(deadline, self.late_until) if has_ended else deadline):
+            until = max(deadline, self.late_until) if has_ended else deadline
+            if _now() > until:
                 raise OverdueError(
                     "The music was not ready in time; retry to ask for it again at no cost.",
                     code=ErrorCode.GENERATION_TIMEOUT,
                 )
-            await asyncio.sleep(self._options.poll_seconds * random.uniform(0.8, 1.2))  # noqa: S311
+            await self._sleep(until)
 
     async def again(self) -> FinishedAudio | None:
         """Finished music as the provider names it now; None where it cannot say."""
@@ -120,7 +135,7 @@ class Poller:
         """
         for remaining in reversed(range(UNKNOWN_TASK_POLLS)):
             try:
-                return await self._provider.poll(*self._asked)
+                task = await self._provider.poll(*self._asked)
             except ProviderBlockedError:
                 raise
             except PermanentError:
@@ -129,8 +144,26 @@ class Poller:
                 await asyncio.sleep(self._options.poll_seconds)
             except MusicServiceError as error:
                 self._log.warning("poll_failed", reason=str(error))
+                self._note_failure(error)
                 break
+            else:
+                self._note(task)
+                return task
         return None
+
+    def _note(self, task: Task) -> None:
+        self._cadence.note(
+            self._age_seconds,
+            task.status,
+            streams=task.stream_url is not None,
+            is_done=task.is_succeeded,
+        )
+
+    def _note_failure(self, error: MusicServiceError) -> None:
+        if isinstance(error, RateLimitedError):
+            self._cadence.note_refusal()
+        if isinstance(error, TransientError) and error.retry_after_seconds is not None:
+            self._asked_to_wait_until = _now() + error.retry_after_seconds
 
     async def _show(self, task: Task) -> None:
         """Write the stage to the row if it changed; where that fails, the next poll does it."""
@@ -147,19 +180,34 @@ class Poller:
             self._shown = stage
 
     async def _sleep_before_first_poll(self) -> None:
-        expected, wait = self._claim.expected_seconds, self._options.poll_seconds
+        expected, options = self._claim.expected_seconds, self._options
         if self._generation.age_seconds > 0:
             return
-        if expected is not None and self._options.stream:
-            wait = min(wait, expected / 2)
-        elif expected is not None:
+        if expected is not None and not options.stream:
             # Without a stream there is nothing to see earlier.
-            wait = min(max(wait, expected / 2), self._options.deadline_seconds / 4)
-        await asyncio.sleep(wait)
+            wait = max(options.poll_seconds, expected / 2)
+            await asyncio.sleep(min(wait, options.deadline_seconds / 4))
+        else:
+            await asyncio.sleep(_jittered(self._cadence.pause_seconds(0)))
+
+    async def _sleep(self, until: float) -> None:
+        """Sleep until the next poll; the last one is just after the time is over."""
+        pause = _jittered(self._cadence.pause_seconds(self._age_seconds))
+        pause = max(pause, self._asked_to_wait_until - _now())
+        await asyncio.sleep(min(pause, max(until - _now(), 0) + _LAST_POLL_SECONDS))
+
+    @property
+    def _age_seconds(self) -> float:
+        return _now() - self._paid_at
 
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _jittered(seconds: float) -> float:
+    """Less by up to a fifth, so that what was paid for at once is not asked for at once."""
+    return seconds * random.uniform(0.8, 1)  # noqa: S311
 
 
 def _why(task: Task) -> str:

@@ -23,6 +23,7 @@ from music_service.tracks import (
     StoredAudio,
     Track,
 )
+from music_service.worker.cadence import Bounds
 
 
 class Queue(Protocol):
@@ -177,7 +178,10 @@ class Feed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a worker works; each number has its unit in its name."""
+    """How a worker works; each number has its unit in its name.
+
+    `poll_bounds` are the pauses between polls where they do not follow from `poll_seconds`.
+    """
 
     worker_id: str
     host: str
@@ -189,6 +193,7 @@ class Options:
     lease_seconds: float = 30
     sweep_seconds: float = 15
     poll_seconds: float = 4
+    poll_bounds: Bounds | None = None
     deadline_seconds: float = 600
     transfer_seconds: float = 300
     late_audio_seconds: float = 60

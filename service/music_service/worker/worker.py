@@ -21,6 +21,7 @@ from music_service.tracks import Claim
 from music_service.waiting import first_of
 from music_service.worker.account import Blockade, keep_account_reported
 from music_service.worker.attempt import Attempt
+from music_service.worker.cadence import Experiences
 from music_service.worker.claims import ClaimFailures, keep_rejections_logged
 from music_service.worker.leases import LeaseKeeper
 from music_service.worker.left_over import LeftOvers
@@ -74,6 +75,7 @@ class Worker:
         self._options = options
         self._wake = asyncio.Event()
         self._pace = Pace()
+        self._experiences = Experiences()
         self._running: dict[UUID, tuple[Attempt, asyncio.Task[None]]] = {}
         self._submits: set[asyncio.Task[Any]] = set()
         self._stopping = False
@@ -230,6 +232,7 @@ class Worker:
             start_paid=partial(self._start_paid, claim.id),
             on_blocked=self._blockade.begin,
             on_deferred=self._wake_later,
+            experiences=self._experiences,
         )
         task = group.create_task(attempt.run(), name=f"track {claim.track.id}")
         self._running[claim.id] = attempt, task
