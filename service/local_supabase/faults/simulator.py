@@ -6,8 +6,13 @@ A fault is met by the next `times` calls of its kind whose prompt contains `matc
     submit   `status`, `message` and `retry_after` refuse the call, `drop: before` loses it,
     poll     `drop: after` loses its answer (a submit is accepted and billed), `delay_seconds`
     billing  makes it slow, `garbage` answers 200 with what is no JSON
-    task     the accepted task ends as `outcome`: failed, timeouted, cancelled, no_choices, stuck
-    audio    `audio`: truncated, not_audio, tiny; or `status`
+    lyrics   the same; or `lyrics`: empty, too_long
+    task     the accepted task ends as `outcome`: failed, timeouted, cancelled, no_choices, stuck;
+             what it made `lacks` its words, song_id, wav or flac; its `words` have times that make
+             no sense: out_of_order, beyond_the_end, wrong_types
+    audio    the MP3 is as `audio` says: truncated, not_audio, tiny; or `status`
+    wav      the same of the WAV
+    flac     the same of the FLAC
 """
 
 from __future__ import annotations
@@ -20,7 +25,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from local_supabase.faults.responses import CutResponse
 
-Place = Literal["submit", "poll", "billing", "task", "audio"]
+Place = Literal["submit", "poll", "billing", "lyrics", "task", "audio", "wav", "flac"]
+OddWords = Literal["out_of_order", "beyond_the_end", "wrong_types"]
 
 
 class Fault(BaseModel):
@@ -39,6 +45,9 @@ class Fault(BaseModel):
     garbage: bool = False
     outcome: Literal["failed", "timeouted", "cancelled", "no_choices", "stuck"] | None = None
     reason: str = "The model could not make music of this."
+    lacks: list[Literal["words", "song_id", "wav", "flac"]] = Field(default_factory=list)
+    words: OddWords | None = None
+    lyrics: Literal["empty", "too_long"] | None = None
     audio: Literal["truncated", "not_audio", "tiny"] | None = None
 
     async def before(self, trace_id: str) -> Response | None:
@@ -50,6 +59,20 @@ class Fault(BaseModel):
             headers = {} if self.retry_after is None else {"retry-after": self.retry_after}
             return refusal(self.status, self.message, trace_id, headers)
         return None
+
+    def of_task(self) -> dict[str, Any]:
+        """What is wrong with an accepted task, as its fields."""
+        reason = self.reason if self.outcome else None
+        wrong = {"outcome": self.outcome, "reason": reason, "words": self.words}
+        return wrong | {"lacks": list(self.lacks)}
+
+    def spoil_lyrics(self, said: dict[str, Any]) -> dict[str, Any]:
+        """What is said instead of a title and lyrics; anything else stays as it is."""
+        if self.lyrics == "empty":
+            return {name: value for name, value in said.items() if name == "trace_id"}
+        if self.lyrics == "too_long":
+            return said | {"lyrics": "\n".join([said["lyrics"]] * 100)}
+        return said
 
     def after(self, answer: Response) -> Response:
         """What the caller gets instead of the true answer."""

@@ -7,6 +7,7 @@ import json
 import random
 import secrets
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from local_supabase.faults.simulator import Fault, SimulatorFaults, refusal
-from local_supabase.simulator.music import compose_mp3
+from local_supabase.faults.simulator import Fault, Place, SimulatorFaults, refusal
+from local_supabase.simulator.answers import shown
+from local_supabase.simulator.lyrics import write_lyrics
+from local_supabase.simulator.music import compose
 from local_supabase.simulator.tasks import PRICES_CENTS, Account, SimulatedTask
 
 MAX_PROMPT_CHARACTERS = 1024
 MAX_LYRICS_CHARACTERS = 5000
 KINDS = ("instrumental", "song")
+GENDERS = ("female", "male")
+MEDIA_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav", "flac": "audio/flac"}
 
-_compose = lru_cache(maxsize=64)(compose_mp3)
+_compose = lru_cache(maxsize=64)(compose)
+_compose_lossless = lru_cache(maxsize=4)(compose)  # some 5 MB each
 
 
 class Simulator:
@@ -60,11 +66,12 @@ class Simulator:
         self._api_key = api_key
         self.app = Starlette(
             routes=[
+                Route("/v1/lyrics/generate", self._write_lyrics, methods=["POST"]),
                 Route("/v1/{kind}/generate", self._generate, methods=["POST"]),
                 Route("/v1/{kind}/query/{task_id}", self._poll),
                 Route("/v1/account/billing", self._billing),
-                Route("/audio/{task_id}.mp3", self._audio),
-                Route("/stream/{task_id}.mp3", self._audio),
+                Route("/audio/{task_id}.{audio_format}", self._audio),
+                Route("/stream/{task_id}.{audio_format}", self._audio),
                 Route("/_simulator/ledger", self._ledger, methods=["GET", "DELETE"]),
                 Route("/_simulator/faults", self._control_faults, methods=["POST", "DELETE"]),
                 Route("/_simulator/seconds", self._control_seconds, methods=["PUT"]),
@@ -75,7 +82,7 @@ class Simulator:
 
     @property
     def ledger(self) -> list[dict[str, Any]]:
-        """A dict for each accepted task: task_id, kind, model, prompt, price_cents, accepted_at."""
+        """A dict for each paid call: task_id, kind, model, prompt, price_cents, accepted_at."""
         return self.account.ledger()
 
     def tasks_for(self, prompt_part: str) -> list[dict[str, Any]]:
@@ -83,22 +90,41 @@ class Simulator:
         return [entry for entry in self.ledger if prompt_part in entry["prompt"]]
 
     async def _generate(self, request: Request) -> Response:
-        trace_id, kind = secrets.token_hex(16), request.path_params["kind"]
+        kind = request.path_params["kind"]
         if kind not in KINDS:
             return _no_such_route(request, None)
+
+        def accept(body: dict[str, Any], prompt: str, trace_id: str) -> dict[str, Any]:
+            return shown(self._accept(kind, body, prompt, trace_id), time.time())
+
+        return await self._paid(request, "submit", kind, accept)
+
+    async def _write_lyrics(self, request: Request) -> Response:
+        return await self._paid(request, "lyrics", "lyrics", self._accept_lyrics)
+
+    async def _paid(
+        self,
+        request: Request,
+        place: Place,
+        kind: str,
+        accept: Callable[[dict[str, Any], str, str], dict[str, Any]],
+    ) -> Response:
+        """Answer a call that costs money once it is accepted."""
+        trace_id = secrets.token_hex(16)
         try:
             body = json.loads(await request.body())
         except ValueError:
             body = None
         prompt = str(body.get("prompt") or "") if isinstance(body, dict) else ""
-        fault = self.faults.meet("submit", prompt)
+        fault = self.faults.meet(place, prompt)
         instead = await fault.before(trace_id) if fault else None
         latency = random.uniform(*self.submit_seconds)  # noqa: S311
         accepted_after = random.uniform(0, latency)  # noqa: S311
         await asyncio.sleep(accepted_after)
         answer = instead or self._refusal(request, kind, body, trace_id)
         if answer is None:
-            answer = JSONResponse(_shown(self._accept(kind, body, prompt, trace_id), time.time()))
+            said = accept(body, prompt, trace_id)
+            answer = JSONResponse(fault.spoil_lyrics(said) if fault else said)
         await asyncio.sleep(latency - accepted_after)
         return fault.after(answer) if fault and not instead else answer
 
@@ -108,16 +134,17 @@ class Simulator:
         wrong = _what_is_wrong(kind, body)
         if wrong:
             return refusal(400, wrong, trace_id)
-        if self.account.running() >= self.account.concurrent_request_limit:
+        account = self.account
+        if kind in KINDS and account.running() >= account.concurrent_request_limit:
             message = "You exceeded the limit of concurrent requests"
             return refusal(429, message, trace_id)
-        if self.account.balance_cents <= 0:
+        if account.balance_cents <= 0:
             message = "You exceeded your current quota, please check your billing details"
             return refusal(429, message, trace_id)
         return None
 
     def _accept(self, kind: str, body: Any, prompt: str, trace_id: str) -> SimulatedTask:
-        ending = self.faults.meet("task", prompt)
+        fault = self.faults.meet("task", prompt)
         length = self.music_seconds * (1 + random.Random(prompt).random() / 2)  # noqa: S311
         return self.account.accept(
             kind,
@@ -125,9 +152,14 @@ class Simulator:
             seconds=self.seconds,
             music_seconds=length,
             trace_id=trace_id,
-            outcome=ending.outcome if ending else None,
-            reason=ending.reason if ending else None,
+            **(fault.of_task() if fault else {}),
         )
+
+    def _accept_lyrics(self, body: dict[str, Any], prompt: str, trace_id: str) -> dict[str, Any]:
+        kept = {"prompt": body["prompt"]}
+        self.account.accept("lyrics", kept, seconds=0, music_seconds=0, trace_id=trace_id)
+        title, lyrics = write_lyrics(prompt)
+        return {"title": title, "lyrics": lyrics, "trace_id": trace_id}
 
     async def _poll(self, request: Request) -> Response:
         trace_id = secrets.token_hex(16)
@@ -138,11 +170,11 @@ class Simulator:
             return instead
         if not self._knows(request):
             answer = refusal(401, "Incorrect API key provided", trace_id)
-        elif task is None or task.kind != request.path_params["kind"]:
+        elif task is None or task.kind not in KINDS or task.kind != request.path_params["kind"]:
             answer = refusal(400, "Invalid task id", trace_id)
         else:
             root = str(request.base_url).rstrip("/")
-            answer = JSONResponse(_shown(task, time.time(), root=root, trace_id=trace_id))
+            answer = JSONResponse(shown(task, time.time(), root=root, trace_id=trace_id))
         return fault.after(answer) if fault else answer
 
     async def _billing(self, request: Request) -> Response:
@@ -168,12 +200,17 @@ class Simulator:
 
     async def _audio(self, request: Request) -> Response:
         task = self.account.tasks.get(request.path_params["task_id"])
-        if task is None or task.status(time.time()) not in ("succeeded", "streaming"):
-            return PlainTextResponse("404 page not found", 404)
-        fault = self.faults.meet("audio", task.prompt)
+        audio_format = request.path_params["audio_format"]
+        if task is None or task.kind not in KINDS or audio_format not in MEDIA_TYPES:
+            return _no_such_route(request, None)
+        if task.status(time.time()) not in ("succeeded", "streaming"):
+            return _no_such_route(request, None)
+        is_mp3 = audio_format == "mp3"
+        fault = self.faults.meet("audio" if is_mp3 else audio_format, task.prompt)
         if fault and fault.status:
             return PlainTextResponse(fault.message, fault.status)
-        content = await asyncio.to_thread(_compose, task.prompt, task.music_seconds)
+        make = _compose if is_mp3 else _compose_lossless
+        content = await asyncio.to_thread(make, task.prompt, task.music_seconds, audio_format)
         headers = {"content-length": str(len(content))}
         if fault and fault.audio == "truncated":
             content = content[: len(content) // 2]
@@ -181,7 +218,7 @@ class Simulator:
             content, headers = content[:2000], {}
         elif fault and fault.audio == "not_audio":
             content, headers = b"<html>" + b"x" * 200_000, {}
-        return Response(content, media_type="audio/mpeg", headers=headers)
+        return Response(content, media_type=MEDIA_TYPES[audio_format], headers=headers)
 
     def _knows(self, request: Request) -> bool:
         return request.headers.get("authorization") == f"Bearer {self._api_key}"
@@ -211,46 +248,32 @@ def _no_such_route(_: Request, __: Exception | None) -> Response:
 
 
 def _what_is_wrong(kind: str, body: Any) -> str | None:
-    """Why a submit is invalid; fields that are not known are dropped, as Mureka does."""
+    """Why a paid call is invalid; fields that are not known are dropped, as Mureka does."""
     if not isinstance(body, dict):
         return "Invalid request: the body is not a JSON object"
-    prompt, lyrics = body.get("prompt"), body.get("lyrics")
+    checks = _checks_of_lyrics(body) if kind == "lyrics" else _checks_of_music(kind, body)
+    return next((f"Invalid request: {text}" for wrong, text in checks if wrong), None)
+
+
+def _checks_of_lyrics(body: dict[str, Any]) -> list[tuple[bool, str]]:
+    prompt = body.get("prompt")
+    return [
+        (not isinstance(prompt, str) or not prompt.strip(), "prompt is required"),
+        (len(str(prompt)) > MAX_PROMPT_CHARACTERS, "prompt is too long"),
+    ]
+
+
+def _checks_of_music(kind: str, body: dict[str, Any]) -> list[tuple[bool, str]]:
+    prompt, lyrics, gender = body.get("prompt"), body.get("lyrics"), body.get("gender")
     count, model = body.get("n", 2), body.setdefault("model", "auto")
-    checks = [
+    return [
         (kind == "instrumental" and not prompt, "prompt or instrumental_id is required"),
         (kind == "song" and not lyrics, "lyrics is required"),
         (len(str(prompt or "")) > MAX_PROMPT_CHARACTERS, "prompt is too long"),
         (len(str(lyrics or "")) > MAX_LYRICS_CHARACTERS, "lyrics is too long"),
-        (model not in PRICES_CENTS, "model does not exist"),
+        (model not in list(PRICES_CENTS), "model does not exist"),
         (kind == "instrumental" and model == "mureka-o2", "model is for songs only"),
+        (kind == "instrumental" and gender is not None, "gender is for songs only"),
+        (gender is not None and gender not in GENDERS, "gender must be female or male"),
         (not isinstance(count, int) or not 1 <= count <= 3, "n must be between 1 and 3"),
     ]
-    return next((f"Invalid request: {text}" for wrong, text in checks if wrong), None)
-
-
-def _shown(
-    task: SimulatedTask, now: float, *, root: str = "", trace_id: str | None = None
-) -> dict[str, Any]:
-    """A task as Mureka shows it: zero and empty values are left out."""
-    status = task.status(now)
-    shown: dict[str, Any] = {
-        "id": task.id,
-        "created_at": int(task.accepted_at),
-        "model": task.body["model"],
-        "status": status,
-        "trace_id": trace_id or task.trace_id,
-    }
-    if status in ("succeeded", "failed", "timeouted", "cancelled"):
-        shown["finished_at"] = int(task.finished_at)
-    if status not in ("succeeded", "streaming") and task.reason and "finished_at" in shown:
-        shown["failed_reason"] = task.reason
-    if status == "streaming" and root:
-        shown["choices"] = [{"id": f"{task.id}1", "stream_url": f"{root}/stream/{task.id}.mp3"}]
-    if status == "succeeded" and task.outcome != "no_choices":
-        shown["choices"] = [
-            {"id": f"{task.id}{index + 1}", "duration": round(task.music_seconds * 1000)}
-            | {"url": f"{root}/audio/{task.id}.mp3"}
-            | ({"index": index} if index else {})
-            for index in range(int(task.body.get("n", 2)))
-        ]
-    return shown

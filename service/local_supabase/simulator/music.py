@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 
 import lameenc
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 SAMPLE_RATE = 44_100
@@ -17,15 +19,38 @@ _SCALES = ((0, 2, 4, 7, 9), (0, 3, 5, 7, 10), (0, 2, 3, 7, 8), (0, 2, 5, 7, 9))
 _PEAK = 0.8
 
 
+def compose(prompt: str, seconds: float, audio_format: str) -> bytes:
+    """The music of a prompt as `mp3`, `wav` or `flac`; the same prompt, the same bytes."""
+    if audio_format == "mp3":
+        return compose_mp3(prompt, seconds)
+    file = io.BytesIO()
+    soundfile.write(file, _pcm(_compose(prompt, seconds)), SAMPLE_RATE, format=audio_format)
+    return file.getvalue()
+
+
 def compose_mp3(prompt: str, seconds: float) -> bytes:
     """The MP3 of a prompt: 192 kbps constant, 44.1 kHz stereo; the same prompt, the same bytes."""
-    seed = int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:8])
-    return _encode(_compose(np.random.default_rng(seed), seconds))
+    return _encode(_pcm(_compose(prompt, seconds)))
 
 
-def _compose(random: np.random.Generator, seconds: float) -> Samples:
+def beat_seconds_of(prompt: str) -> float:
+    """How long a beat of a prompt's music lasts; the first is at its very beginning."""
+    return _beat_seconds(_random(prompt))
+
+
+def _random(prompt: str) -> np.random.Generator:
+    digest = hashlib.sha256(prompt.encode("utf-8", "replace")).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8]))
+
+
+def _beat_seconds(random: np.random.Generator) -> float:
+    return float(60 / random.integers(70, 140))
+
+
+def _compose(prompt: str, seconds: float) -> Samples:
     """Samples of shape (frames, 2) within ±1."""
-    beat_seconds = 60 / random.integers(70, 140)
+    random = _random(prompt)
+    beat_seconds = _beat_seconds(random)
     root_hz = 110 * 2 ** (random.integers(0, 12) / 12)
     scale = _SCALES[random.integers(len(_SCALES))]
     left, right = (np.zeros(int(seconds * SAMPLE_RATE)) for _ in range(2))
@@ -57,12 +82,15 @@ def _add(track: Samples, start: int, tone: Samples) -> None:
     room += tone[: len(room)]
 
 
-def _encode(samples: Samples) -> bytes:
+def _pcm(samples: Samples) -> NDArray[np.int16]:
+    return (samples * 32767).astype("<i2")
+
+
+def _encode(samples: NDArray[np.int16]) -> bytes:
     encoder = lameenc.Encoder()
     encoder.set_bit_rate(BIT_RATE_KBPS)
     encoder.set_in_sample_rate(SAMPLE_RATE)
     encoder.set_channels(2)
     encoder.set_quality(7)
     encoder.silence()
-    pcm = (samples * 32767).astype("<i2").tobytes()
-    return bytes(encoder.encode(pcm)) + bytes(encoder.flush())
+    return bytes(encoder.encode(samples.tobytes())) + bytes(encoder.flush())

@@ -12,6 +12,7 @@ from local_supabase import private
 
 PRICES_CENTS = {"mureka-7.6": 3.0, "mureka-8": 4.5, "mureka-9": 4.5, "mureka-9.5": 15.0}
 PRICES_CENTS |= {"auto": 15.0, "mureka-o2": 15.0}
+LYRICS_PRICE_CENTS = 0.9
 FIRST_BALANCE_CENTS = 100_000.0
 
 # Where each stage ends, in parts of the whole time; streaming lasts to the end.
@@ -20,7 +21,11 @@ _STAGES = (("preparing", 0.05), ("queued", 0.15), ("running", 0.5), ("streaming"
 
 @dataclass(slots=True)
 class SimulatedTask:
-    """One accepted task; `seconds` is how long it takes, `outcome` how it ends."""
+    """One accepted task; `seconds` is how long it takes, `outcome` how it ends.
+
+    What it made `lacks` some of what comes with music, and its words are odd in the way `words`
+    says; see the faults. A call for lyrics is one of the kind `lyrics`, which ends at once.
+    """
 
     id: str
     kind: str
@@ -32,6 +37,8 @@ class SimulatedTask:
     outcome: str | None = None
     reason: str | None = None
     trace_id: str = ""
+    lacks: list[str] = field(default_factory=list)
+    words: str | None = None
 
     @property
     def prompt(self) -> str:
@@ -102,21 +109,19 @@ class Account:
         seconds: float,
         music_seconds: float,
         trace_id: str,
-        outcome: str | None = None,
-        reason: str | None = None,
+        **fault: Any,
     ) -> SimulatedTask:
-        """Accept a task: from now on it is billed."""
+        """Accept a task: from now on it is billed; `fault` has the fields that spoil it."""
         task = SimulatedTask(
             id=str(self._next_number),
             kind=kind,
             body=body,
-            price_cents=PRICES_CENTS[body["model"]] * int(body.get("n", 2)),
+            price_cents=_price_cents(kind, body),
             accepted_at=time.time(),
             seconds=seconds,
             music_seconds=music_seconds,
-            outcome=outcome,
-            reason=reason,
             trace_id=trace_id,
+            **fault,
         )
         self._next_number += 1
         self.tasks[task.id] = task
@@ -132,7 +137,7 @@ class Account:
             {
                 "task_id": task.id,
                 "kind": task.kind,
-                "model": task.body["model"],
+                "model": task.body.get("model"),
                 "prompt": task.prompt,
                 "price_cents": task.price_cents,
                 "accepted_at": task.accepted_at,
@@ -145,3 +150,9 @@ class Account:
         self.tasks.clear()
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+
+
+def _price_cents(kind: str, body: dict[str, Any]) -> float:
+    if kind == "lyrics":
+        return LYRICS_PRICE_CENTS
+    return PRICES_CENTS[body["model"]] * int(body.get("n", 2))
