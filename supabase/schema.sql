@@ -615,7 +615,8 @@ begin
          is distinct from
          (p_old.file_url, p_old.storage_path, p_old.audio_files, p_old.duration_ms) then
     raise exception 'Only a completed track has audio to set; this one is %.', p_new.status
-      using errcode = 'MU001', hint = 'Workers fill in file_url, storage_path, audio_files and duration_ms.';
+      using errcode = 'MU001', hint =
+        'Workers fill in file_url, storage_path, audio_files and duration_ms.';
   end if;
   if p_new.duration_ms is distinct from p_old.duration_ms and p_new.duration_ms <= 0 then
     raise exception 'Music cannot be % ms long.', p_new.duration_ms using errcode = 'MU002';
@@ -1808,18 +1809,6 @@ $$;
 
 COMMENT ON FUNCTION music.is_over_budget() IS 'Whether today''s budget of all has no room for another paid call.';
 
-CREATE FUNCTION music.is_price_list(p_prices jsonb) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-  select case jsonb_typeof(p_prices) when 'object' then (
-    select count(*) > 0 and bool_and(case jsonb_typeof(m.price)
-             when 'number' then (m.price #>> '{}')::numeric between 0 and 100000 else false end)
-    from jsonb_each(p_prices) as m (model, price)) else false end
-$$;
-
-COMMENT ON FUNCTION music.is_price_list(p_prices jsonb) IS 'Whether something is a list of models and what one piece of music by each costs in US cents.';
-
 CREATE FUNCTION music.is_rejection(p_sqlstate text) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -2561,7 +2550,7 @@ CREATE TABLE music.settings (
     CONSTRAINT settings_max_pending_not_negative CHECK ((max_pending >= 0)),
     CONSTRAINT settings_max_pending_per_guest_not_negative CHECK ((max_pending_per_guest >= 0)),
     CONSTRAINT settings_max_pending_per_user_not_negative CHECK ((max_pending_per_user >= 0)),
-    CONSTRAINT settings_model_prices_are_a_list CHECK (music.is_price_list(model_prices_cents)),
+    CONSTRAINT settings_model_prices_are_a_list CHECK (((jsonb_typeof(model_prices_cents) = 'object'::text) AND (model_prices_cents <> '{}'::jsonb) AND (NOT jsonb_path_exists(model_prices_cents, '$.*?((@.type() != "number" || @ < 0) || @ > 100000)'::jsonpath)))),
     CONSTRAINT settings_on_unknown_submission_known CHECK ((on_unknown_submission = ANY (ARRAY['error'::text, 'resubmit'::text]))),
     CONSTRAINT settings_one_row CHECK (id)
 );
@@ -4846,7 +4835,7 @@ CREATE INDEX music_tracks_journey_id_idx ON public.music_tracks USING btree (jou
 
 CREATE INDEX music_tracks_over_budget_idx ON public.music_tracks USING btree (updated_at) WHERE ((status = 'pending'::text) AND (error_code = 'over_budget'::text));
 
-CREATE INDEX music_tracks_parent_id_idx ON public.music_tracks USING btree (parent_id) WHERE (parent_id IS NOT NULL);
+CREATE INDEX music_tracks_parent_id_idx ON public.music_tracks USING btree (parent_id);
 
 CREATE INDEX music_tracks_pending_by_user_idx ON public.music_tracks USING btree (user_id, priority DESC, created_at, id) WHERE (status = 'pending'::text);
 
@@ -5219,9 +5208,6 @@ GRANT ALL ON FUNCTION music.is_guest(p_user_id uuid) TO service_role;
 
 REVOKE ALL ON FUNCTION music.is_over_budget() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.is_over_budget() TO service_role;
-
-REVOKE ALL ON FUNCTION music.is_price_list(p_prices jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION music.is_price_list(p_prices jsonb) TO service_role;
 
 REVOKE ALL ON FUNCTION music.is_rejection(p_sqlstate text) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.is_rejection(p_sqlstate text) TO service_role;

@@ -87,10 +87,10 @@ begin
       'check_existing_tables', 'create_music_tracks', 'create_music_schema', 'create_ledger',
       'guard_music_tracks', 'create_place_functions', 'create_budget_functions',
       'create_turn_functions', 'create_recovery_functions', 'create_claim_functions',
-      'create_generation_functions',
+      'create_generation_functions', 'add_timed_lyrics', 'add_another_take',
       'announce_music_tracks', 'create_operator_functions', 'limit_waiting_tracks',
-      'create_operator_views', 'create_music_tracks_bucket', 'list_orphaned_music', 'grant_access', 'add_checkup',
-      'state_schema_version', 'create_journeys');
+      'create_operator_views', 'create_music_tracks_bucket', 'list_orphaned_music',
+      'grant_access', 'add_checkup', 'state_schema_version', 'create_journeys');
   end if;
 end
 $$;

@@ -165,17 +165,6 @@ as $$ select (date_trunc('day', now() at time zone 'utc') + interval '1 day') at
 comment on function music.start_of_tomorrow() is
   'Next midnight, UTC: when the next daily budget begins.';
 
-create function music.is_price_list(p_prices jsonb) returns boolean
-language sql immutable set search_path = ''
-as $$
-  select case jsonb_typeof(p_prices) when 'object' then (
-    select count(*) > 0 and bool_and(case jsonb_typeof(m.price)
-             when 'number' then (m.price #>> '{}')::numeric between 0 and 100000 else false end)
-    from jsonb_each(p_prices) as m (model, price)) else false end
-$$;
-comment on function music.is_price_list(jsonb) is
-  'Whether something is a list of models and what one piece of music by each costs in US cents.';
-
 create table music.settings (
   id boolean primary key default true,
   paused boolean not null default false,
@@ -214,7 +203,10 @@ create table music.settings (
     check (on_unknown_submission in ('error', 'resubmit')),
   constraint settings_max_attempts_positive check (max_attempts > 0),
   constraint settings_max_paid_retries_per_day_not_negative check (max_paid_retries_per_day >= 0),
-  constraint settings_model_prices_are_a_list check (music.is_price_list(model_prices_cents)),
+  constraint settings_model_prices_are_a_list check (
+    jsonb_typeof(model_prices_cents) = 'object' and model_prices_cents <> '{}'
+    and not jsonb_path_exists(
+      model_prices_cents, '$.* ? (@.type() != "number" || @ < 0 || @ > 100000)')),
   constraint settings_lyrics_price_not_negative
     check (lyrics_price_cents >= 0 and lyrics_price_cents <> 'NaN')
 );

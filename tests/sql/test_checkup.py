@@ -117,7 +117,7 @@ async def test_the_trial_names_the_step_and_the_reason(
 async def test_the_apps_own_demands_are_met_by_the_trial(project: Project) -> None:
     await project.sql(
         "create type public.colour as enum ('red', 'blue');"
-        " alter table public.music_tracks add column title text not null,"
+        " alter table public.music_tracks add column heading text not null,"
         " add column stars int not null, add column tint public.colour not null,"
         " add column slug text not null unique, add column born date not null,"
         " add column is_favorite boolean not null"
