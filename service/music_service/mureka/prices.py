@@ -1,4 +1,4 @@
-"""What one piece of music costs by Mureka's price list of September 2026."""
+"""What music and lyrics cost by Mureka's price list of September 2026."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ _CENTS = {
 }
 # `auto` and models unknown here are taken for the dearest, so that a budget is never overrun.
 _DEAREST_CENTS = max(_CENTS.values())
+# Of one call that writes lyrics, in US cents, whatever the model of the song is.
+LYRICS_COST_CENTS = Decimal("0.9")
 
 
 def expected_cost_cents(model: str) -> Decimal:
