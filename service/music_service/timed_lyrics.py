@@ -1,15 +1,22 @@
-"""The words of a song in time. No I/O."""
+"""The domain: the words of a song, and when each is sung. No I/O.
+
+All times are whole milliseconds from the beginning of the music. Sections, lines and words stand
+in the order in which they begin; one may begin before the one before it has ended.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
+
+# What is told of the end of the music, and what is measured, may differ by so much.
+END_TOLERANCE_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word and when it is sung, in milliseconds from the beginning of the music."""
+    """A word that is sung."""
 
     start_ms: int
     end_ms: int
@@ -18,7 +25,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line; `words` may be empty."""
+    """A line that is sung; without `words` where nobody knows when each of them is."""
 
     start_ms: int
     end_ms: int
@@ -28,7 +35,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A verse, a chorus, …; `lines` is empty where nothing is sung."""
+    """A part of a song such as `verse` or `chorus`; without `lines` where nobody sings."""
 
     type: str
     start_ms: int
@@ -36,6 +43,91 @@ class Section:
     lines: tuple[Line, ...] = ()
 
 
-def to_json(sections: Iterable[Section]) -> list[dict[str, Any]]:
-    """The form kept in `music_timed_lyrics.sections`."""
-    return [asdict(section) for section in sections]
+Sections = tuple[Section, ...]
+Part = Section | Line | Word
+
+
+def lines_of(sections: Sections) -> Iterator[Line]:
+    """All lines of a song."""
+    for section in sections:
+        yield from section.lines
+
+
+def fitted(sections: Sections, duration_ms: int) -> Sections:
+    """The sections of music that is so long: none of their times lies beyond its end.
+
+    What lies up to a second beyond it is set to it. Whatever is later is of other music, and then
+    there are none.
+    """
+    lines = list(lines_of(sections))
+    spans: list[Part] = [*sections, *lines, *(word for line in lines for word in line.words)]
+    if any(each.end_ms > duration_ms + END_TOLERANCE_MS for each in spans):
+        return ()
+    if all(each.end_ms <= duration_ms for each in spans):
+        return sections
+    return tuple(_cut_section(each, duration_ms) for each in sections)
+
+
+def to_json(sections: Sections) -> list[dict[str, Any]]:
+    """The form kept in `public.music_timed_lyrics.sections`; `lines` and `words` may be empty."""
+    return [
+        {
+            "type": section.type,
+            **_times(section),
+            "lines": [
+                {
+                    **_times(line),
+                    "text": line.text,
+                    "words": [{**_times(word), "text": word.text} for word in line.words],
+                }
+                for line in section.lines
+            ],
+        }
+        for section in sections
+    ]
+
+
+def from_json(value: Any) -> Sections:
+    """Read what `to_json` wrote; raises ValueError where it is something else."""
+    try:
+        return tuple(
+            Section(
+                str(section["type"]),
+                int(section["start_ms"]),
+                int(section["end_ms"]),
+                tuple(_line_of(line) for line in section["lines"]),
+            )
+            for section in value
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError("these are no words in time") from error
+
+
+def _line_of(value: Any) -> Line:
+    words = tuple(
+        Word(int(word["start_ms"]), int(word["end_ms"]), str(word["text"]))
+        for word in value["words"]
+    )
+    return Line(int(value["start_ms"]), int(value["end_ms"]), str(value["text"]), words)
+
+
+def _times(part: Part) -> dict[str, int]:
+    return {"start_ms": part.start_ms, "end_ms": part.end_ms}
+
+
+def _cut_section(section: Section, end_ms: int) -> Section:
+    lines = tuple(
+        replace(
+            line,
+            start_ms=min(line.start_ms, end_ms),
+            end_ms=min(line.end_ms, end_ms),
+            words=tuple(_cut_word(word, end_ms) for word in line.words),
+        )
+        for line in section.lines
+    )
+    start_ms, section_end_ms = min(section.start_ms, end_ms), min(section.end_ms, end_ms)
+    return replace(section, start_ms=start_ms, end_ms=section_end_ms, lines=lines)
+
+
+def _cut_word(word: Word, end_ms: int) -> Word:
+    return replace(word, start_ms=min(word.start_ms, end_ms), end_ms=min(word.end_ms, end_ms))

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import json
 import tempfile
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,23 @@ import httpx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from music_service.errors import MusicServiceError
+from music_service.errors import MusicServiceError, SubmissionUnknownError
 from music_service.mureka.client import MurekaClient
 from music_service.mureka.http import Http
+from music_service.mureka.sections import sections_of
 from music_service.mureka.wire import STAGES
-from music_service.tracks import request_for
+from music_service.timed_lyrics import Part, from_json, lines_of, to_json
+from music_service.tracks import MAX_LYRICS_CHARACTERS, AudioFormat, request_for
 from music_service.worker.attempt import Attempt
 from tests.support.builders import a_claim, a_track, options
-from tests.support.evil_provider import music
+from tests.support.evil_provider import flac, music, wav
 from tests.support.fake_queue import FakeQueue
 from tests.support.fakes import FakeAudioStore
 from tests.support.journal import Journal
 from tests.support.mureka import KEY
 from tests.support.project import IS_FULL
 
+FORMATS: tuple[AudioFormat, ...] = ("mp3", "wav", "flac")
 EXAMPLES = settings(max_examples=5_000 if IS_FULL else 60, deadline=None)
 
 numbers = st.one_of(
@@ -70,10 +73,44 @@ def mostly(right: dict[str, Any], wrong: dict[str, st.SearchStrategy[Any]]) -> A
     return st.fixed_dictionaries({}, optional=fields)
 
 
-choices = mostly(
-    {"url": "https://cdn.example/m.mp3", "duration": 6000},
-    {"url": addresses, "stream_url": addresses, "duration": anything},
+times = st.one_of(st.integers(-10, 7000), anything)
+sung = mostly(
+    {"start": 100, "end": 900, "text": "la"}, dict.fromkeys(("start", "end", "text"), times)
 )
+lines = st.one_of(
+    mostly(
+        {"start": 0, "end": 900, "text": "la la"},
+        {
+            "start": times,
+            "end": times,
+            "text": anything,
+            "words": st.one_of(st.lists(st.one_of(sung, anything), max_size=4), anything),
+        },
+    ),
+    anything,
+)
+sections = mostly(
+    {"section_type": "verse", "start": 0, "end": 6000},
+    {
+        "section_type": anything,
+        "start": times,
+        "end": times,
+        "lines": st.one_of(st.lists(lines, max_size=4), anything),
+    },
+)
+choices = mostly(
+    {"url": "https://cdn.example/m.mp3", "duration": 6000, "id": "71"},
+    {
+        "url": addresses,
+        "stream_url": addresses,
+        "wav_url": addresses,
+        "flac_url": addresses,
+        "duration": anything,
+        "id": anything,
+        "lyrics_sections": st.one_of(st.lists(sections, max_size=4), anything),
+    },
+)
+written = mostly({"title": "Rain", "lyrics": "la\nla"}, {"title": anything, "lyrics": anything})
 tasks = mostly(
     {"id": "7", "status": "succeeded"},
     {
@@ -94,10 +131,11 @@ def as_json(value: Any) -> bytes:
 
 
 bodies = st.one_of(
-    st.one_of(tasks, bills, refusals, anything).map(as_json),
+    st.one_of(tasks, bills, written, refusals, anything).map(as_json),
     st.binary(max_size=200),
     st.just(music()),
     st.just(music()[:150_000]),
+    st.sampled_from([wav(), flac(), wav()[:150_000], flac()[:150_000]]),
     st.builds(lambda n: b"\xff\xfb\xb0\x00" * n, st.integers(0, 50_000)),
 )
 header_values = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30)
@@ -190,16 +228,61 @@ def test_every_call_ends_in_sense_or_in_an_error_of_ours(one: Given, two: Given)
                     client.submit(request),
                     client.poll("instrumental", "7"),
                     client.billing(),
-                    client.download("https://cdn.example/", Path(folder) / "m", max_bytes=300_000),
+                    client.write_lyrics("rain"),
+                    *(
+                        client.download(
+                            "https://cdn.example/",
+                            Path(folder) / "m",
+                            max_bytes=300_000,
+                            audio_format=audio_format,
+                        )
+                        for audio_format in FORMATS
+                    ),
                 ]
                 for call in calls:
                     said = await _complaint(call)
                     assert len(said) < 500
                     assert said.isprintable()
                     assert not set(said) & set("<>")
-        assert provider.paid == 1
+        assert provider.paid == 2
 
     asyncio.run(each())
+
+
+@EXAMPLES
+@given(written.map(as_json))
+def test_any_lyrics_are_printable_lines_or_an_error(body: bytes) -> None:
+    async def write() -> None:
+        provider = Provider([Given(200, {}, body, pack=False)])
+        async with provider.transport() as http:
+            try:
+                words = await provider.client(http).write_lyrics("rain")
+            except SubmissionUnknownError:
+                return
+            assert 0 < len(words.lyrics) <= MAX_LYRICS_CHARACTERS
+            assert all(line.isprintable() for line in words.lyrics.split("\n"))
+            assert words.title is None or (words.title.isprintable() and len(words.title) <= 120)
+
+    asyncio.run(write())
+
+
+@EXAMPLES
+@given(st.lists(sections, max_size=4), st.one_of(st.none(), st.integers(1, 7000)))
+def test_any_words_are_in_time_or_none(sent: Any, told_ms: int | None) -> None:
+    read = sections_of(json.loads(as_json(sent)), told_ms)
+    lines = list(lines_of(read))
+    assert bool(lines) == bool(read)
+    rows: list[Sequence[Part]] = [read, lines, *(line.words for line in lines)]
+    for parts in rows:
+        starts = [part.start_ms for part in parts]
+        assert starts == sorted(starts)
+        for part in parts:
+            assert 0 <= part.start_ms <= part.end_ms <= (told_ms or 3_600_000)
+    words = [word.text for line in lines for word in line.words]
+    for text in [*words, *(line.text for line in lines)]:
+        assert text.isprintable()
+        assert 0 < len(text) <= 300
+    assert from_json(json.loads(json.dumps(to_json(read)))) == read
 
 
 @EXAMPLES

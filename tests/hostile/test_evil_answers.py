@@ -27,7 +27,7 @@ from music_service.errors import (
 from music_service.mureka.client import MurekaClient, connect_mureka
 from music_service.mureka.http import Http
 from music_service.redact import keep_secret
-from music_service.tracks import Track, request_for
+from music_service.tracks import AudioFormat, Track, request_for
 from tests.support.evil_provider import (
     Attack,
     EvilProvider,
@@ -36,6 +36,7 @@ from tests.support.evil_provider import (
     bomb,
     endless,
     finished,
+    flac,
     hangs_up,
     head,
     leads_to,
@@ -44,6 +45,7 @@ from tests.support.evil_provider import (
     sends,
     serving,
     trickles,
+    wav,
 )
 from tests.support.mureka import KEY
 
@@ -121,6 +123,14 @@ async def test_a_paid_call_with_a_bad_answer_is_unknown_and_sent_once(name: str)
         assert provider.paid["a"] == 1
 
 
+@pytest.mark.parametrize("name", [name for name in UNUSABLE if " id" not in name])
+async def test_a_call_for_lyrics_with_a_bad_answer_is_unknown_and_sent_once(name: str) -> None:
+    async with facing(SOON, lyrics=UNUSABLE[name]) as (client, provider):
+        with pytest.raises(SubmissionUnknownError):
+            await asyncio.wait_for(client.write_lyrics("rain [a]"), 20)
+        assert provider.paid["a"] == 1
+
+
 @pytest.mark.parametrize("name", UNUSABLE)
 async def test_a_poll_with_a_bad_answer_costs_no_more_than_its_time(name: str) -> None:
     async with facing(SOON, poll=UNUSABLE[name]) as (client, _):
@@ -144,8 +154,12 @@ async def test_a_paid_call_that_never_left_may_be_sent_again() -> None:
     with full_server() as url:
         async with httpx.AsyncClient() as http:
             door = Http(http, http, api_key=KEY, base_url=url, paid_seconds=SOON)
-            with pytest.raises(TransientError):
-                await MurekaClient(door).submit(a_request())
+            for call in (
+                MurekaClient(door).submit(a_request()),
+                MurekaClient(door).write_lyrics("rain"),
+            ):
+                with pytest.raises(TransientError):
+                    await call
 
 
 @contextlib.contextmanager
@@ -170,6 +184,125 @@ async def test_a_refusal_is_one_whatever_its_body_is(status: int) -> None:
             with pytest.raises(MusicServiceError) as caught:
                 await client.submit(a_request())
             assert not isinstance(caught.value, SubmissionUnknownError)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 451, 503])
+async def test_a_refusal_of_lyrics_is_one_whatever_its_body_is(status: int) -> None:
+    for body in (bomb(64), b"x" * (2 * MEGABYTE)):
+        lines = ["content-encoding: gzip"] if body[:1] == b"\x1f" else []
+        async with facing(lyrics=sends(body, *lines, status=status)) as (client, _):
+            with pytest.raises(MusicServiceError) as caught:
+                await client.write_lyrics("rain [a]")
+            assert not isinstance(caught.value, SubmissionUnknownError)
+
+
+@pytest.mark.parametrize(
+    "lyrics",
+    [None, "", " \n\t\n", 5, True, ["la"], {"text": "la"}, "\x00\x1b", "<b></b>", "\u202e"],
+)
+async def test_lyrics_without_a_word_are_none_though_paid_for(lyrics: Any) -> None:
+    async with facing(lyrics=answers({"title": "Rain", "lyrics": lyrics})) as (client, provider):
+        with pytest.raises(SubmissionUnknownError):
+            await client.write_lyrics("rain [a]")
+        assert provider.paid["a"] == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("[Verse]\r\nla\r\n\r\n\r\n\r\nlo\r\n", "[Verse]\nla\n\nlo"),
+        ("  la   la  \u2028lo\x00\x1b[2J\u202e", "la la\nlo[2J"),
+        ("<script>la</script>\nsee https://evil.example/x", "la\nsee (an address)"),
+        ("\n" * 200_000 + "la", None),
+        ("la\n" * 100_000, "la\n" * 1666 + "la"),
+        ("x" * 900_000, "x" * 4999 + "…"),
+        ("la\n" + "x" * 5000, "la"),
+    ],
+)
+async def test_lyrics_are_printable_lines_of_a_tracks_length(sent: str, read: str | None) -> None:
+    async with facing(lyrics=answers({"lyrics": sent})) as (client, _):
+        if read is None:
+            with pytest.raises(SubmissionUnknownError):
+                await client.write_lyrics("rain [a]")
+        else:
+            assert (await client.write_lyrics("rain [a]")).lyrics == read
+
+
+@pytest.mark.parametrize(
+    ("title", "read"),
+    [
+        ("  Rain\n<b>again</b> ", "Rain again"),
+        ("x" * 500, "x" * 119 + "…"),
+        ("", None),
+        ("\x00", None),
+        (5, None),
+        (["Rain"], None),
+        (None, None),
+    ],
+)
+async def test_a_title_is_one_line_or_none(title: Any, read: str | None) -> None:
+    async with facing(lyrics=answers({"title": title, "lyrics": "la"})) as (client, _):
+        assert (await client.write_lyrics("rain [a]")).title == read
+
+
+async def test_a_key_of_ours_is_in_no_lyrics() -> None:
+    key = f"{KEY}-4712-secret"
+    keep_secret(key)
+    body = {"title": f"My {key}", "lyrics": f"la\n{key} la"}
+    async with facing(lyrics=answers(body)) as (client, _):
+        written = await client.write_lyrics("rain [a]")
+    assert key not in f"{written}"
+
+
+def _sung(lines: Any) -> dict[str, Any]:
+    section = {"section_type": "verse", "start": 0, "end": 6000, "lines": lines}
+    return {"id": "t01", "lyrics_sections": [section]}
+
+
+A_LINE = {"start": 0, "end": 1000, "text": "la", "words": []}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"lyrics_sections": ' + "[" * 150 + "]" * 150,
+        '"lyrics_sections": [' + '{"end": 5},' * 80_000 + "{}]",
+        '"lyrics_sections": [{"end": 6000, "lines": [' + '{"text": "la"},' * 60_000 + "{}]}]",
+        '"lyrics_sections": [{"end": ' + "9" * 4000 + ', "lines": [{"text": "la"}]}]',
+        '"lyrics_sections": [{"end": 1e999, "lines": [{"text": "la"}]}]',
+        '"lyrics_sections": "' + "x" * 900_000 + '"',
+        '"id": {}, "wav_url": [], "flac_url": "javascript:x", "lyrics_sections": 7',
+    ],
+)
+async def test_odd_words_cost_neither_the_music_nor_time(text: str) -> None:
+    body = '{"id": "$ID", "status": "succeeded", "choices": [{"url": "$URL", $MORE}]}'
+    async with facing(poll=finished(body.replace("$MORE", text))) as (client, _):
+        task = await asyncio.wait_for(client.poll("song", "t0"), 20)
+    assert task.audio is not None
+    assert (task.audio.sections, task.audio.other_urls) == ((), {})
+
+
+async def test_words_are_no_more_than_words() -> None:
+    key = f"{KEY}-4713-secret"
+    keep_secret(key)
+    odd = A_LINE | {"text": f"<b>la</b>\x1b\u202e\n{key}", "words": [A_LINE | {"text": key}]}
+    async with facing(poll=finished(**_sung([odd]))) as (client, _):
+        task = await client.poll("song", "t0")
+    assert task.audio is not None
+    [section] = task.audio.sections
+    assert section.lines[0].text == "la (a key)"
+    assert key not in f"{task}"
+
+
+@pytest.mark.parametrize(
+    "song_id", ["../x", "<b>", "", None, [], True, "x" * 101, f"{KEY}-4714-secret"]
+)
+async def test_an_id_of_a_song_that_is_none_is_none(song_id: Any) -> None:
+    keep_secret(f"{KEY}-4714-secret")
+    async with facing(poll=finished(id=song_id)) as (client, _):
+        task = await client.poll("song", "t0")
+    assert task.audio is not None
+    assert task.audio.song_id is None
 
 
 @pytest.mark.parametrize(
@@ -248,6 +381,10 @@ async def test_an_address_that_is_none_is_no_address(url: Any) -> None:
     async with facing(poll=answers(body)) as (client, _):
         task = await client.poll("instrumental", "t0")
     assert (task.stream_url, task.audio) == (None, None)
+    async with facing(poll=finished(wav_url=url, flac_url=url)) as (client, _):
+        task = await client.poll("instrumental", "t0")
+    assert task.audio is not None
+    assert task.audio.other_urls == {}
 
 
 async def test_what_the_provider_says_is_no_more_than_words() -> None:
@@ -327,6 +464,40 @@ async def test_audio_that_is_none_is_not_delivered(name: str, tmp_path: Path) ->
     assert type(caught.value) is expected
     written = tmp_path / "m.mp3"
     assert not written.exists() or written.stat().st_size <= 4 * MEGABYTE
+
+
+LOSSLESS: dict[str, tuple[AudioFormat, Send, type[MusicServiceError]]] = {
+    "an MP3 for a WAV": ("wav", sends(music()), OverdueError),
+    "a page for a WAV": ("wav", sends(b"<html>" + b"x" * 200_000), OverdueError),
+    "an endless WAV": ("wav", endless(piece=b"RIFF" * 16384), OverdueError),
+    "a bomb for a WAV": ("wav", sends(bomb(64), "content-encoding: gzip"), OverdueError),
+    "a WAV of nothing but headers": ("wav", sends(b"RIFF\0\0\0\0WAVE" + bytes(9**6)), OverdueError),
+    "half a WAV without a length": ("wav", sends(wav()[:400_000], measured=False), LateAudioError),
+    "half a WAV with its length": ("wav", sends(wav()[:400_000]), LateAudioError),
+    "a page for a FLAC": ("flac", sends(b"fLaC" + b"x" * 200_000), OverdueError),
+    "a WAV for a FLAC": ("flac", sends(wav()), OverdueError),
+    "a FLAC without a length": ("flac", sends(flac(), measured=False), LateAudioError),
+    "a tiny FLAC": ("flac", sends(flac()[:5000]), LateAudioError),
+    "no FLAC": ("flac", sends(b"", status=404), LateAudioError),
+    "a FLAC of this machine": ("flac", leads_to("file:///etc/passwd"), OverdueError),
+}
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+async def test_music_without_loss_that_is_none_is_not_delivered(name: str, tmp_path: Path) -> None:
+    audio_format, send, expected = LOSSLESS[name]
+    async with facing(audio=send) as (client, provider):
+        with pytest.raises(expected) as caught:
+            await asyncio.wait_for(
+                client.download(
+                    f"{provider.root}/audio/t0.{audio_format}",
+                    tmp_path / "m",
+                    max_bytes=4 * MEGABYTE,
+                    audio_format=audio_format,
+                ),
+                60,
+            )
+    assert type(caught.value) is expected
 
 
 @pytest.mark.parametrize(

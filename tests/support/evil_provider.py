@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from local_supabase.simulator.music import compose_mp3
+from local_supabase.simulator.music import compose, compose_mp3
 
 Writer = asyncio.StreamWriter
 Send = Callable[[Writer, "Asked"], Awaitable[None]]
@@ -48,13 +48,14 @@ class Attack:
     """What one piece of music meets; what is not given goes well."""
 
     submit: Send | None = None
+    lyrics: Send | None = None
     poll: Send | None = None
     audio: Send | None = None
 
 
 @dataclass
 class EvilProvider:
-    """The server; `paid` counts the submits that it saw for each attack."""
+    """The server; `paid` counts the paid calls that it saw for each attack."""
 
     attacks: dict[str, Attack]
     root: str = ""
@@ -96,7 +97,11 @@ class EvilProvider:
         )
         asked = Asked(self.root, method, path, headers, body, task, times, new_id)
         attack = self.attacks.get(task, Attack())
-        if path.endswith("/generate"):
+        if path.endswith("/lyrics/generate"):
+            await (attack.lyrics or answers({"title": "Rain", "lyrics": "Rain on the roof"}))(
+                writer, asked
+            )
+        elif path.endswith("/generate"):
             await (attack.submit or accepts)(writer, asked)
         elif "/query/" in path:
             await (attack.poll or finished())(writer, asked)
@@ -124,6 +129,18 @@ async def serving(attacks: dict[str, Attack]) -> AsyncIterator[EvilProvider]:
 def music(seconds: float = 6) -> bytes:
     """A real MP3."""
     return compose_mp3("evil", seconds)
+
+
+@cache
+def wav() -> bytes:
+    """A real WAV."""
+    return compose("evil", 6, "wav")
+
+
+@cache
+def flac() -> bytes:
+    """A real FLAC."""
+    return compose("evil", 6, "flac")
 
 
 def head(status: int = 200, *lines: str) -> bytes:

@@ -1,12 +1,12 @@
-"""The provider: one paid call that is never repeated here, and everything else that is free."""
+"""The provider: two paid calls that are never repeated here, and everything else that is free."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
@@ -15,8 +15,17 @@ from music_service.errors import ContractError, SubmissionUnknownError, Transien
 from music_service.mureka.download import Download, download
 from music_service.mureka.failures import poll_failure, refusal, submit_failure
 from music_service.mureka.http import Answer, Http, connect_http
-from music_service.mureka.wire import FAILED, SUCCEEDED, BillingBody, Choice, TaskBody
-from music_service.tracks import GenerationRequest, Kind
+from music_service.mureka.sections import sections_of
+from music_service.mureka.wire import (
+    FAILED,
+    SUCCEEDED,
+    BillingBody,
+    Choice,
+    LyricsBody,
+    TaskBody,
+)
+from music_service.timed_lyrics import Sections
+from music_service.tracks import AudioFormat, GenerationRequest, Kind
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -32,11 +41,26 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenLyrics:
+    """Words for a song, of a track's length at most; `title` is None where none was given."""
+
+    title: str | None
+    lyrics: str
+
+
+@dataclass(frozen=True, slots=True)
 class Audio:
-    """Finished music at the provider; `duration_ms` is None where it was not told."""
+    """Finished music at the provider: `url` is that of the MP3, `duration_ms` what was told.
+
+    `other_urls` has the same music as `wav` and `flac`, where it is offered; `song_id` is what the
+    provider knows it by; `sections` are empty where no words in time came, or none with sense.
+    """
 
     url: str
     duration_ms: int | None
+    song_id: str | None = None
+    other_urls: Mapping[str, str] = field(default_factory=dict)
+    sections: Sections = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +125,31 @@ class MurekaClient:
             TransientError: certainly not accepted; may be sent again.
             SubmissionUnknownError: it may have been accepted; never send it again by yourself.
         """
-        answer = await self._http.post_once(f"/v1/{request.kind}/generate", request.body)
+        body = await self._pay(TaskBody, f"/v1/{request.kind}/generate", request.body)
+        return Submission(body.id, body.trace_id)
+
+    async def write_lyrics(self, prompt: str) -> WrittenLyrics:
+        """Have words for a song written; paid for when it is accepted, and so sent exactly once.
+
+        Raises as `submit` does; an answer without lyrics was paid for like one that was lost.
+        """
+        body = await self._pay(LyricsBody, "/v1/lyrics/generate", {"prompt": prompt})
+        if body.lyrics is None:
+            raise SubmissionUnknownError(
+                "Mureka answered the paid call for lyrics without any; it may have been charged."
+            )
+        return WrittenLyrics(body.title, body.lyrics)
+
+    async def _pay(self, model: type[Body], path: str, content: dict[str, Any]) -> Body:
+        answer = await self._http.post_once(path, content)
         if answer.status != 200:
             raise submit_failure(answer)
         try:
-            body = TaskBody.model_validate_json(answer.content)
+            return model.model_validate_json(answer.content)
         except ValidationError as error:
             raise SubmissionUnknownError(
                 "The answer to the paid call was not understood; it may have been accepted."
             ) from error
-        return Submission(body.id, body.trace_id)
 
     async def poll(self, kind: Kind, task_id: str) -> Task:
         """What became of a task; free.
@@ -132,7 +171,7 @@ class MurekaClient:
             task_id=body.id,
             status=body.status,
             stream_url=await self._stream_url(body.choices),
-            audio=Audio(finished.url, finished.duration) if finished and finished.url else None,
+            audio=_audio(finished) if finished else None,
             failed_reason=body.failed_reason,
             ran_seconds=_span(body.created_at, body.finished_at),
         )
@@ -151,10 +190,36 @@ class MurekaClient:
         return Billing(body.balance, body.concurrent_request_limit)
 
     async def download(
-        self, url: str, path: Path, *, max_bytes: int, told_ms: int | None = None
+        self,
+        url: str,
+        path: Path,
+        *,
+        max_bytes: int,
+        told_ms: int | None = None,
+        audio_format: AudioFormat = "mp3",
     ) -> Download:
         """Fetch finished music to a file; see `music_service.mureka.download`."""
-        return await download(self._http, url, path, max_bytes=max_bytes, told_ms=told_ms)
+        return await download(
+            self._http,
+            url,
+            path,
+            max_bytes=max_bytes,
+            told_ms=told_ms,
+            audio_format=audio_format,
+        )
+
+
+def _audio(choice: Choice) -> Audio | None:
+    if choice.url is None:
+        return None
+    others = {"wav": choice.wav_url, "flac": choice.flac_url}
+    return Audio(
+        choice.url,
+        choice.duration,
+        song_id=choice.id,
+        other_urls={name: url for name, url in others.items() if url},
+        sections=sections_of(choice.lyrics_sections, choice.duration),
+    )
 
 
 def _parsed(model: type[Body], answer: Answer) -> Body:

@@ -82,7 +82,7 @@ def refusal(answer: Answer) -> MusicServiceError | None:  # noqa: PLR0911  a tab
 
 
 def submit_failure(answer: Answer) -> MusicServiceError:
-    """The error of a submission that was not answered 200."""
+    """The error of a paid call, a submission or one for lyrics, that was not answered 200."""
     clear = refusal(answer)
     if clear is not None:
         return clear

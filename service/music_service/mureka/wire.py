@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from music_service.redact import holds_secret, spoken
+from music_service.tracks import MAX_LYRICS_CHARACTERS
 
 SUCCEEDED = "succeeded"
 FAILED = frozenset({"failed", "timeouted", "cancelled"})
@@ -30,6 +31,8 @@ _LONGEST_DURATION_MS = 24 * 3600 * 1000
 _MOST_CHOICES = 10
 _MOST_CENTS = 10**12
 _MOST_TASKS = 10**6
+_LONGEST_TITLE = 120
+_LONGEST_READ = 100_000  # more of lyrics is not even looked at
 
 
 def _id(value: Any) -> str:
@@ -37,6 +40,13 @@ def _id(value: Any) -> str:
     if not _ID.fullmatch(text) or holds_secret(text):
         raise ValueError("not an id")
     return text
+
+
+def _song_id(value: Any) -> str | None:
+    try:
+        return _id(value)
+    except ValueError:
+        return None
 
 
 def _text(value: Any) -> str | None:
@@ -62,7 +72,7 @@ def _url(value: Any) -> str | None:
     return value if has_host else None
 
 
-def _finite(value: Any) -> float | None:
+def finite(value: Any) -> float | None:
     """A number, also one in a string; None for what is none, is not finite or has 400 digits."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
@@ -74,7 +84,7 @@ def _finite(value: Any) -> float | None:
 
 
 def _milliseconds(value: Any) -> int | None:
-    number = _finite(value)
+    number = finite(value)
     return round(number) if number is not None and 1 <= number <= _LONGEST_DURATION_MS else None
 
 
@@ -84,15 +94,31 @@ def _objects(value: Any) -> list[Any]:
 
 
 def _cents(value: Any) -> float:
-    number = _finite(value)
+    number = finite(value)
     if number is None or abs(number) > _MOST_CENTS:
         raise ValueError("no sum of money")
     return number
 
 
 def _count(value: Any) -> int | None:
-    number = _finite(value)
+    number = finite(value)
     return round(number) if number is not None and 1 <= number <= _MOST_TASKS else None
+
+
+def _title(value: Any) -> str | None:
+    return spoken(value, _LONGEST_TITLE) or None if isinstance(value, str) else None
+
+
+def _lyrics(value: Any) -> str | None:
+    """Lines, with one blank line at most between two; as many as a track may have, all whole."""
+    text = ""
+    lines = value[:_LONGEST_READ].splitlines() if isinstance(value, str) else []
+    for line in lines:
+        longer = f"{text}\n{spoken(line, MAX_LYRICS_CHARACTERS)}".removeprefix("\n")
+        if len(longer) > MAX_LYRICS_CHARACTERS:
+            break
+        text = longer if not longer.endswith("\n\n") else text
+    return text.strip() or None
 
 
 Text = Annotated[str | None, BeforeValidator(_text)]
@@ -104,11 +130,18 @@ class _Lenient(BaseModel):
 
 
 class Choice(_Lenient):
-    """One piece of music of a task; `duration` is in milliseconds."""
+    """One piece of music of a task; `duration` is in milliseconds.
 
+    `lyrics_sections` is as it came; see `music_service.mureka.sections`.
+    """
+
+    id: Annotated[str | None, BeforeValidator(_song_id)] = None
     url: Url = None
+    wav_url: Url = None
+    flac_url: Url = None
     stream_url: Url = None
     duration: Annotated[int | None, BeforeValidator(_milliseconds)] = None
+    lyrics_sections: Any = None
 
 
 class TaskBody(_Lenient):
@@ -118,9 +151,16 @@ class TaskBody(_Lenient):
     status: Annotated[str, BeforeValidator(_status)] = "preparing"
     trace_id: Text = None
     failed_reason: Text = None
-    created_at: Annotated[float | None, BeforeValidator(_finite)] = None
-    finished_at: Annotated[float | None, BeforeValidator(_finite)] = None
+    created_at: Annotated[float | None, BeforeValidator(finite)] = None
+    finished_at: Annotated[float | None, BeforeValidator(finite)] = None
     choices: Annotated[list[Choice], BeforeValidator(_objects)] = Field(default_factory=list)
+
+
+class LyricsBody(_Lenient):
+    """The answer to a call for lyrics."""
+
+    title: Annotated[str | None, BeforeValidator(_title)] = None
+    lyrics: Annotated[str | None, BeforeValidator(_lyrics)] = None
 
 
 class BillingBody(_Lenient):

@@ -20,6 +20,7 @@ from music_service.errors import (
     OverdueError,
     TransientError,
 )
+from music_service.timed_lyrics import fitted
 from music_service.tracks import AudioFormat, DeliveredMusic, StoredAudio, Track
 from music_service.worker.ports import AudioStore, Download, FinishedAudio, Options, Provider
 
@@ -80,7 +81,9 @@ async def deliver(
                         audio_format=audio_format,
                         reason=str(error),
                     )
-    return DeliveredMusic(files, got.duration_ms, music.song_id, music.sections)
+    finished = carrier.music
+    sections = fitted(finished.sections, got.duration_ms)
+    return DeliveredMusic(files, got.duration_ms, finished.song_id, sections)
 
 
 @dataclass
