@@ -2,6 +2,9 @@
 
 Each call has a time in which all of it must be over, since a server that sends a byte now and then
 never lets a single read run out of time. Each body has a size that it must not exceed.
+
+Requests wait for a place before they reach the pool of connections, whose work grows with the
+square of what waits in it; their time counts from there. Each kind has places of its own.
 """
 
 from __future__ import annotations
@@ -29,6 +32,10 @@ PAID_SECONDS = 60.0
 FREE_SECONDS = 20.0
 MOST_JSON_BYTES = 1 << 20
 MOST_REDIRECTS = 5
+POLLS_AT_ONCE = 32
+PAID_AT_ONCE = 16
+FILES_AT_ONCE = 16
+_MOST_SHOWN = 2000
 _CONNECT_SECONDS = 10
 _CHUNK_BYTES = 1 << 16
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -100,6 +107,10 @@ class Http:
         self._tls = tls
         self._paid_seconds = paid_seconds
         self._free_seconds = free_seconds
+        self._polls = asyncio.Semaphore(POLLS_AT_ONCE)
+        self._paid_calls = asyncio.Semaphore(PAID_AT_ONCE)
+        self._files = asyncio.Semaphore(FILES_AT_ONCE)
+        self._shown: dict[str, None] = {}
 
     async def post_once(self, path: str, body: dict[str, Any]) -> Answer:
         """Send a paid call.
@@ -108,6 +119,10 @@ class Http:
             TransientError: it certainly was not sent.
             SubmissionUnknownError: it may have been accepted.
         """
+        async with self._paid_calls:
+            return await self._post(path, body)
+
+    async def _post(self, path: str, body: dict[str, Any]) -> Answer:
         has_left = asyncio.Event()
 
         async def watch(event: str, _: dict[str, Any]) -> None:
@@ -145,6 +160,10 @@ class Http:
             TransientError: no answer came in time.
             ContractError: what came is no answer.
         """
+        async with self._polls:
+            return await self._get(path)
+
+    async def _get(self, path: str) -> Answer:
         try:
             async with asyncio.timeout(self._free_seconds):
                 request = self._free.build_request(
@@ -160,12 +179,19 @@ class Http:
             raise ContractError(f"Mureka's answer was not understood: {error}.") from error
 
     async def may_be_shown(self, url: str) -> bool:
-        """Whether listeners may be sent to an address."""
+        """Whether listeners may be sent to an address; one that was found good is remembered."""
+        if url in self._shown:
+            return True
         try:
             async with asyncio.timeout(self._free_seconds):
-                return await self._addresses.may_be_shown(url)
+                is_good = await self._addresses.may_be_shown(url)
         except TimeoutError:
             return False
+        if is_good:
+            self._shown[url] = None
+            while len(self._shown) > _MOST_SHOWN:
+                del self._shown[next(iter(self._shown))]
+        return is_good
 
     @asynccontextmanager
     async def stream(self, url: str, *, max_bytes: int) -> AsyncIterator[Stream]:
@@ -177,7 +203,7 @@ class Http:
                 no use.
         """
         try:
-            async with contextlib.AsyncExitStack() as opened:
+            async with self._files, contextlib.AsyncExitStack() as opened:
                 answer = await self._followed(url, opened)
                 headers = answer.headers
                 coding = headers.get("transfer-encoding", "").lower()
@@ -219,15 +245,21 @@ class Http:
 
 
 @asynccontextmanager
-async def connect_http(api_key: str, base_url: str) -> AsyncIterator[Http]:
+async def connect_http(
+    api_key: str, base_url: str, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Http]:
     """Connections of its own; nothing is sent yet.
 
     Paid calls never go over a connection that was used before: one that the server has just closed
     would leave it unknown whether the call arrived.
     """
-    tls = httpx.create_ssl_context()
+    tls = tls or httpx.create_ssl_context()
+    kept = httpx.Limits(max_connections=None, max_keepalive_connections=POLLS_AT_ONCE)
     fresh = httpx.Limits(max_keepalive_connections=0)
-    async with _client(verify=tls) as free, _client(verify=tls, limits=fresh) as paid:
+    async with (
+        _client(verify=tls, limits=kept) as free,
+        _client(verify=tls, limits=fresh) as paid,
+    ):
         yield Http(
             free,
             paid,

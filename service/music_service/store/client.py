@@ -2,12 +2,19 @@
 
 The official client of each is used without `supabase`, the package around them all: to import
 that takes longer than most commands run.
+
+Requests wait for a place before they reach the pool of connections, whose work grows with the
+square of what waits in it. What keeps claims and money has places of its own.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import httpx
@@ -16,6 +23,47 @@ from postgrest import AsyncPostgrestClient, AsyncRequestBuilder
 from music_service.errors import ConfigurationError
 
 TIMEOUT = httpx.Timeout(20, connect=5)
+CALLS_AT_ONCE = 16
+RECEIPTS_AT_ONCE = 8
+FILES_AT_ONCE = 16
+# A worker has one of each under way, however many tracks it makes: they wait for nobody.
+_OF_THE_WORKER = (
+    "/rpc/renew_music_claims",
+    "/rpc/claim_music_tracks",
+    "/rpc/release_music_claims",
+    "/rpc/report_music_worker",
+    "/rpc/report_music_account",
+)
+_RECEIPTS = ("/rpc/record_music_task", "/rpc/refuse_music_generation")
+# The pool has room for all that have a place, so that nothing waits in there.
+_LIMITS = httpx.Limits(
+    max_connections=None, max_keepalive_connections=CALLS_AT_ONCE + RECEIPTS_AT_ONCE
+)
+
+
+class Connections(httpx.AsyncClient):
+    """Connections to a project, of which each kind of request has so many at once.
+
+    Time-outs count from when a request has its place.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(timeout=TIMEOUT, limits=_LIMITS, **options)
+        self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._receipts = asyncio.Semaphore(RECEIPTS_AT_ONCE)
+        self._files = asyncio.Semaphore(FILES_AT_ONCE)
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """Send it as soon as there is a place, and read the whole answer."""
+        async with self._place_for(request.url.path):
+            return await super().send(request, **options)
+
+    def _place_for(self, path: str) -> contextlib.AbstractAsyncContextManager[None]:
+        if path.endswith(_OF_THE_WORKER):
+            return contextlib.nullcontext()
+        if path.endswith(_RECEIPTS):
+            return self._receipts
+        return self._files if "/storage/v1/" in path else self._calls
 
 
 class ProjectClient:
@@ -45,6 +93,12 @@ class ProjectClient:
         return self._database.rpc(function, arguments)
 
 
+@cache
+def trusted() -> ssl.SSLContext:
+    """The authorities that are trusted; reading them is slow, so it is done once."""
+    return httpx.create_ssl_context()
+
+
 @asynccontextmanager
 async def connect(url: str, secret_key: str) -> AsyncIterator[ProjectClient]:
     """A client with the service's rights; nothing is sent yet.
@@ -53,8 +107,8 @@ async def connect(url: str, secret_key: str) -> AsyncIterator[ProjectClient]:
         ConfigurationError: the URL is malformed.
     """
     # Without TLS there is nothing to verify, and loading the authorities is slow.
-    is_encrypted = url.startswith("https://")
-    async with httpx.AsyncClient(timeout=TIMEOUT, verify=is_encrypted) as http:
+    verify = trusted() if url.startswith("https://") else False
+    async with Connections(verify=verify) as http:
         try:
             client = ProjectClient(url, secret_key, http)
         except ValueError as error:
