@@ -102,7 +102,7 @@ async def test_between_two_polls_passes_the_time_that_the_options_say() -> None:
     [
         (None, True, 4),
         (90, True, 4),
-        (2, True, 0.9),
+        (2, True, 1),
         (None, False, 4),
         (90, False, 45),
         (2, False, 4),

@@ -36,6 +36,7 @@ POLLS_AT_ONCE = 32
 PAID_AT_ONCE = 16
 FILES_AT_ONCE = 16
 _MOST_SHOWN = 2000
+_KEPT_SECONDS = 4  # many servers close after five, maybe just as a request leaves
 _CONNECT_SECONDS = 10
 _CHUNK_BYTES = 1 << 16
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -254,7 +255,11 @@ async def connect_http(
     would leave it unknown whether the call arrived.
     """
     tls = tls or httpx.create_ssl_context()
-    kept = httpx.Limits(max_connections=None, max_keepalive_connections=POLLS_AT_ONCE)
+    kept = httpx.Limits(
+        max_connections=None,
+        max_keepalive_connections=POLLS_AT_ONCE,
+        keepalive_expiry=_KEPT_SECONDS,
+    )
     fresh = httpx.Limits(max_keepalive_connections=0)
     async with (
         _client(verify=tls, limits=kept) as free,
