@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -52,7 +53,7 @@ def project(transport: Slow) -> tuple[Connections, Queue]:
     return http, Queue(ProjectClient(URL, "sb_secret_x", http), "worker")
 
 
-def mureka(transport: Slow, **changes: float) -> MurekaClient:
+def mureka(transport: Slow, **changes: Any) -> MurekaClient:
     http = httpx.AsyncClient(transport=transport)
     base = "https://mureka.example"
     return MurekaClient(Http(http, http, api_key="key", base_url=base, **changes))

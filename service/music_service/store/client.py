@@ -3,13 +3,12 @@
 The official client of each is used without `supabase`, the package around them all: to import
 that takes longer than most commands run.
 
-Requests wait for a place before they reach the pool of connections, whose work grows with the
+Requests wait for a place before they reach a connection, since the work of a pool grows with the
 square of what waits in it. What keeps claims and money has places of its own.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
@@ -21,6 +20,7 @@ import httpx
 from postgrest import AsyncPostgrestClient, AsyncRequestBuilder
 
 from music_service.errors import ConfigurationError
+from music_service.places import Places
 
 TIMEOUT = httpx.Timeout(20, connect=5)
 CALLS_AT_ONCE = 16
@@ -34,11 +34,10 @@ _OF_THE_WORKER = (
     "/rpc/report_music_worker",
     "/rpc/report_music_account",
 )
+_NO_LIMIT = 1000
 _RECEIPTS = ("/rpc/record_music_task", "/rpc/refuse_music_generation")
-# The pool has room for all that have a place, so that nothing waits in there.
-_LIMITS = httpx.Limits(
-    max_connections=None, max_keepalive_connections=CALLS_AT_ONCE + RECEIPTS_AT_ONCE
-)
+# A pool looks at each of its connections with each request, so each place has one of its own.
+_ONE = httpx.Limits(max_connections=1, keepalive_expiry=4)
 
 
 class Connections(httpx.AsyncClient):
@@ -48,22 +47,37 @@ class Connections(httpx.AsyncClient):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(timeout=TIMEOUT, limits=_LIMITS, **options)
-        self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
-        self._receipts = asyncio.Semaphore(RECEIPTS_AT_ONCE)
-        self._files = asyncio.Semaphore(FILES_AT_ONCE)
+        super().__init__(timeout=TIMEOUT, **options)
+
+        def make() -> httpx.AsyncClient:
+            return httpx.AsyncClient(timeout=TIMEOUT, limits=_ONE, **options)
+
+        self._of_the_worker = Places(_NO_LIMIT, make)
+        self._calls = Places(CALLS_AT_ONCE, make)
+        self._receipts = Places(RECEIPTS_AT_ONCE, make)
+        self._files = Places(FILES_AT_ONCE, make)
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         """Send it as soon as there is a place, and read the whole answer."""
-        async with self._place_for(request.url.path):
-            return await super().send(request, **options)
+        async with self._place_for(request.url.path) as connection:
+            return await connection.send(request, **options)
 
-    def _place_for(self, path: str) -> contextlib.AbstractAsyncContextManager[None]:
+    async def aclose(self) -> None:
+        """Close all of them."""
+        await super().aclose()
+        for places in (self._of_the_worker, self._calls, self._receipts, self._files):
+            for connection in places.made:
+                await connection.aclose()
+
+    async def __aexit__(self, *raised: Any) -> None:
+        await self.aclose()
+
+    def _place_for(self, path: str) -> contextlib.AbstractAsyncContextManager[httpx.AsyncClient]:
         if path.endswith(_OF_THE_WORKER):
-            return contextlib.nullcontext()
+            return self._of_the_worker.take()
         if path.endswith(_RECEIPTS):
-            return self._receipts
-        return self._files if "/storage/v1/" in path else self._calls
+            return self._receipts.take()
+        return (self._files if "/storage/v1/" in path else self._calls).take()
 
 
 class ProjectClient:
