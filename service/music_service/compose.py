@@ -16,7 +16,7 @@ from music_service.mureka.prices import expected_cost_cents
 from music_service.settings import Settings
 from music_service.store import preflight
 from music_service.store.audio import AudioStore
-from music_service.store.client import ProjectClient, connect
+from music_service.store.client import ProjectClient, connect, trusted
 from music_service.store.feed import Feed
 from music_service.store.queue import Queue
 from music_service.waiting import first_of
@@ -54,7 +54,9 @@ async def run_worker(
     async with contextlib.AsyncExitStack() as opened:
         client = await opened.enter_async_context(connect(url, key))
         provider = await opened.enter_async_context(
-            connect_mureka(settings.mureka_api_key.get_secret_value(), settings.mureka_api_url)
+            connect_mureka(
+                settings.mureka_api_key.get_secret_value(), settings.mureka_api_url, trusted()
+            )
         )
         queue = Queue(client, settings.worker_id)
         checks = check_all(client, queue, provider, settings)

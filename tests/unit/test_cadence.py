@@ -89,7 +89,7 @@ def test_nothing_is_asked_more_often_or_more_seldom_than_the_bounds_say() -> Non
         ]
         stage = chance.choice([None, "queued", "running"])
         pause = pause_seconds(chance.uniform(0, 150), stage, windows, BOUNDS)
-        assert BOUNDS.shortest / 2 <= pause <= BOUNDS.longest
+        assert BOUNDS.shortest <= pause <= BOUNDS.longest
 
 
 def test_without_any_experience_pauses_grow_with_the_time_that_has_passed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -98,12 +99,14 @@ class Billing:
 
 
 @asynccontextmanager
-async def connect_mureka(api_key: str, base_url: str) -> AsyncIterator[MurekaClient]:
+async def connect_mureka(
+    api_key: str, base_url: str, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[MurekaClient]:
     """A client with connections of its own; nothing is sent yet.
 
     With an `https` address everything that Mureka names must be public and `https` as well.
     """
-    async with connect_http(api_key, base_url) as http:
+    async with connect_http(api_key, base_url, tls) as http:
         yield MurekaClient(http)
 
 

@@ -2,13 +2,15 @@
 
 Each call has a time in which all of it must be over, since a server that sends a byte now and then
 never lets a single read run out of time. Each body has a size that it must not exceed.
+
+Requests wait for a place before they reach a connection, since the work of a pool grows with the
+square of what waits in it; their time counts from there. Each kind has places of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.cookiejar
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,16 +26,24 @@ from music_service.errors import (
 )
 from music_service.mureka.addresses import Addresses, Way, refused
 from music_service.mureka.bodies import BodyError, CutError, decoded
+from music_service.places import Places
 
 PAID_SECONDS = 60.0
 FREE_SECONDS = 20.0
 MOST_JSON_BYTES = 1 << 20
 MOST_REDIRECTS = 5
+POLLS_AT_ONCE = 32
+PAID_AT_ONCE = 16
+FILES_AT_ONCE = 16
+_MOST_SHOWN = 2000
+_KEPT_SECONDS = 4  # many servers close after five, maybe just as a request leaves
 _CONNECT_SECONDS = 10
 _CHUNK_BYTES = 1 << 16
 _REDIRECTS = (301, 302, 303, 307, 308)
 # What is asked for as it is cannot grow while it is decoded.
 _AS_IT_IS = {"accept-encoding": "identity"}
+# What the client says of itself by default.
+_PLAIN = {"accept": "*/*", "user-agent": f"python-httpx/{httpx.__version__}"}
 
 # The request certainly never reached the server.
 _NEVER_SENT = (
@@ -78,6 +88,7 @@ class Http:
         addresses: says where files may be fetched; by default what `base_url` asks for.
         tls: the authorities that are trusted where a file is fetched.
         paid_seconds, free_seconds: how long a call may take in all.
+        polls: places for polls, with connections that their owner closes; by default `free` ones.
     """
 
     def __init__(
@@ -91,6 +102,7 @@ class Http:
         tls: ssl.SSLContext | bool = True,
         paid_seconds: float = PAID_SECONDS,
         free_seconds: float = FREE_SECONDS,
+        polls: Places[httpx.AsyncClient] | None = None,
     ) -> None:
         self._free = free
         self._paid = paid
@@ -100,6 +112,10 @@ class Http:
         self._tls = tls
         self._paid_seconds = paid_seconds
         self._free_seconds = free_seconds
+        self._polls = polls or Places(POLLS_AT_ONCE, lambda: free)
+        self._paid_calls = asyncio.Semaphore(PAID_AT_ONCE)
+        self._files = asyncio.Semaphore(FILES_AT_ONCE)
+        self._shown: dict[str, None] = {}
 
     async def post_once(self, path: str, body: dict[str, Any]) -> Answer:
         """Send a paid call.
@@ -108,6 +124,10 @@ class Http:
             TransientError: it certainly was not sent.
             SubmissionUnknownError: it may have been accepted.
         """
+        async with self._paid_calls:
+            return await self._post(path, body)
+
+    async def _post(self, path: str, body: dict[str, Any]) -> Answer:
         has_left = asyncio.Event()
 
         async def watch(event: str, _: dict[str, Any]) -> None:
@@ -145,27 +165,39 @@ class Http:
             TransientError: no answer came in time.
             ContractError: what came is no answer.
         """
+        async with self._polls.take() as connection:
+            return await self._get(path, connection)
+
+    async def _get(self, path: str, connection: httpx.AsyncClient) -> Answer:
         try:
             async with asyncio.timeout(self._free_seconds):
-                request = self._free.build_request(
+                # Not built by a client, which takes its time to merge what it was made with.
+                request = httpx.Request(
                     "GET",
                     f"{self._base_url}{path}",
-                    headers=self._headers,
-                    timeout=_patience(self._free_seconds),
+                    headers=self._headers | _PLAIN,
+                    extensions={"timeout": _patience(self._free_seconds).as_dict()},
                 )
-                return await _answer(self._free, request)
+                return await _answer(connection, request)
         except (*_ODD, CutError) as error:  # TimeoutError is an OSError
             raise _out_of_reach() from error
         except BodyError as error:
             raise ContractError(f"Mureka's answer was not understood: {error}.") from error
 
     async def may_be_shown(self, url: str) -> bool:
-        """Whether listeners may be sent to an address."""
+        """Whether listeners may be sent to an address; one that was found good is remembered."""
+        if url in self._shown:
+            return True
         try:
             async with asyncio.timeout(self._free_seconds):
-                return await self._addresses.may_be_shown(url)
+                is_good = await self._addresses.may_be_shown(url)
         except TimeoutError:
             return False
+        if is_good:
+            self._shown[url] = None
+            while len(self._shown) > _MOST_SHOWN:
+                del self._shown[next(iter(self._shown))]
+        return is_good
 
     @asynccontextmanager
     async def stream(self, url: str, *, max_bytes: int) -> AsyncIterator[Stream]:
@@ -177,7 +209,7 @@ class Http:
                 no use.
         """
         try:
-            async with contextlib.AsyncExitStack() as opened:
+            async with self._files, contextlib.AsyncExitStack() as opened:
                 answer = await self._followed(url, opened)
                 headers = answer.headers
                 coding = headers.get("transfer-encoding", "").lower()
@@ -214,35 +246,72 @@ class Http:
 
     async def _guarded(self, way: Way, opened: contextlib.AsyncExitStack) -> httpx.AsyncClient:
         """A client that goes the way that was checked and no other, whatever variables say."""
-        client = _client(verify=self._tls, trust_env=False, proxy=way.proxy)
+        client = _WithoutCookies(verify=self._tls, trust_env=False, proxy=way.proxy)
         return await opened.enter_async_context(client)
 
 
 @asynccontextmanager
-async def connect_http(api_key: str, base_url: str) -> AsyncIterator[Http]:
+async def connect_http(
+    api_key: str, base_url: str, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Http]:
     """Connections of its own; nothing is sent yet.
 
     Paid calls never go over a connection that was used before: one that the server has just closed
     would leave it unknown whether the call arrived.
     """
-    tls = httpx.create_ssl_context()
+    tls = tls or httpx.create_ssl_context()
+    # A pool looks at each of its connections with each request, so each place has one of its own.
+    one = httpx.Limits(max_connections=1, keepalive_expiry=_KEPT_SECONDS)
     fresh = httpx.Limits(max_keepalive_connections=0)
-    async with _client(verify=tls) as free, _client(verify=tls, limits=fresh) as paid:
-        yield Http(
-            free,
-            paid,
-            api_key=api_key,
-            base_url=base_url,
-            tls=tls,
-            paid_seconds=PAID_SECONDS,
-            free_seconds=FREE_SECONDS,
-        )
+
+    def poll_connection() -> httpx.AsyncClient:
+        return _WithoutCookies(verify=tls, limits=one)
+
+    polls = Places(POLLS_AT_ONCE, poll_connection)
+    async with (
+        _WithoutCookies(verify=tls) as free,
+        _WithoutCookies(verify=tls, limits=fresh) as paid,
+    ):
+        try:
+            yield Http(
+                free,
+                paid,
+                api_key=api_key,
+                base_url=base_url,
+                tls=tls,
+                paid_seconds=PAID_SECONDS,
+                free_seconds=FREE_SECONDS,
+                polls=polls,
+            )
+        finally:
+            for connection in polls.made:
+                await connection.aclose()
 
 
-def _client(**options: Any) -> httpx.AsyncClient:
-    """A client that keeps no cookies: an account needs none, and a server could send any number."""
-    nothing = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
-    return httpx.AsyncClient(cookies=http.cookiejar.CookieJar(nothing), **options)
+class _WithoutCookies(httpx.AsyncClient):
+    """A client that keeps no cookies: an account needs none, and a server could send any number.
+
+    Nor does it look for any, which would be a tenth of its work.
+    """
+
+    @property
+    def cookies(self) -> httpx.Cookies:
+        return _NO_COOKIES
+
+    @cookies.setter
+    def cookies(self, cookies: Any) -> None:
+        raise AttributeError("This client has no cookies.")
+
+
+class _NoCookies(httpx.Cookies):
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Leave them where they are."""
+
+    def set_cookie_header(self, request: httpx.Request) -> None:
+        """Add none."""
+
+
+_NO_COOKIES = _NoCookies()
 
 
 async def _answer(client: httpx.AsyncClient, request: httpx.Request) -> Answer:

@@ -2,20 +2,82 @@
 
 The official client of each is used without `supabase`, the package around them all: to import
 that takes longer than most commands run.
+
+Requests wait for a place before they reach a connection, since the work of a pool grows with the
+square of what waits in it. What keeps claims and money has places of its own.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import httpx
 from postgrest import AsyncPostgrestClient, AsyncRequestBuilder
 
 from music_service.errors import ConfigurationError
+from music_service.places import Places
 
 TIMEOUT = httpx.Timeout(20, connect=5)
+CALLS_AT_ONCE = 16
+RECEIPTS_AT_ONCE = 8
+FILES_AT_ONCE = 16
+# A worker has one of each under way, however many tracks it makes: they wait for nobody.
+_OF_THE_WORKER = (
+    "/rpc/renew_music_claims",
+    "/rpc/claim_music_tracks",
+    "/rpc/release_music_claims",
+    "/rpc/report_music_worker",
+    "/rpc/report_music_account",
+)
+_NO_LIMIT = 1000
+_RECEIPTS = ("/rpc/record_music_task", "/rpc/refuse_music_generation")
+# A pool looks at each of its connections with each request, so each place has one of its own.
+_ONE = httpx.Limits(max_connections=1, keepalive_expiry=4)
+
+
+class Connections(httpx.AsyncClient):
+    """Connections to a project, of which each kind of request has so many at once.
+
+    Time-outs count from when a request has its place.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(timeout=TIMEOUT, **options)
+
+        def make() -> httpx.AsyncClient:
+            return httpx.AsyncClient(timeout=TIMEOUT, limits=_ONE, **options)
+
+        self._of_the_worker = Places(_NO_LIMIT, make)
+        self._calls = Places(CALLS_AT_ONCE, make)
+        self._receipts = Places(RECEIPTS_AT_ONCE, make)
+        self._files = Places(FILES_AT_ONCE, make)
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """Send it as soon as there is a place, and read the whole answer."""
+        async with self._place_for(request.url.path) as connection:
+            return await connection.send(request, **options)
+
+    async def aclose(self) -> None:
+        """Close all of them."""
+        await super().aclose()
+        for places in (self._of_the_worker, self._calls, self._receipts, self._files):
+            for connection in places.made:
+                await connection.aclose()
+
+    async def __aexit__(self, *raised: Any) -> None:
+        await self.aclose()
+
+    def _place_for(self, path: str) -> contextlib.AbstractAsyncContextManager[httpx.AsyncClient]:
+        if path.endswith(_OF_THE_WORKER):
+            return self._of_the_worker.take()
+        if path.endswith(_RECEIPTS):
+            return self._receipts.take()
+        return (self._files if "/storage/v1/" in path else self._calls).take()
 
 
 class ProjectClient:
@@ -45,6 +107,12 @@ class ProjectClient:
         return self._database.rpc(function, arguments)
 
 
+@cache
+def trusted() -> ssl.SSLContext:
+    """The authorities that are trusted; reading them is slow, so it is done once."""
+    return httpx.create_ssl_context()
+
+
 @asynccontextmanager
 async def connect(url: str, secret_key: str) -> AsyncIterator[ProjectClient]:
     """A client with the service's rights; nothing is sent yet.
@@ -53,8 +121,8 @@ async def connect(url: str, secret_key: str) -> AsyncIterator[ProjectClient]:
         ConfigurationError: the URL is malformed.
     """
     # Without TLS there is nothing to verify, and loading the authorities is slow.
-    is_encrypted = url.startswith("https://")
-    async with httpx.AsyncClient(timeout=TIMEOUT, verify=is_encrypted) as http:
+    verify = trusted() if url.startswith("https://") else False
+    async with Connections(verify=verify) as http:
         try:
             client = ProjectClient(url, secret_key, http)
         except ValueError as error:

@@ -148,7 +148,7 @@ class Cadence:
     def pause_seconds(self, at: float) -> float:
         """How long to wait for the next poll."""
         if self._refusals:
-            return self._bounds.longest * min(2 ** (self._refusals - 1), _SLOWEST)
+            return self._bounds.longest * min(self._refusals, _SLOWEST)
         if self._is_done:
             return self._bounds.usual
         return pause_seconds(at, self._stage, self._windows(), self._bounds)
@@ -189,7 +189,7 @@ def pause_seconds(at: float, stage: str | None, windows: Sequence[Window], bound
     else:
         usual = bounds.longest if all(each.is_seen for each in coming) else bounds.usual
     # A window that opens soon is waited for, and no poll comes just before it.
-    return min([usual, *(max(each.opens - at, bounds.shortest / 2) for each in coming)])
+    return min([usual, *(max(each.opens - at, bounds.shortest) for each in coming)])
 
 
 def _around(seconds: float | None) -> Window | None:
