@@ -3007,7 +3007,7 @@ begin
   v_over := case
     when music.spent_today_cents() + p_expected_cost_cents > v_settings.daily_budget_cents
       then 'all'
-    when v_user_id is not null
+    when v_user_id is not null and v_settings.daily_budget_cents_per_user is not null
          and music.spent_today_cents(v_user_id) + p_expected_cost_cents
              > v_settings.daily_budget_cents_per_user
       then 'user'
@@ -4024,7 +4024,7 @@ CREATE VIEW public.music_queue_health WITH (security_invoker='on') AS
                    FROM music.events e
                   WHERE ((e.kind = 'completed'::text) AND (e.at > (now() - '24:00:00'::interval)))
                   ORDER BY e.at DESC
-                 LIMIT 1000) done
+                 LIMIT 200) done
              JOIN public.music_tracks t ON ((t.id = done.track_id)))
              CROSS JOIN LATERAL ( SELECT COALESCE(max(e.at), t.created_at) AS at
                    FROM music.events e
@@ -4123,11 +4123,11 @@ COMMENT ON COLUMN public.music_queue_health.waiting IS 'How many pending tracks 
 
 COMMENT ON COLUMN public.music_queue_health.failures_last_hour IS 'Tracks that ended in error in the last hour, by error code; cancelled ones are not among them.';
 
-COMMENT ON COLUMN public.music_queue_health.pick_up_p50_seconds IS 'Half of the last 1000 tracks of the last 24 hours were taken up within so many seconds after they were due.';
+COMMENT ON COLUMN public.music_queue_health.pick_up_p50_seconds IS 'Half of the last 200 tracks of the last 24 hours were taken up within so many seconds after they were due.';
 
 COMMENT ON COLUMN public.music_queue_health.pick_up_p95_seconds IS 'The same for 95 of 100.';
 
-COMMENT ON COLUMN public.music_queue_health.total_p50_seconds IS 'Half of the last 1000 tracks of the last 24 hours were playable within so many seconds after they were due.';
+COMMENT ON COLUMN public.music_queue_health.total_p50_seconds IS 'Half of the last 200 tracks of the last 24 hours were playable within so many seconds after they were due.';
 
 COMMENT ON COLUMN public.music_queue_health.total_p95_seconds IS 'The same for 95 of 100.';
 
