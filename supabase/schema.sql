@@ -107,17 +107,19 @@ $$;
 COMMENT ON FUNCTION music.add_station(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[], p_track_id uuid, p_lyrics text, p_sing boolean, p_vocal_gender text) IS 'A log and its pending track, sung where there are lyrics or p_sing asks for some; the caller has looked at the journey.';
 
 CREATE FUNCTION music.allowed_at_once() RETURNS integer
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-  select least(
+begin
+  return least(
     (select s.max_concurrent from music.settings s),
     (select a.concurrent_request_limit from music.account a
      where a.checked_at > now() - interval '1 day'),
     (select least(a.slowed_down_to + greatest(floor(
               (extract(epoch from now()) - extract(epoch from a.slowed_down_at)) / 15), 0),
             2147483647)::int
-     from music.account a))
+     from music.account a));
+end
 $$;
 
 COMMENT ON FUNCTION music.allowed_at_once() IS 'How many generations may run at once: the limit in music.settings, what the Mureka account allows (as known since a day at most) and, after Mureka refused one for coming too fast, what it was working on then and one more every 15 seconds; null = no limit.';
@@ -1394,90 +1396,125 @@ CREATE FUNCTION music.due_track_ids(p_limit integer, p_version integer DEFAULT 2
     SET search_path TO ''
     AS $$
 declare
+  v_backends constant uuid := '00000000-0000-0000-0000-000000000000';
   v_settings music.settings;
+  v_allowed int := music.allowed_at_once();
+  v_is_over_budget boolean := music.is_over_budget();
   v_room int;
   v_room_to_resume int;
-  v_is_over_budget boolean := music.is_over_budget();
 begin
   select * into strict v_settings from music.settings;
-  if v_settings.paused or p_limit <= 0 then
+  -- What resumes takes no place besides the one that its task has, or has no task at work any more.
+  select greatest(least(p_limit, v_allowed - coalesce(sum(p.places), 0)::int), 0),
+         greatest(least(p_limit, v_allowed - coalesce(sum(p.tracks), 0)::int), 0)
+  into v_room, v_room_to_resume
+  from music.places_taken() p;
+  if v_settings.paused or v_room_to_resume = 0 then
     return;
   end if;
-  v_room := greatest(least(p_limit, music.allowed_at_once()
-    - coalesce((select sum(p.places)::int from music.places_taken() p), 0)), 0);
-  -- What resumes takes no place besides the one that its task has, or has no task at work any more.
-  v_room_to_resume := greatest(least(p_limit, music.allowed_at_once()
-    - coalesce((select sum(g.tracks)::int from music.generating() g), 0)), 0);
   return query
-    with everybody as (
+    -- turn: how many generations at once its owner would have with it. Sorted by that, the first
+    -- of everybody comes before the second of anybody; the user's limit is one of turns.
+    -- waits_since: from when on its owner had it to wait for and nothing newly made. It stays as
+    -- it is while they wait, so whoever comes later comes after them, however many do.
+    -- What is read of each owner is read in two branches, which differ in "=" and "is null" alone:
+    -- an index serves each of them, and none serves "is not distinct from".
+    with everybody as materialized (
       -- All backends together (user_id null) are one more owner. served_at: when what was last
       -- submitted for it ended; of what is still open, when it was submitted.
-      select o.user_id,
+      select w.user_id, coalesce(w.user_id, v_backends) as owner,
              (select coalesce(g.finished_at, g.intent_at)
-              from music.generations g where g.user_id = o.user_id
+              from music.generations g where g.user_id = w.user_id
               order by g.intent_at desc limit 1) as served_at
-      from music.waiting_users() as o (user_id)
+      from music.waiting_users() as w (user_id)
       union all
-      select null::uuid,
+      select null, v_backends,
              (select coalesce(g.finished_at, g.intent_at)
               from music.generations g where g.user_id is null
               order by g.intent_at desc limit 1)
-    ), running as (
-      select p.user_id, p.places from music.places_taken() p
-    ), generating as (
-      select g.user_id, g.tracks from music.generating() g
-    ), spent as (
-      select u.user_id from music.users_over_budget() as u (user_id)
-    ), paid as (
-      select t.id, t.user_id, t.priority, t.created_at, t.run_after,
-             g.place_freed_at is null as has_place
+    ), running as materialized (
+      select coalesce(p.user_id, v_backends) as owner, p.places, p.tracks
+      from music.places_taken() p
+    ), paid as materialized (
+      -- However long the queue is: the provider keeps what it made for a limited time.
+      select t.id, coalesce(t.user_id, v_backends) as owner, t.priority, t.created_at,
+             t.run_after, g.place_freed_at is null as has_place
       from music.generations g
       join public.music_tracks t on t.id = g.track_id
       where g.state = 'accepted' and t.status = 'pending' and t.run_after <= now()
         and t.id not in (select music.tracks_not_to_try())
-    ), aside as (
-      -- Taken up through the branch above, or not to be tried now.
+    ), aside as materialized (
       select p.id from paid p
       union all
       select music.tracks_not_to_try()
-    ), waiting as (
-      -- turn: how many generations at once its owner would have with it. Sorted by that, the
-      -- first of everybody comes before the second of anybody; the user's limit is one of turns.
-      -- waits_since: from when on its owner had it to wait for and nothing newly made. It stays
-      -- as it is while they wait, so whoever comes later comes after them, however many do.
-      select mine.id, mine.priority, mine.created_at, mine.resumes, mine.has_place, e.user_id,
-             greatest(mine.created_at, mine.run_after, e.served_at) as waits_since,
-             case when mine.resumes then coalesce(g.tracks, 0)
-               else coalesce(r.places, 0) + (
-                 select count(*) from paid p
-                 where p.user_id is not distinct from e.user_id and not p.has_place) end
-             + row_number() over (
-                 partition by e.user_id, mine.resumes
-                 order by mine.priority desc, mine.created_at, mine.id) as turn
-      from everybody e
-      left join running r on r.user_id is not distinct from e.user_id
-      left join generating g on g.user_id is not distinct from e.user_id
-      cross join lateral (
-        -- However long the queue is: the provider keeps what it made for a limited time.
-        select p.id, p.priority, p.created_at, p.run_after, true as resumes, p.has_place
-        from paid p where p.user_id is not distinct from e.user_id
+    ), over_budget as materialized (
+      select music.users_over_budget() as owner
+    ), busy as materialized (
+      -- What resumes will take places, too.
+      select b.owner, sum(b.places) as places
+      from (
+        select r.owner, r.places from running r
         union all
-        -- No owner can get more than the whole room, so no more of anybody's are read. The two
-        -- branches differ in "= e.user_id" and "is null" alone: an index serves each of them, and
-        -- none serves "is not distinct from".
-        (select t.id, t.priority, t.created_at, t.run_after, false, false
+        select p.owner, 1 from paid p where not p.has_place
+      ) b
+      group by b.owner
+    ), next_owners as (
+      -- By the first that is new of each. Whose first is not among the first v_room of them gets
+      -- nothing new, as nobody's second goes before the own first; so of no others is more read.
+      select e.*, coalesce(b.places, 0) as places
+      from everybody e
+      left join busy b on b.owner = e.owner
+      cross join lateral (
+        (select t.id, t.priority, t.created_at, t.run_after
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now() and t.user_id = e.user_id
            and music.is_for_worker(t, p_version)
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
-         limit v_room)
+         limit 1)
         union all
-        (select t.id, t.priority, t.created_at, t.run_after, false, false
+        (select t.id, t.priority, t.created_at, t.run_after
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now()
            and t.user_id is null and e.user_id is null
            and music.is_for_worker(t, p_version)
+           and t.id not in (select a.id from aside a)
+         order by t.priority desc, t.created_at, t.id
+         limit 1)
+      ) first
+      where not v_is_over_budget
+        and not exists (select from over_budget o where o.owner = e.owner)
+        and (v_settings.max_concurrent_per_user is null or e.user_id is null
+             or coalesce(b.places, 0) < v_settings.max_concurrent_per_user)
+      order by first.priority desc, coalesce(b.places, 0),
+               greatest(first.created_at, first.run_after, e.served_at), first.created_at, first.id
+      limit v_room
+    ), waiting as (
+      select p.id, p.owner, p.priority, p.created_at, true as resumes, p.has_place,
+             greatest(p.created_at, p.run_after, e.served_at) as waits_since,
+             coalesce(r.tracks, 0) + row_number() over (
+               partition by p.owner order by p.priority desc, p.created_at, p.id) as turn
+      from paid p
+      join everybody e on e.owner = p.owner
+      left join running r on r.owner = p.owner
+      union all
+      select mine.id, o.owner, mine.priority, mine.created_at, false, false,
+             greatest(mine.created_at, mine.run_after, o.served_at),
+             o.places + row_number() over (
+               partition by o.owner order by mine.priority desc, mine.created_at, mine.id)
+      from next_owners o
+      cross join lateral (
+        (select t.id, t.priority, t.created_at, t.run_after
+         from public.music_tracks t
+         where t.status = 'pending' and t.run_after <= now() and t.user_id = o.user_id
+           and t.id not in (select a.id from aside a)
+         order by t.priority desc, t.created_at, t.id
+         limit v_room)
+        union all
+        (select t.id, t.priority, t.created_at, t.run_after
+         from public.music_tracks t
+         where t.status = 'pending' and t.run_after <= now()
+           and t.user_id is null and o.user_id is null
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
          limit v_room)
@@ -1488,10 +1525,8 @@ begin
                order by w.priority desc, w.turn, w.waits_since, w.created_at, w.id
              ) as place
       from waiting w
-      where (v_settings.max_concurrent_per_user is null or w.user_id is null
-             or w.turn <= v_settings.max_concurrent_per_user)
-        and (w.resumes
-             or not (v_is_over_budget or exists (select from spent s where s.user_id = w.user_id)))
+      where v_settings.max_concurrent_per_user is null or w.owner = v_backends
+         or w.turn <= v_settings.max_concurrent_per_user
     )
     select a.id
     from allowed a
@@ -1568,17 +1603,8 @@ CREATE FUNCTION music.expected_seconds() RETURNS double precision
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-  select percentile_cont(0.5) within group (order by extract(epoch from recent.took))
-  from (
-    select g.finished_at - g.intent_at as took
-    from music.generations g
-    where g.model = (select l.model from music.generations l
-                     where l.kind <> 'lyrics' order by l.intent_at desc limit 1)
-      and g.state = 'succeeded'
-      and g.finished_at - g.intent_at < interval '1 hour'  -- longer is trouble with storing it
-    order by g.finished_at desc
-    limit 50
-  ) recent
+  select percentile_cont(0.5) within group (order by r.seconds)
+  from music.recent_seconds() as r (seconds)
 $$;
 
 COMMENT ON FUNCTION music.expected_seconds() IS 'Median seconds of the last 50 successful generations of the model used last; null when there are none.';
@@ -1629,6 +1655,25 @@ CREATE FUNCTION music.fold(p_text text) RETURNS text
 $$;
 
 COMMENT ON FUNCTION music.fold(p_text text) IS 'A text as one line: every run of white space and control characters is one space; null when nothing is left.';
+
+CREATE FUNCTION music.fold_spending() RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+  with folded as (
+    delete from music.spending s
+    where s.id in (
+      select o.id from music.spending o order by o.id limit 1000 for update skip locked)
+    returning s.utc_day, s.is_guest, s.cents
+  )
+  insert into music.spending (utc_day, is_guest, cents)
+  select f.utc_day, f.is_guest, sum(f.cents)
+  from folded f
+  where f.utc_day >= music.utc_day(now()) - 1  -- a transaction may have begun before midnight
+  group by f.utc_day, f.is_guest
+$$;
+
+COMMENT ON FUNCTION music.fold_spending() IS 'Make few rows of many in music.spending; what another transaction just folds is left to it.';
 
 CREATE FUNCTION music.fold_waiting() RETURNS void
     LANGUAGE sql
@@ -1714,18 +1759,6 @@ $$;
 
 COMMENT ON FUNCTION music.follow_wishes() IS 'After an operator''s change of what the music should be: the next attempt submits that, instead of resuming what was submitted before.';
 
-CREATE FUNCTION music.generating() RETURNS TABLE(user_id uuid, tracks bigint)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-  select t.user_id, count(*)
-  from public.music_tracks t
-  where t.status = 'generating' and t.id not in (select music.tracks_not_to_try())
-  group by t.user_id
-$$;
-
-COMMENT ON FUNCTION music.generating() IS 'How many tracks of each user are being made.';
-
 CREATE FUNCTION music.has_audio(p_track public.music_tracks) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
@@ -1800,11 +1833,14 @@ $$;
 COMMENT ON FUNCTION music.is_guest(p_user_id uuid) IS 'Whether a user signed in anonymously, as the account says, or the own token.';
 
 CREATE FUNCTION music.is_over_budget() RETURNS boolean
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-  select coalesce(music.spent_today_cents() + music.next_cost_cents() > s.daily_budget_cents, false)
-  from music.settings s
+begin
+  return coalesce(
+    (select music.spent_today_cents() + music.next_cost_cents() > s.daily_budget_cents
+     from music.settings s), false);
+end
 $$;
 
 COMMENT ON FUNCTION music.is_over_budget() IS 'Whether today''s budget of all has no room for another paid call.';
@@ -2068,21 +2104,24 @@ COMMENT ON COLUMN music.generations.finished_at IS 'When the call ended, one way
 COMMENT ON COLUMN music.generations.failed_reason IS 'Why it yielded no music, for people; nothing is decided by it.';
 
 CREATE FUNCTION music.left_over() RETURNS SETOF music.generations
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-  select g.*
-  from music.generations g
-  where g.place_freed_at is null and g.state not in ('refused', 'succeeded')
-    and g.kind <> 'lyrics'  -- answered at once, so it is no generation of Mureka's
-    and g.intent_at > now() - interval '1 hour'
-    and (g.mureka_task_id is not null
-         or g.intent_at > now() - make_interval(secs => music.unanswered_seconds()))
-    and not exists (
-      select from public.music_tracks t
-      where t.id = g.track_id and t.status = 'generating'
-        and g.state in ('intent', 'accepted', 'unknown')
-        and t.id not in (select music.tracks_not_to_try()))
+begin
+  return query
+    select g.*
+    from music.generations g
+    where g.place_freed_at is null and g.state not in ('refused', 'succeeded')
+      and g.kind <> 'lyrics'  -- answered at once, so it is no generation of Mureka's
+      and g.intent_at > now() - interval '1 hour'
+      and (g.mureka_task_id is not null
+           or g.intent_at > now() - make_interval(secs => (select music.unanswered_seconds())))
+      and not exists (
+        select from public.music_tracks t
+        where t.id = g.track_id and t.status = 'generating'
+          and g.state in ('intent', 'accepted', 'unknown')
+          and t.id not in (select music.tracks_not_to_try()));
+end
 $$;
 
 COMMENT ON FUNCTION music.left_over() IS 'Paid calls that Mureka may be working on though no track is being made of them: it was cancelled, deleted, changed, given up or put off. An hour after the call nothing runs any more.';
@@ -2222,14 +2261,16 @@ CREATE FUNCTION music.lock_waiting_of(p_user_id uuid) RETURNS void
 COMMENT ON FUNCTION music.lock_waiting_of(p_user_id uuid) IS 'The same for the places of one user.';
 
 CREATE FUNCTION music.next_cost_cents() RETURNS numeric
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-  select coalesce(
+begin
+  return coalesce(
     (select g.expected_cost_cents from music.generations g
      where g.intent_at >= music.start_of_today() and g.kind <> 'lyrics'
      order by g.intent_at desc limit 1),
-    0.01)
+    0.01);
+end
 $$;
 
 COMMENT ON FUNCTION music.next_cost_cents() IS 'What the next paid call will probably cost: as much as the last one of today. The first of a day is always tried, so that a change of model cannot keep everything waiting.';
@@ -2398,6 +2439,29 @@ $$;
 
 COMMENT ON FUNCTION music.note_rejected_tracks() IS 'Try each track that a claim would touch, take it back, and note those that a rule of the app''s does not let through; answers how many.';
 
+CREATE FUNCTION music.note_spending() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+  insert into music.spending (utc_day, is_guest, cents)
+  select music.utc_day(line.at), line.is_guest, sum(line.cents)
+  from (values
+    (old.intent_at, old.is_guest, old.state, -old.expected_cost_cents),
+    (new.intent_at, new.is_guest, new.state, new.expected_cost_cents)
+  ) as line (at, is_guest, state, cents)
+  where line.state <> 'refused'
+  group by 1, 2
+  having sum(line.cents) <> 0;
+  if found and lastval() % 100 = 0 then
+    perform music.fold_spending();
+  end if;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION music.note_spending() IS 'After a change of the ledger: note what it changes of a day''s spend. A call that was certainly refused costs nothing.';
+
 CREATE FUNCTION music.over_budget_message(p_of_user boolean) RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
@@ -2423,20 +2487,25 @@ $$;
 
 COMMENT ON FUNCTION music.pause_before_retry(p_track_id uuid) IS 'How long a track that its user cancelled has to wait once the user retries it: three times a day not at all, the next time 5 seconds, each further time twice as long up to an hour. What is paid for is taken up before everything else; a few such tracks, cancelled and retried without end, would keep all others out.';
 
-CREATE FUNCTION music.places_taken() RETURNS TABLE(user_id uuid, places bigint)
-    LANGUAGE sql STABLE
+CREATE FUNCTION music.places_taken() RETURNS TABLE(user_id uuid, places bigint, tracks bigint)
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-  select busy.user_id, sum(busy.places)::bigint
-  from (
-    select g.user_id, g.tracks as places from music.generating() g
-    union all
-    select l.user_id, 1 from music.left_over() l
-  ) busy
-  group by busy.user_id
+begin
+  return query
+    select busy.user_id, count(*), count(*) filter (where busy.is_track)
+    from (
+      select t.user_id, true as is_track
+      from public.music_tracks t
+      where t.status = 'generating' and t.id not in (select music.tracks_not_to_try())
+      union all
+      select l.user_id, false from music.left_over() l
+    ) busy
+    group by busy.user_id;
+end
 $$;
 
-COMMENT ON FUNCTION music.places_taken() IS 'How many of the places for generations at once each user has (null: backends): one for every track that is being made, one for every left-over call.';
+COMMENT ON FUNCTION music.places_taken() IS 'How many of the places for generations at once each user has (null: backends): one for every track that is being made, one for every left-over call; and how many of them are tracks.';
 
 CREATE FUNCTION music.price_cents(p_model text) RETURNS numeric
     LANGUAGE sql STABLE
@@ -2629,6 +2698,47 @@ $$;
 
 COMMENT ON FUNCTION music.read_station(p_log_id uuid) IS 'A log with its journey and its track, as the journey functions answer it.';
 
+CREATE FUNCTION music.recent_seconds() RETURNS SETOF double precision
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+  return query
+    select extract(epoch from g.finished_at - g.intent_at)::double precision
+    from music.generations g
+    where g.model = (select l.model from music.generations l
+                     where l.kind <> 'lyrics' order by l.intent_at desc limit 1)
+      and g.state = 'succeeded'
+      and g.finished_at - g.intent_at < interval '1 hour'  -- longer is trouble with storing it
+    order by g.finished_at desc
+    limit 50;
+end
+$$;
+
+COMMENT ON FUNCTION music.recent_seconds() IS 'How long each of the last 50 successful generations of the model used last took.';
+
+CREATE FUNCTION music.recount_spending() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  insert into music.spending (utc_day, is_guest, cents)
+  select music.utc_day(now()), line.is_guest, sum(line.cents)
+  from (
+    select g.is_guest, g.expected_cost_cents as cents from music.generations g
+    where g.intent_at >= music.start_of_today() and g.intent_at < music.start_of_tomorrow()
+      and g.state <> 'refused'
+    union all
+    select s.is_guest, -s.cents from music.spending s where s.utc_day = music.utc_day(now())
+  ) line
+  group by line.is_guest
+  having sum(line.cents) <> 0;
+  return null;
+end
+$$;
+
+COMMENT ON FUNCTION music.recount_spending() IS 'After a worker has asked Mureka for its account, at its start and each hour: put today''s spend right by the ledger, should triggers have been switched off meanwhile.';
+
 CREATE FUNCTION music.recount_waiting() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -2740,24 +2850,32 @@ $$;
 COMMENT ON FUNCTION music.slow_down(p_track_id uuid) IS 'Mureka refused a call for its rate: what it is working on is what it allows, and the fleet keeps to that for a while. The track''s history says that it was this one.';
 
 CREATE FUNCTION music.spent_by_guests_today_cents() RETURNS numeric
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-  select coalesce(sum(g.expected_cost_cents), 0)
-  from music.generations g
-  where g.intent_at >= music.start_of_today() and g.state <> 'refused' and g.is_guest
+begin
+  return coalesce(
+    (select sum(s.cents) from music.spending s
+     where s.utc_day = music.utc_day(now()) and s.is_guest), 0);
+end
 $$;
 
 COMMENT ON FUNCTION music.spent_by_guests_today_cents() IS 'The same of all guests together.';
 
 CREATE FUNCTION music.spent_today_cents(p_user_id uuid DEFAULT NULL::uuid) RETURNS numeric
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-  select coalesce(sum(g.expected_cost_cents), 0)
-  from music.generations g
-  where g.intent_at >= music.start_of_today() and g.state <> 'refused'
-    and (p_user_id is null or g.user_id = p_user_id)
+begin
+  if p_user_id is null then
+    return coalesce(
+      (select sum(s.cents) from music.spending s where s.utc_day = music.utc_day(now())), 0);
+  end if;
+  return coalesce(
+    (select sum(g.expected_cost_cents) from music.generations g
+     where g.user_id = p_user_id and g.intent_at >= music.start_of_today()
+       and g.state <> 'refused'), 0);
+end
 $$;
 
 COMMENT ON FUNCTION music.spent_today_cents(p_user_id uuid) IS 'Expected cost in US cents of the paid calls of this UTC day, of all or of one user; a call that was certainly refused does not count.';
@@ -3037,60 +3155,65 @@ CREATE FUNCTION music.unanswered_seconds() RETURNS double precision
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-  select least(600, 60 + coalesce(
-    (select 2 * max(extract(epoch from recent.took))
-     from (
-       select g.finished_at - g.intent_at as took
-       from music.generations g
-       where g.model = (select l.model from music.generations l
-                        where l.kind <> 'lyrics' order by l.intent_at desc limit 1)
-         and g.state = 'succeeded'
-       order by g.finished_at desc
-       limit 50
-     ) recent),
-    600))::double precision
+  select least(600, 60 + coalesce(2 * max(r.seconds), 600))
+  from music.recent_seconds() as r (seconds)
 $$;
 
 COMMENT ON FUNCTION music.unanswered_seconds() IS 'For how many seconds after its intent a paid call that was never answered is held to be running at Mureka: a minute for the call and twice the longest of the last 50 generations, at most 600.';
 
 CREATE FUNCTION music.users_over_budget() RETURNS SETOF uuid
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-  select g.user_id
-  from music.settings s
-  join music.generations g on g.intent_at >= music.start_of_today() and g.state <> 'refused'
-  where s.daily_budget_cents_per_user is not null and g.user_id is not null
-  group by g.user_id, s.daily_budget_cents_per_user
-  having sum(g.expected_cost_cents) + music.next_cost_cents() > s.daily_budget_cents_per_user
-  union
-  select w.user_id
-  from music.waiting_users() as w (user_id)
-  where (
-      select music.spent_by_guests_today_cents() + music.next_cost_cents()
-             > s.daily_budget_cents_of_guests
-      from music.settings s)
-    and music.is_guest(w.user_id)
+declare
+  v_settings music.settings;
+  v_next numeric := music.next_cost_cents();
+  v_guests_are_over boolean;
+begin
+  select * into v_settings from music.settings;
+  v_guests_are_over := coalesce(
+    music.spent_by_guests_today_cents() + v_next > v_settings.daily_budget_cents_of_guests, false);
+  if v_settings.daily_budget_cents_per_user is null and not v_guests_are_over then
+    return;
+  end if;
+  return query
+    select w.user_id
+    from music.waiting_users() as w (user_id)
+    where (v_settings.daily_budget_cents_per_user is not null
+           and music.spent_today_cents(w.user_id) + v_next
+               > v_settings.daily_budget_cents_per_user)
+       or (v_guests_are_over and music.is_guest(w.user_id));
+end
 $$;
 
-COMMENT ON FUNCTION music.users_over_budget() IS 'Users whose own budget of today has no room for another paid call; where that of the guests has none, all of them that wait.';
+COMMENT ON FUNCTION music.users_over_budget() IS 'Users who wait and whose own budget of today has no room for another paid call; where that of the guests has none, all of them that wait.';
+
+CREATE FUNCTION music.utc_day(p_at timestamp with time zone) RETURNS date
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$ select (p_at at time zone 'utc')::date $$;
+
+COMMENT ON FUNCTION music.utc_day(p_at timestamp with time zone) IS 'The day of a moment, UTC.';
 
 CREATE FUNCTION music.waiting_users() RETURNS SETOF uuid
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
+begin
   -- One index look-up for each: a "distinct user_id" would read the whole queue, which may be a
   -- hundred thousand rows of one user.
-  with recursive owners (user_id) as (
-    (select t.user_id from public.music_tracks t
-     where t.status = 'pending' and t.user_id is not null
-     order by t.user_id limit 1)
-    union all
-    select (select t.user_id from public.music_tracks t
-            where t.status = 'pending' and t.user_id > o.user_id order by t.user_id limit 1)
-    from owners o where o.user_id is not null
-  )
-  select o.user_id from owners o where o.user_id is not null
+  return query
+    with recursive owners (user_id) as (
+      (select t.user_id from public.music_tracks t
+       where t.status = 'pending' and t.user_id is not null
+       order by t.user_id limit 1)
+      union all
+      select (select t.user_id from public.music_tracks t
+              where t.status = 'pending' and t.user_id > o.user_id order by t.user_id limit 1)
+      from owners o where o.user_id is not null
+    )
+    select o.user_id from owners o where o.user_id is not null;
+end
 $$;
 
 COMMENT ON FUNCTION music.waiting_users() IS 'Users who have something pending.';
@@ -3202,7 +3325,7 @@ begin
   v_over := case
     when music.spent_today_cents() + v_cost_cents > v_settings.daily_budget_cents
       then 'all'
-    when v_user_id is not null
+    when v_user_id is not null and v_settings.daily_budget_cents_per_user is not null
          and music.spent_today_cents(v_user_id) + v_cost_cents
              > v_settings.daily_budget_cents_per_user
       then 'user'
@@ -4143,6 +4266,32 @@ COMMENT ON COLUMN music.rejected_tracks.last_tried_at IS 'When it was last tried
 
 COMMENT ON COLUMN music.rejected_tracks.next_try_at IS 'When it is tried again: after a minute, then two, four, up to an hour. Delete the row here to have it tried at once.';
 
+CREATE TABLE music.spending (
+    id bigint NOT NULL,
+    utc_day date NOT NULL,
+    is_guest boolean NOT NULL,
+    cents numeric(14,2) NOT NULL
+);
+
+COMMENT ON TABLE music.spending IS 'By how much changes of the ledger changed what is spent of a day''s budgets; the sum is what is spent. Folded every hundred rows; gone when the day is over.';
+
+COMMENT ON COLUMN music.spending.id IS 'Order of writing.';
+
+COMMENT ON COLUMN music.spending.utc_day IS 'The day of the paid call, UTC.';
+
+COMMENT ON COLUMN music.spending.is_guest IS 'Whether a guest asked for it.';
+
+COMMENT ON COLUMN music.spending.cents IS 'Expected cost in US cents of what came to the ledger, less that of what left it or was refused.';
+
+ALTER TABLE music.spending ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME music.spending_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE music.table_changes (
     id bigint NOT NULL,
     what text NOT NULL,
@@ -4227,7 +4376,7 @@ CREATE VIEW public.music_queue_health WITH (security_invoker='on') AS
         ), running AS (
          SELECT p_1.user_id,
             p_1.places AS tracks
-           FROM music.places_taken() p_1(user_id, places)
+           FROM music.places_taken() p_1(user_id, places, tracks)
         ), waiting AS (
          SELECT t.user_id,
             t.error_code,
@@ -4300,7 +4449,7 @@ CREATE VIEW public.music_queue_health WITH (security_invoker='on') AS
                    FROM music.events e
                   WHERE ((e.kind = 'completed'::text) AND (e.at > (now() - '24:00:00'::interval)))
                   ORDER BY e.at DESC
-                 LIMIT 1000) done
+                 LIMIT 200) done
              JOIN public.music_tracks t ON ((t.id = done.track_id)))
              CROSS JOIN LATERAL ( SELECT COALESCE(max(e.at), t.created_at) AS at
                    FROM music.events e
@@ -4399,11 +4548,11 @@ COMMENT ON COLUMN public.music_queue_health.waiting IS 'How many pending tracks 
 
 COMMENT ON COLUMN public.music_queue_health.failures_last_hour IS 'Tracks that ended in error in the last hour, by error code; cancelled ones are not among them.';
 
-COMMENT ON COLUMN public.music_queue_health.pick_up_p50_seconds IS 'Half of the last 1000 tracks of the last 24 hours were taken up within so many seconds after they were due.';
+COMMENT ON COLUMN public.music_queue_health.pick_up_p50_seconds IS 'Half of the last 200 tracks of the last 24 hours were taken up within so many seconds after they were due.';
 
 COMMENT ON COLUMN public.music_queue_health.pick_up_p95_seconds IS 'The same for 95 of 100.';
 
-COMMENT ON COLUMN public.music_queue_health.total_p50_seconds IS 'Half of the last 1000 tracks of the last 24 hours were playable within so many seconds after they were due.';
+COMMENT ON COLUMN public.music_queue_health.total_p50_seconds IS 'Half of the last 200 tracks of the last 24 hours were playable within so many seconds after they were due.';
 
 COMMENT ON COLUMN public.music_queue_health.total_p95_seconds IS 'The same for 95 of 100.';
 
@@ -4780,6 +4929,9 @@ ALTER TABLE ONLY music.rejected_tracks
 ALTER TABLE ONLY music.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY music.spending
+    ADD CONSTRAINT spending_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY music.table_changes
     ADD CONSTRAINT table_changes_pkey PRIMARY KEY (id);
 
@@ -4813,7 +4965,7 @@ CREATE INDEX generations_intent_at_idx ON music.generations USING btree (intent_
 
 CREATE UNIQUE INDEX generations_one_open_per_track ON music.generations USING btree (track_id) WHERE (state = ANY (ARRAY['intent'::text, 'accepted'::text, 'unknown'::text]));
 
-CREATE INDEX generations_succeeded_idx ON music.generations USING btree (model, finished_at DESC) WHERE (state = 'succeeded'::text);
+CREATE INDEX generations_succeeded_idx ON music.generations USING btree (model, finished_at DESC) WHERE ((state = 'succeeded'::text) AND ((finished_at - intent_at) < '01:00:00'::interval));
 
 CREATE INDEX generations_track_id_idx ON music.generations USING btree (track_id);
 
@@ -4822,6 +4974,8 @@ CREATE INDEX generations_unconfirmed_idx ON music.generations USING btree (track
 CREATE INDEX generations_user_id_intent_at_idx ON music.generations USING btree (user_id, intent_at DESC);
 
 CREATE INDEX generations_with_place_idx ON music.generations USING btree (intent_at) WHERE ((place_freed_at IS NULL) AND (state <> ALL (ARRAY['refused'::text, 'succeeded'::text])));
+
+CREATE INDEX spending_utc_day_idx ON music.spending USING btree (utc_day);
 
 CREATE INDEX journeys_user_id_idx ON public.journeys USING btree (user_id);
 
@@ -4849,6 +5003,8 @@ CREATE INDEX reading_logs_track_id_idx ON public.reading_logs USING btree (track
 
 CREATE TRIGGER account_keep_rows BEFORE DELETE OR TRUNCATE ON music.account FOR EACH STATEMENT EXECUTE FUNCTION music.keep_rows();
 
+CREATE TRIGGER account_recount_spending AFTER UPDATE OF checked_at ON music.account FOR EACH STATEMENT EXECUTE FUNCTION music.recount_spending();
+
 CREATE TRIGGER account_recount_waiting AFTER UPDATE OF checked_at ON music.account FOR EACH STATEMENT EXECUTE FUNCTION music.recount_waiting();
 
 CREATE TRIGGER events_keep_rows BEFORE TRUNCATE ON music.events FOR EACH STATEMENT EXECUTE FUNCTION music.keep_rows();
@@ -4856,6 +5012,8 @@ CREATE TRIGGER events_keep_rows BEFORE TRUNCATE ON music.events FOR EACH STATEME
 CREATE TRIGGER generations_keep_rows BEFORE TRUNCATE ON music.generations FOR EACH STATEMENT EXECUTE FUNCTION music.keep_rows();
 
 CREATE TRIGGER generations_note_guest BEFORE INSERT ON music.generations FOR EACH ROW EXECUTE FUNCTION music.note_guest();
+
+CREATE TRIGGER generations_note_spending AFTER INSERT OR DELETE OR UPDATE OF state, intent_at, is_guest, expected_cost_cents ON music.generations FOR EACH ROW EXECUTE FUNCTION music.note_spending();
 
 CREATE TRIGGER settings_follow_budget AFTER UPDATE ON music.settings FOR EACH ROW WHEN ((old.budget_raised_at IS DISTINCT FROM new.budget_raised_at)) EXECUTE FUNCTION music.follow_budget();
 
@@ -4962,6 +5120,8 @@ ALTER TABLE music.generations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE music.rejected_tracks ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE music.settings ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE music.spending ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE music.table_changes ENABLE ROW LEVEL SECURITY;
 
@@ -5173,6 +5333,9 @@ REVOKE ALL ON FUNCTION music.fold(p_text text) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.fold(p_text text) TO service_role;
 GRANT ALL ON FUNCTION music.fold(p_text text) TO authenticated;
 
+REVOKE ALL ON FUNCTION music.fold_spending() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.fold_spending() TO service_role;
+
 REVOKE ALL ON FUNCTION music.fold_waiting() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.fold_waiting() TO service_role;
 
@@ -5184,9 +5347,6 @@ GRANT ALL ON FUNCTION music.follow_track_change() TO service_role;
 
 REVOKE ALL ON FUNCTION music.follow_wishes() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.follow_wishes() TO service_role;
-
-REVOKE ALL ON FUNCTION music.generating() FROM PUBLIC;
-GRANT ALL ON FUNCTION music.generating() TO service_role;
 
 REVOKE ALL ON FUNCTION music.has_audio(p_track public.music_tracks) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.has_audio(p_track public.music_tracks) TO service_role;
@@ -5307,6 +5467,9 @@ GRANT ALL ON FUNCTION music.note_new_track() TO service_role;
 REVOKE ALL ON FUNCTION music.note_rejected_tracks() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.note_rejected_tracks() TO service_role;
 
+REVOKE ALL ON FUNCTION music.note_spending() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.note_spending() TO service_role;
+
 REVOKE ALL ON FUNCTION music.over_budget_message(p_of_user boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.over_budget_message(p_of_user boolean) TO service_role;
 
@@ -5333,6 +5496,12 @@ GRANT ALL ON FUNCTION music.read_settings() TO service_role;
 REVOKE ALL ON FUNCTION music.read_station(p_log_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION music.read_station(p_log_id uuid) TO service_role;
 GRANT ALL ON FUNCTION music.read_station(p_log_id uuid) TO authenticated;
+
+REVOKE ALL ON FUNCTION music.recent_seconds() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.recent_seconds() TO service_role;
+
+REVOKE ALL ON FUNCTION music.recount_spending() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.recount_spending() TO service_role;
 
 REVOKE ALL ON FUNCTION music.recount_waiting() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.recount_waiting() TO service_role;
@@ -5399,6 +5568,9 @@ GRANT ALL ON FUNCTION music.unanswered_seconds() TO service_role;
 
 REVOKE ALL ON FUNCTION music.users_over_budget() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.users_over_budget() TO service_role;
+
+REVOKE ALL ON FUNCTION music.utc_day(p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.utc_day(p_at timestamp with time zone) TO service_role;
 
 REVOKE ALL ON FUNCTION music.waiting_users() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.waiting_users() TO service_role;
@@ -5512,6 +5684,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.events TO service_role;
 GRANT USAGE ON SEQUENCE music.events_id_seq TO service_role;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.rejected_tracks TO service_role;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.spending TO service_role;
+
+GRANT USAGE ON SEQUENCE music.spending_id_seq TO service_role;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE music.table_changes TO service_role;
 

@@ -95,7 +95,7 @@ create index generations_track_id_idx on music.generations (track_id);
 create index generations_intent_at_idx on music.generations (intent_at);
 create index generations_user_id_intent_at_idx on music.generations (user_id, intent_at desc);
 create index generations_succeeded_idx on music.generations (model, finished_at desc)
-  where state = 'succeeded';
+  where state = 'succeeded' and finished_at - intent_at < interval '1 hour';
 create index generations_with_place_idx on music.generations (intent_at)
   where place_freed_at is null and state not in ('refused', 'succeeded');
 create index generations_unconfirmed_idx on music.generations (track_id)

@@ -1,71 +1,186 @@
 -- What is spent of a day's budgets, and how tracks wait for the next day's.
+--
+-- The ledger says what was paid. Of all and of all guests together a day may have a hundred
+-- thousand calls, which no claim should add up: each change of the ledger writes by how much it
+-- changes a day's spend to music.spending, and the sum of these few rows is what was spent. They
+-- wait for no other transaction.
 -- Locks: nothing that exists.
 
-create function music.spent_today_cents(p_user_id uuid default null) returns numeric
-language sql stable set search_path = ''
+create table music.spending (
+  id bigint generated always as identity primary key,
+  utc_day date not null,
+  is_guest boolean not null,
+  cents numeric(14, 2) not null
+);
+create index spending_utc_day_idx on music.spending (utc_day);
+alter table music.spending enable row level security;
+comment on table music.spending is
+  'By how much changes of the ledger changed what is spent of a day''s budgets; the sum is what '
+  'is spent. Folded every hundred rows; gone when the day is over.';
+comment on column music.spending.id is 'Order of writing.';
+comment on column music.spending.utc_day is 'The day of the paid call, UTC.';
+comment on column music.spending.is_guest is 'Whether a guest asked for it.';
+comment on column music.spending.cents is
+  'Expected cost in US cents of what came to the ledger, less that of what left it or was refused.';
+
+create function music.utc_day(p_at timestamptz) returns date
+language sql immutable set search_path = ''
+as $$ select (p_at at time zone 'utc')::date $$;
+comment on function music.utc_day(timestamptz) is 'The day of a moment, UTC.';
+
+create function music.fold_spending() returns void
+language sql set search_path = ''
 as $$
-  select coalesce(sum(g.expected_cost_cents), 0)
-  from music.generations g
-  where g.intent_at >= music.start_of_today() and g.state <> 'refused'
-    and (p_user_id is null or g.user_id = p_user_id)
+  with folded as (
+    delete from music.spending s
+    where s.id in (
+      select o.id from music.spending o order by o.id limit 1000 for update skip locked)
+    returning s.utc_day, s.is_guest, s.cents
+  )
+  insert into music.spending (utc_day, is_guest, cents)
+  select f.utc_day, f.is_guest, sum(f.cents)
+  from folded f
+  where f.utc_day >= music.utc_day(now()) - 1  -- a transaction may have begun before midnight
+  group by f.utc_day, f.is_guest
+$$;
+comment on function music.fold_spending() is
+  'Make few rows of many in music.spending; what another transaction just folds is left to it.';
+
+create function music.note_spending() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  insert into music.spending (utc_day, is_guest, cents)
+  select music.utc_day(line.at), line.is_guest, sum(line.cents)
+  from (values
+    (old.intent_at, old.is_guest, old.state, -old.expected_cost_cents),
+    (new.intent_at, new.is_guest, new.state, new.expected_cost_cents)
+  ) as line (at, is_guest, state, cents)
+  where line.state <> 'refused'
+  group by 1, 2
+  having sum(line.cents) <> 0;
+  if found and lastval() % 100 = 0 then
+    perform music.fold_spending();
+  end if;
+  return null;
+end
+$$;
+comment on function music.note_spending() is
+  'After a change of the ledger: note what it changes of a day''s spend. A call that was certainly '
+  'refused costs nothing.';
+
+create trigger generations_note_spending
+  after insert or delete or update of state, intent_at, is_guest, expected_cost_cents
+  on music.generations for each row execute function music.note_spending();
+
+create function music.recount_spending() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+  insert into music.spending (utc_day, is_guest, cents)
+  select music.utc_day(now()), line.is_guest, sum(line.cents)
+  from (
+    select g.is_guest, g.expected_cost_cents as cents from music.generations g
+    where g.intent_at >= music.start_of_today() and g.intent_at < music.start_of_tomorrow()
+      and g.state <> 'refused'
+    union all
+    select s.is_guest, -s.cents from music.spending s where s.utc_day = music.utc_day(now())
+  ) line
+  group by line.is_guest
+  having sum(line.cents) <> 0;
+  return null;
+end
+$$;
+comment on function music.recount_spending() is
+  'After a worker has asked Mureka for its account, at its start and each hour: put today''s spend '
+  'right by the ledger, should triggers have been switched off meanwhile.';
+
+create trigger account_recount_spending after update of checked_at on music.account
+  for each statement execute function music.recount_spending();
+
+create function music.spent_today_cents(p_user_id uuid default null) returns numeric
+language plpgsql stable set search_path = ''
+as $$
+begin
+  if p_user_id is null then
+    return coalesce(
+      (select sum(s.cents) from music.spending s where s.utc_day = music.utc_day(now())), 0);
+  end if;
+  return coalesce(
+    (select sum(g.expected_cost_cents) from music.generations g
+     where g.user_id = p_user_id and g.intent_at >= music.start_of_today()
+       and g.state <> 'refused'), 0);
+end
 $$;
 comment on function music.spent_today_cents(uuid) is
   'Expected cost in US cents of the paid calls of this UTC day, of all or of one user; a call '
   'that was certainly refused does not count.';
 
-create function music.next_cost_cents() returns numeric
-language sql stable set search_path = ''
+create function music.spent_by_guests_today_cents() returns numeric
+language plpgsql stable set search_path = ''
 as $$
-  select coalesce(
+begin
+  return coalesce(
+    (select sum(s.cents) from music.spending s
+     where s.utc_day = music.utc_day(now()) and s.is_guest), 0);
+end
+$$;
+comment on function music.spent_by_guests_today_cents() is
+  'The same of all guests together.';
+
+create function music.next_cost_cents() returns numeric
+language plpgsql stable set search_path = ''
+as $$
+begin
+  return coalesce(
     (select g.expected_cost_cents from music.generations g
      where g.intent_at >= music.start_of_today() and g.kind <> 'lyrics'
      order by g.intent_at desc limit 1),
-    0.01)
+    0.01);
+end
 $$;
 comment on function music.next_cost_cents() is
   'What the next paid call will probably cost: as much as the last one of today. The first of a '
   'day is always tried, so that a change of model cannot keep everything waiting.';
 
 create function music.is_over_budget() returns boolean
-language sql stable set search_path = ''
+language plpgsql stable set search_path = ''
 as $$
-  select coalesce(music.spent_today_cents() + music.next_cost_cents() > s.daily_budget_cents, false)
-  from music.settings s
+begin
+  return coalesce(
+    (select music.spent_today_cents() + music.next_cost_cents() > s.daily_budget_cents
+     from music.settings s), false);
+end
 $$;
 comment on function music.is_over_budget() is
   'Whether today''s budget of all has no room for another paid call.';
 
-create function music.spent_by_guests_today_cents() returns numeric
-language sql stable set search_path = ''
-as $$
-  select coalesce(sum(g.expected_cost_cents), 0)
-  from music.generations g
-  where g.intent_at >= music.start_of_today() and g.state <> 'refused' and g.is_guest
-$$;
-comment on function music.spent_by_guests_today_cents() is
-  'The same of all guests together.';
-
 create function music.users_over_budget() returns setof uuid
-language sql stable set search_path = ''
+language plpgsql stable set search_path = ''
 as $$
-  select g.user_id
-  from music.settings s
-  join music.generations g on g.intent_at >= music.start_of_today() and g.state <> 'refused'
-  where s.daily_budget_cents_per_user is not null and g.user_id is not null
-  group by g.user_id, s.daily_budget_cents_per_user
-  having sum(g.expected_cost_cents) + music.next_cost_cents() > s.daily_budget_cents_per_user
-  union
-  select w.user_id
-  from music.waiting_users() as w (user_id)
-  where (
-      select music.spent_by_guests_today_cents() + music.next_cost_cents()
-             > s.daily_budget_cents_of_guests
-      from music.settings s)
-    and music.is_guest(w.user_id)
+declare
+  v_settings music.settings;
+  v_next numeric := music.next_cost_cents();
+  v_guests_are_over boolean;
+begin
+  select * into v_settings from music.settings;
+  v_guests_are_over := coalesce(
+    music.spent_by_guests_today_cents() + v_next > v_settings.daily_budget_cents_of_guests, false);
+  if v_settings.daily_budget_cents_per_user is null and not v_guests_are_over then
+    return;
+  end if;
+  return query
+    select w.user_id
+    from music.waiting_users() as w (user_id)
+    where (v_settings.daily_budget_cents_per_user is not null
+           and music.spent_today_cents(w.user_id) + v_next
+               > v_settings.daily_budget_cents_per_user)
+       or (v_guests_are_over and music.is_guest(w.user_id));
+end
 $$;
 comment on function music.users_over_budget() is
-  'Users whose own budget of today has no room for another paid call; where that of the guests has '
-  'none, all of them that wait.';
+  'Users who wait and whose own budget of today has no room for another paid call; where that of '
+  'the guests has none, all of them that wait.';
 
 create function music.over_budget_message(p_of_user boolean) returns text
 language sql immutable set search_path = ''

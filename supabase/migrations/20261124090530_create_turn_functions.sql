@@ -17,90 +17,125 @@ create function music.due_track_ids(p_limit int, p_version int default 2) return
 language plpgsql stable set search_path = ''
 as $$
 declare
+  v_backends constant uuid := '00000000-0000-0000-0000-000000000000';
   v_settings music.settings;
+  v_allowed int := music.allowed_at_once();
+  v_is_over_budget boolean := music.is_over_budget();
   v_room int;
   v_room_to_resume int;
-  v_is_over_budget boolean := music.is_over_budget();
 begin
   select * into strict v_settings from music.settings;
-  if v_settings.paused or p_limit <= 0 then
+  -- What resumes takes no place besides the one that its task has, or has no task at work any more.
+  select greatest(least(p_limit, v_allowed - coalesce(sum(p.places), 0)::int), 0),
+         greatest(least(p_limit, v_allowed - coalesce(sum(p.tracks), 0)::int), 0)
+  into v_room, v_room_to_resume
+  from music.places_taken() p;
+  if v_settings.paused or v_room_to_resume = 0 then
     return;
   end if;
-  v_room := greatest(least(p_limit, music.allowed_at_once()
-    - coalesce((select sum(p.places)::int from music.places_taken() p), 0)), 0);
-  -- What resumes takes no place besides the one that its task has, or has no task at work any more.
-  v_room_to_resume := greatest(least(p_limit, music.allowed_at_once()
-    - coalesce((select sum(g.tracks)::int from music.generating() g), 0)), 0);
   return query
-    with everybody as (
+    -- turn: how many generations at once its owner would have with it. Sorted by that, the first
+    -- of everybody comes before the second of anybody; the user's limit is one of turns.
+    -- waits_since: from when on its owner had it to wait for and nothing newly made. It stays as
+    -- it is while they wait, so whoever comes later comes after them, however many do.
+    -- What is read of each owner is read in two branches, which differ in "=" and "is null" alone:
+    -- an index serves each of them, and none serves "is not distinct from".
+    with everybody as materialized (
       -- All backends together (user_id null) are one more owner. served_at: when what was last
       -- submitted for it ended; of what is still open, when it was submitted.
-      select o.user_id,
+      select w.user_id, coalesce(w.user_id, v_backends) as owner,
              (select coalesce(g.finished_at, g.intent_at)
-              from music.generations g where g.user_id = o.user_id
+              from music.generations g where g.user_id = w.user_id
               order by g.intent_at desc limit 1) as served_at
-      from music.waiting_users() as o (user_id)
+      from music.waiting_users() as w (user_id)
       union all
-      select null::uuid,
+      select null, v_backends,
              (select coalesce(g.finished_at, g.intent_at)
               from music.generations g where g.user_id is null
               order by g.intent_at desc limit 1)
-    ), running as (
-      select p.user_id, p.places from music.places_taken() p
-    ), generating as (
-      select g.user_id, g.tracks from music.generating() g
-    ), spent as (
-      select u.user_id from music.users_over_budget() as u (user_id)
-    ), paid as (
-      select t.id, t.user_id, t.priority, t.created_at, t.run_after,
-             g.place_freed_at is null as has_place
+    ), running as materialized (
+      select coalesce(p.user_id, v_backends) as owner, p.places, p.tracks
+      from music.places_taken() p
+    ), paid as materialized (
+      -- However long the queue is: the provider keeps what it made for a limited time.
+      select t.id, coalesce(t.user_id, v_backends) as owner, t.priority, t.created_at,
+             t.run_after, g.place_freed_at is null as has_place
       from music.generations g
       join public.music_tracks t on t.id = g.track_id
       where g.state = 'accepted' and t.status = 'pending' and t.run_after <= now()
         and t.id not in (select music.tracks_not_to_try())
-    ), aside as (
-      -- Taken up through the branch above, or not to be tried now.
+    ), aside as materialized (
       select p.id from paid p
       union all
       select music.tracks_not_to_try()
-    ), waiting as (
-      -- turn: how many generations at once its owner would have with it. Sorted by that, the
-      -- first of everybody comes before the second of anybody; the user's limit is one of turns.
-      -- waits_since: from when on its owner had it to wait for and nothing newly made. It stays
-      -- as it is while they wait, so whoever comes later comes after them, however many do.
-      select mine.id, mine.priority, mine.created_at, mine.resumes, mine.has_place, e.user_id,
-             greatest(mine.created_at, mine.run_after, e.served_at) as waits_since,
-             case when mine.resumes then coalesce(g.tracks, 0)
-               else coalesce(r.places, 0) + (
-                 select count(*) from paid p
-                 where p.user_id is not distinct from e.user_id and not p.has_place) end
-             + row_number() over (
-                 partition by e.user_id, mine.resumes
-                 order by mine.priority desc, mine.created_at, mine.id) as turn
-      from everybody e
-      left join running r on r.user_id is not distinct from e.user_id
-      left join generating g on g.user_id is not distinct from e.user_id
-      cross join lateral (
-        -- However long the queue is: the provider keeps what it made for a limited time.
-        select p.id, p.priority, p.created_at, p.run_after, true as resumes, p.has_place
-        from paid p where p.user_id is not distinct from e.user_id
+    ), over_budget as materialized (
+      select music.users_over_budget() as owner
+    ), busy as materialized (
+      -- What resumes will take places, too.
+      select b.owner, sum(b.places) as places
+      from (
+        select r.owner, r.places from running r
         union all
-        -- No owner can get more than the whole room, so no more of anybody's are read. The two
-        -- branches differ in "= e.user_id" and "is null" alone: an index serves each of them, and
-        -- none serves "is not distinct from".
-        (select t.id, t.priority, t.created_at, t.run_after, false, false
+        select p.owner, 1 from paid p where not p.has_place
+      ) b
+      group by b.owner
+    ), next_owners as (
+      -- By the first that is new of each. Whose first is not among the first v_room of them gets
+      -- nothing new, as nobody's second goes before the own first; so of no others is more read.
+      select e.*, coalesce(b.places, 0) as places
+      from everybody e
+      left join busy b on b.owner = e.owner
+      cross join lateral (
+        (select t.id, t.priority, t.created_at, t.run_after
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now() and t.user_id = e.user_id
            and music.is_for_worker(t, p_version)
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
-         limit v_room)
+         limit 1)
         union all
-        (select t.id, t.priority, t.created_at, t.run_after, false, false
+        (select t.id, t.priority, t.created_at, t.run_after
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now()
            and t.user_id is null and e.user_id is null
            and music.is_for_worker(t, p_version)
+           and t.id not in (select a.id from aside a)
+         order by t.priority desc, t.created_at, t.id
+         limit 1)
+      ) first
+      where not v_is_over_budget
+        and not exists (select from over_budget o where o.owner = e.owner)
+        and (v_settings.max_concurrent_per_user is null or e.user_id is null
+             or coalesce(b.places, 0) < v_settings.max_concurrent_per_user)
+      order by first.priority desc, coalesce(b.places, 0),
+               greatest(first.created_at, first.run_after, e.served_at), first.created_at, first.id
+      limit v_room
+    ), waiting as (
+      select p.id, p.owner, p.priority, p.created_at, true as resumes, p.has_place,
+             greatest(p.created_at, p.run_after, e.served_at) as waits_since,
+             coalesce(r.tracks, 0) + row_number() over (
+               partition by p.owner order by p.priority desc, p.created_at, p.id) as turn
+      from paid p
+      join everybody e on e.owner = p.owner
+      left join running r on r.owner = p.owner
+      union all
+      select mine.id, o.owner, mine.priority, mine.created_at, false, false,
+             greatest(mine.created_at, mine.run_after, o.served_at),
+             o.places + row_number() over (
+               partition by o.owner order by mine.priority desc, mine.created_at, mine.id)
+      from next_owners o
+      cross join lateral (
+        (select t.id, t.priority, t.created_at, t.run_after
+         from public.music_tracks t
+         where t.status = 'pending' and t.run_after <= now() and t.user_id = o.user_id
+           and t.id not in (select a.id from aside a)
+         order by t.priority desc, t.created_at, t.id
+         limit v_room)
+        union all
+        (select t.id, t.priority, t.created_at, t.run_after
+         from public.music_tracks t
+         where t.status = 'pending' and t.run_after <= now()
+           and t.user_id is null and o.user_id is null
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
          limit v_room)
@@ -111,10 +146,8 @@ begin
                order by w.priority desc, w.turn, w.waits_since, w.created_at, w.id
              ) as place
       from waiting w
-      where (v_settings.max_concurrent_per_user is null or w.user_id is null
-             or w.turn <= v_settings.max_concurrent_per_user)
-        and (w.resumes
-             or not (v_is_over_budget or exists (select from spent s where s.user_id = w.user_id)))
+      where v_settings.max_concurrent_per_user is null or w.owner = v_backends
+         or w.turn <= v_settings.max_concurrent_per_user
     )
     select a.id
     from allowed a

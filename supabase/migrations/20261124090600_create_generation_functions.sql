@@ -59,7 +59,7 @@ begin
   v_over := case
     when music.spent_today_cents() + v_cost_cents > v_settings.daily_budget_cents
       then 'all'
-    when v_user_id is not null
+    when v_user_id is not null and v_settings.daily_budget_cents_per_user is not null
          and music.spent_today_cents(v_user_id) + v_cost_cents
              > v_settings.daily_budget_cents_per_user
       then 'user'

@@ -80,7 +80,7 @@ with today as (
     select e.track_id, e.at from music.events e
     where e.kind = 'completed' and e.at > now() - interval '24 hours'
     order by e.at desc
-    limit 1000
+    limit 200
   ) done
   join public.music_tracks t on t.id = done.track_id
   cross join lateral (
@@ -167,11 +167,11 @@ comment on column public.music_queue_health.waiting is
 comment on column public.music_queue_health.failures_last_hour is
   'Tracks that ended in error in the last hour, by error code; cancelled ones are not among them.';
 comment on column public.music_queue_health.pick_up_p50_seconds is
-  'Half of the last 1000 tracks of the last 24 hours were taken up within so many seconds after '
+  'Half of the last 200 tracks of the last 24 hours were taken up within so many seconds after '
   'they were due.';
 comment on column public.music_queue_health.pick_up_p95_seconds is 'The same for 95 of 100.';
 comment on column public.music_queue_health.total_p50_seconds is
-  'Half of the last 1000 tracks of the last 24 hours were playable within so many seconds after '
+  'Half of the last 200 tracks of the last 24 hours were playable within so many seconds after '
   'they were due.';
 comment on column public.music_queue_health.total_p95_seconds is 'The same for 95 of 100.';
 comment on column public.music_queue_health.workers_alive is 'Workers seen within the last minute.';

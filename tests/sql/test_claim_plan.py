@@ -14,6 +14,7 @@ import pytest
 
 from local_supabase.postgres import Postgres
 from tests.support.database import Project, connect, copy_of, rows
+from tests.support.finished import finished
 
 FINISHED = 1_000_000
 PENDING = 300
@@ -71,6 +72,7 @@ FILL = f"""
     insert into music.events (track_id, kind)
     select id, 'created' from public.music_tracks limit {GENERATIONS};
     set session_replication_role = origin;
+    update music.account set checked_at = now() where id;
 """
 
 
@@ -162,7 +164,7 @@ SAMPLE = "(select array_agg(id) from music.claims)"
         ),
         pytest.param("select music.fail_lost_tracks()", GENERATING_INDEX, id="failing lost tracks"),
         pytest.param(
-            "select music.spent_today_cents()", "generations_intent_at_idx", id="adding up a day"
+            "select music.spent_today_cents()", "spending_utc_day_idx", id="adding up a day"
         ),
         pytest.param(
             "select music.expected_seconds()", "generations_succeeded_idx", id="the median"
@@ -200,3 +202,75 @@ async def test_no_call_of_a_worker_reads_a_big_table_from_end_to_end(
     assert index is None or index in reading.indexes
     assert reading.pages < MOST_PAGES
     print(f"{reading.pages} pages")
+
+
+# --- Beside ever more of what is finished ---------------------------------------------------------
+
+FEW, MANY = 1_000, 50_000
+# What it is by chance that another index page, or another of fifty rows, is read.
+MORE_ROWS = 200
+WAITING = """
+    update music.settings set max_concurrent = 400, daily_budget_cents = 10000000,
+      daily_budget_cents_of_guests = 10000000 where id;
+    insert into auth.users (id, email)
+      select gen_random_uuid(), n || '@example.com' from generate_series(1, 50) n;
+    insert into public.music_tracks (user_id, prompt)
+      select u.id, 'rain' from auth.users u, generate_series(1, 4);
+"""
+HEALTH = "select * from public.music_queue_health"
+INTENT = (
+    "select * from public.begin_music_generation("
+    "(select id from music.claims limit 1), gen_random_uuid(), '{}', 'mureka-9', 4.5)"
+)
+
+
+async def rows_read(project: Project, call: str) -> int:
+    """How many rows of tracks, ledger and history a call reads; undone, in a session that lasts."""
+    read = (
+        "select sum(seq_tup_read + idx_tup_fetch)::bigint as rows from pg_stat_xact_user_tables"
+        " where relname = any (%s)"
+    )
+    async with (
+        await connect(project.postgres.conninfo("postgres", project.name)) as connection,
+        connection.transaction(force_rollback=True),
+    ):
+        counts = []
+        for _ in range(CALLS_UNTIL_PLANS_ARE_KEPT + 1):
+            async with connection.transaction(force_rollback=True):
+                await rows(connection, call)
+            [counted] = await rows(connection, read, list(BIG))
+            counts.append(int(counted["rows"]))
+    return counts[-1] - counts[-2]
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        pytest.param("", id="limits of the fleet"),
+        pytest.param(
+            "update music.settings set daily_budget_cents_of_guests = 1 where id",
+            id="guests over their budget",
+        ),
+        pytest.param("update music.settings set daily_budget_cents = 1 where id", id="over budget"),
+    ],
+)
+async def test_claims_health_and_intents_read_no_more_beside_fifty_times_as_much_that_is_finished(
+    cluster: Postgres, limits: str
+) -> None:
+    calls = {"claim": CLAIM, "health": HEALTH, "intent": INTENT}
+    async with copy_of(cluster, "migrated") as project:
+        await project.sql(WAITING)
+        await project.claim(limit=5)
+        if limits:
+            await project.sql(limits)
+        read: dict[int, dict[str, int]] = {}
+        there = 0
+        for size in (FEW, MANY):
+            await finished(cluster.conninfo("supabase_admin", project.name), size - there)
+            there = size
+            read[size] = {name: await rows_read(project, call) for name, call in calls.items()}
+        print(read)
+        assert float(await project.value("select music.spent_today_cents()")) == MANY * 4.5
+    assert min(read[FEW].values()) > 0, "nothing was counted"
+    for name in calls:
+        assert read[MANY][name] <= read[FEW][name] + MORE_ROWS, name

@@ -470,6 +470,7 @@ CASES = [
             "rejected_tracks",
             "table_changes",
             "waiting",
+            "spending",
         )
         for case in private_table(table)
     ],

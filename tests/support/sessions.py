@@ -96,7 +96,7 @@ class Database:
         """Begin again: no track, two users, these settings."""
         self._superuser.execute(
             b"delete from music.events; delete from music.claims; delete from music.generations;"
-            b" delete from public.music_tracks; delete from auth.users;"
+            b" delete from music.spending; delete from public.music_tracks; delete from auth.users;"
             b" update music.account set slowed_down_to = null, slowed_down_at = null where id"
         )
         for user in APP_USERS:
