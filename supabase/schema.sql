@@ -1507,6 +1507,7 @@ begin
         (select t.id, t.priority, t.created_at, t.run_after
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now() and t.user_id = o.user_id
+           and music.is_for_worker(t, p_version)
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
          limit v_room)
@@ -1515,6 +1516,7 @@ begin
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now()
            and t.user_id is null and o.user_id is null
+           and music.is_for_worker(t, p_version)
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
          limit v_room)

@@ -128,6 +128,7 @@ begin
         (select t.id, t.priority, t.created_at, t.run_after
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now() and t.user_id = o.user_id
+           and music.is_for_worker(t, p_version)
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
          limit v_room)
@@ -136,6 +137,7 @@ begin
          from public.music_tracks t
          where t.status = 'pending' and t.run_after <= now()
            and t.user_id is null and o.user_id is null
+           and music.is_for_worker(t, p_version)
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
          limit v_room)
