@@ -478,3 +478,58 @@ async def test_emotions_without_end_are_refused_before_they_are_looked_at(projec
     query = "select public.create_journey('Emma', null, array_fill('x'::text, array[200000]))"
     refused = await refusal(project, user, query)
     assert refused.sqlstate == "MU006"
+
+
+async def test_each_track_has_a_title_of_book_number_and_what_was_there(project: Project) -> None:
+    user = await project.new_user()
+    station = await begin(project, user, "Emma", "Jane Austen", ["hopeful", "curious"])
+    journey = station["journey"]["id"]
+    titles = [station["track"]["title"]]
+    for log in ({"p_memo": "What a meddler"}, {"p_quote": "Badly done!", "p_memo": "Oh"}, {}):
+        titles.append((await add(project, user, journey, **log))["track"]["title"])
+    titles.append((await finish(project, user, journey))["track"]["title"])
+    assert titles == [
+        "Emma · v0 · hopeful, curious",
+        "Emma · v1 · What a meddler",
+        "Emma · v2 · Badly done!",
+        "Emma · v3",
+        "Emma · vFinal",
+    ]
+
+
+async def test_a_title_fits_however_long_the_book_is(project: Project) -> None:
+    user = await project.new_user()
+    station = await begin(project, user, "A long title " * 20, None, ["x" * 50, "y" * 50])
+    title = station["track"]["title"]
+    assert "v0" in title
+    assert len(title) <= 120
+
+
+async def test_the_words_of_the_end_are_written_from_the_story_where_the_app_asks(
+    project: Project,
+) -> None:
+    user = await project.new_user()
+    journey = (await begin(project, user, "Emma"))["journey"]["id"]
+    for felt in ("hope", "shame", "joy", "calm"):
+        await add(project, user, journey, p_emotions=[felt])
+    final = await call(
+        project, user, "select finish_journey(%s, p_sing => true, p_vocal_gender => 'female')",
+        journey,
+    )  # fmt: skip
+    track = final["track"]
+    assert "“Emma”" in track["lyrics_prompt"]
+    assert "hope, then shame, then joy, then calm" in track["lyrics_prompt"]
+    assert (track["lyrics"], track["vocal_gender"]) == (None, "female")
+
+
+async def test_a_log_may_be_sung_with_own_words_or_with_words_from_the_story(
+    project: Project,
+) -> None:
+    user = await project.new_user()
+    journey = (await begin(project, user))["journey"]["id"]
+    own = await add(project, user, journey, p_memo="x", p_lyrics="la la", p_sing=True)
+    assert (own["track"]["lyrics"], own["track"]["lyrics_prompt"]) == ("la la", None)
+    told = await add(project, user, journey, p_memo="What a meddler", p_sing=True)
+    assert "What a meddler" in told["track"]["lyrics_prompt"]
+    plain = await add(project, user, journey, p_memo="x")
+    assert (plain["track"]["lyrics"], plain["track"]["lyrics_prompt"]) == (None, None)

@@ -29,6 +29,7 @@ LEASE_SECONDS = 4.0
 WORKER = {"MUSIC_LEASE_SECONDS": f"{LEASE_SECONDS:g}", "MUSIC_SWEEP_SECONDS": "1"}
 AWAY = (psycopg.OperationalError, httpx.HTTPError, APIError, TimeoutError)
 _CALL_SECONDS = 20
+CHANGED_MEANWHILE = "MU001"  # such as a track that was completed before it was cancelled
 
 
 @dataclass
@@ -120,9 +121,14 @@ async def edit(soak: Soak) -> None:
         await soak.pause(5)
         name = soak.chance.choice(tuple(edits))
         change, which = edits[name]
-        await soak.operate(
-            f"update public.music_tracks set {change} where id = {row.format(which)}"
-        )
+        try:
+            await soak.operate(
+                f"update public.music_tracks set {change} where id = {row.format(which)}"
+            )
+        except psycopg.DatabaseError as error:
+            if error.sqlstate != CHANGED_MEANWHILE:
+                raise
+            name += " refused"
         soak.done[f"edit {name}"] += 1
 
 
