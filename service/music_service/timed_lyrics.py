@@ -47,6 +47,41 @@ Sections = tuple[Section, ...]
 Part = Section | Line | Word
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What is sung at one moment, and what stands around it; None where there is no such line.
+
+    `words` says how many words of the line `now` have begun, of those that it has.
+    """
+
+    section: str | None
+    before: Line | None
+    now: Line | None
+    after: Line | None
+    words: int = 0
+
+
+def heard_at(sections: Sections, elapsed_ms: float) -> Heard:
+    """What is lit so many milliseconds after the beginning.
+
+    Of lines that are sung at once it is the one that began last. Between two lines none is `now`:
+    the one that was is `before`, and the one that comes is `after`.
+    """
+    lines = list(lines_of(sections))
+    begun = [line for line in lines if line.start_ms <= elapsed_ms]
+    after = lines[len(begun)] if len(begun) < len(lines) else None
+    within = [each.type for each in sections if each.start_ms <= elapsed_ms < each.end_ms]
+    section = within[-1] if within else None
+    sung = [number for number, line in enumerate(begun) if elapsed_ms < line.end_ms]
+    if not sung:
+        return Heard(section, begun[-1] if begun else None, None, after)
+    number = sung[-1]
+    now = begun[number]
+    before = begun[number - 1] if number else None
+    words = sum(word.start_ms <= elapsed_ms for word in now.words)
+    return Heard(section, before, now, after, words)
+
+
 def lines_of(sections: Sections) -> Iterator[Line]:
     """All lines of a song."""
     for section in sections:

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from music_service.timed_lyrics import Line, Section, Word, fitted, from_json, lines_of, to_json
+from music_service.timed_lyrics import (
+    Heard,
+    Line,
+    Section,
+    Word,
+    fitted,
+    from_json,
+    heard_at,
+    lines_of,
+    to_json,
+)
 
 SONG = (
     Section("intro", 0, 1000),
@@ -82,3 +92,37 @@ def test_what_is_barely_beyond_the_end_is_set_to_it() -> None:
 )
 def test_words_far_beyond_the_end_are_of_other_music(sections: Any) -> None:
     assert fitted(sections, 7999) == ()
+
+
+LA, LI = SONG[1].lines
+
+
+@pytest.mark.parametrize(
+    ("elapsed_ms", "heard"),
+    [
+        (0, Heard("intro", None, None, LA)),
+        (999.9, Heard("intro", None, None, LA)),
+        (1000, Heard("verse", None, LA, LI, words=1)),
+        (1999, Heard("verse", None, LA, LI, words=1)),
+        (2000, Heard("verse", None, LA, LI, words=2)),
+        (4000, Heard("verse", LA, None, LI)),
+        (5000, Heard("verse", LA, LI, None)),
+        (9000, Heard(None, LI, None, None)),
+        (10**9, Heard(None, LI, None, None)),
+        (-5, Heard(None, None, None, LA)),
+    ],
+)
+def test_what_is_lit_is_what_is_sung_at_that_moment(elapsed_ms: float, heard: Heard) -> None:
+    assert heard_at(SONG, elapsed_ms) == heard
+
+
+def test_of_lines_that_overlap_the_one_that_began_last_is_lit() -> None:
+    long, short = Line(0, 9000, "ooh"), Line(2000, 3000, "la")
+    song = (Section("chorus", 0, 9000, (long, short)),)
+    assert heard_at(song, 1000) == Heard("chorus", None, long, short)
+    assert heard_at(song, 2500) == Heard("chorus", long, short, None)
+    assert heard_at(song, 4000) == Heard("chorus", None, long, None)
+
+
+def test_where_nothing_is_sung_nothing_is_lit() -> None:
+    assert heard_at((), 1000) == Heard(None, None, None, None)

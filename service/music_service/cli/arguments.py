@@ -23,6 +23,9 @@ _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, a line each, for scripts.")]
+Karaoke = Annotated[
+    bool, typer.Option("--karaoke", help="Then show the words of the song in time.")
+]
 TrackId = Annotated[str, typer.Argument(metavar="TRACK_ID", help="The id of a track.")]
 
 

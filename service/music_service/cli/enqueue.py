@@ -11,6 +11,7 @@ import typer
 
 from music_service.cli.arguments import (
     Json,
+    Karaoke,
     checked_hint,
     checked_prompt,
     checked_wish,
@@ -81,6 +82,7 @@ def enqueue(
         str | None, typer.Option(metavar="EMAIL", help="Make it for this user of the app.")
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Wait until it is ready.")] = False,
+    karaoke: Karaoke = False,
     json: Json = False,
 ) -> None:
     """Ask for a track and print its id."""
@@ -100,13 +102,17 @@ def enqueue(
         "audio_formats": ["mp3", *audio_format] if audio_format else None,
     }
     track |= {name: wish for name, wish in wishes.items() if wish is not None}
-    raise typer.Exit(run_async(_enqueue(track, user, watch=watch, json=json)))
+    raise typer.Exit(
+        run_async(_enqueue(track, user, watch=watch or karaoke, karaoke=karaoke, json=json))
+    )
 
 
 # Looking up users, and following a track, take longer to import than all else here together.
 
 
-async def _enqueue(track: dict[str, Any], email: str | None, *, watch: bool, json: bool) -> int:
+async def _enqueue(
+    track: dict[str, Any], email: str | None, *, watch: bool, karaoke: bool, json: bool
+) -> int:
     async with project() as opened:
         if email is not None:
             from music_service.operations.users import user_id  # noqa: PLC0415
@@ -119,4 +125,4 @@ async def _enqueue(track: dict[str, Any], email: str | None, *, watch: bool, jso
         from music_service.cli.watch import follow  # noqa: PLC0415
 
         say(f"track {row['id']}")
-        return await follow(opened.client, UUID(row["id"]), json=json)
+        return await follow(opened.client, UUID(row["id"]), karaoke=karaoke, json=json)

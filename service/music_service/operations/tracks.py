@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from music_service.errors import ConfigurationError
+from music_service.errors import ConfigurationError, ContractError
 from music_service.operations.queries import Queries
+from music_service.timed_lyrics import Sections, from_json
 
 
 class TrackTable(Queries):
@@ -25,6 +26,15 @@ class TrackTable(Queries):
         if not found:
             raise ConfigurationError(f"There is no track {track_id}.")
         return found[0]
+
+    async def timed_lyrics(self, track_id: UUID) -> Sections:
+        """The words of a track in time; none where it has none."""
+        query = self.client.table("music_timed_lyrics").select("sections")
+        found = await self.rows(query.eq("track_id", str(track_id)))
+        try:
+            return from_json(found[0]["sections"]) if found else ()
+        except ValueError as error:
+            raise ContractError(f"The words in time of track {track_id} cannot be read.") from error
 
     async def unfinished(self, limit: int) -> list[dict[str, Any]]:
         """Tracks that run or wait, in the order in which they will probably be ready."""
