@@ -5109,6 +5109,8 @@ CREATE POLICY "The service reads table changes" ON music.table_changes FOR SELEC
 
 CREATE POLICY "The service reads the account" ON music.account FOR SELECT TO service_role USING (true);
 
+CREATE POLICY "The service reads what is spent" ON music.spending FOR SELECT TO service_role USING (true);
+
 CREATE POLICY "The service reads workers" ON music.workers FOR SELECT TO service_role USING (true);
 
 ALTER TABLE music.account ENABLE ROW LEVEL SECURITY;

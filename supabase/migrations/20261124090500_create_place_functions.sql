@@ -1,7 +1,7 @@
 -- How many generations may run at once, and how many do.
 --
 -- Whatever a claim asks is plpgsql where it is more than a word: its plans are kept from call to
--- call, while Postgres 17 and older plan a function of language sql anew each time.
+-- call, while Postgres 17 and older plan a function of language sql again each time.
 -- Locks: nothing that exists.
 
 create function music.tracks_not_to_try() returns setof uuid

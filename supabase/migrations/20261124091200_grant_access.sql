@@ -159,6 +159,8 @@ create policy "The service reads rejected tracks" on music.rejected_tracks
   for select to service_role using (true);
 create policy "The service reads how many wait" on music.waiting
   for select to service_role using (true);
+create policy "The service reads what is spent" on music.spending
+  for select to service_role using (true);
 create policy "The service reads table changes" on music.table_changes
   for select to service_role using (true);
 

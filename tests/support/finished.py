@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.support.database import connect
+from typing import Any
+
+import psycopg
 
 # Rows as workers leave them, but for the triggers, which would take minutes; what the triggers
 # count is put right as the account's check of each hour does it.
@@ -14,10 +16,11 @@ with users as (
 ), made as (
   insert into public.music_tracks
     (user_id, prompt, status, file_url, created_at, started_at, completed_at)
-  select u.id, 'rain', 'completed', 'u', now() - interval '2 hours', now() - interval '1 hour',
-         now() - n * interval '0.01 seconds'
+  select u.id, 'rain', 'completed', 'u', done.at - interval '60 seconds',
+         done.at - interval '50 seconds', done.at
   from generate_series(1, %(count)s) n
   join users u on u.number = n % u.all_of_them + 1
+  cross join lateral (select now() - n * interval '0.01 seconds' as at) done
   returning id, user_id, completed_at
 ), paid as (
   insert into music.generations
@@ -38,8 +41,7 @@ update music.account set checked_at = now() where id;
 """
 
 
-async def finished(superuser: str, count: int) -> None:
+async def finished(superuser: psycopg.AsyncConnection[Any], count: int) -> None:
     """Add finished tracks of all users by turns, each with its paid call and its history."""
-    async with await connect(superuser) as administrator:
-        await administrator.execute(_MAKE.replace("%(count)s", str(count)).encode())
-        await administrator.execute(b"vacuum analyze")
+    await superuser.execute(_MAKE.replace("%(count)s", str(count)).encode())
+    await superuser.execute(b"vacuum analyze")
