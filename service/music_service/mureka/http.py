@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 
+from music_service.connections import PlainClient, one_connection
 from music_service.errors import (
     ContractError,
     SubmissionUnknownError,
@@ -36,7 +37,6 @@ POLLS_AT_ONCE = 32
 PAID_AT_ONCE = 16
 FILES_AT_ONCE = 16
 _MOST_SHOWN = 2000
-_KEPT_SECONDS = 4  # many servers close after five, maybe just as a request leaves
 _CONNECT_SECONDS = 10
 _CHUNK_BYTES = 1 << 16
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -246,7 +246,7 @@ class Http:
 
     async def _guarded(self, way: Way, opened: contextlib.AsyncExitStack) -> httpx.AsyncClient:
         """A client that goes the way that was checked and no other, whatever variables say."""
-        client = _WithoutCookies(verify=self._tls, trust_env=False, proxy=way.proxy)
+        client = PlainClient(verify=self._tls, trust_env=False, proxy=way.proxy)
         return await opened.enter_async_context(client)
 
 
@@ -260,17 +260,11 @@ async def connect_http(
     would leave it unknown whether the call arrived.
     """
     tls = tls or httpx.create_ssl_context()
-    # A pool looks at each of its connections with each request, so each place has one of its own.
-    one = httpx.Limits(max_connections=1, keepalive_expiry=_KEPT_SECONDS)
     fresh = httpx.Limits(max_keepalive_connections=0)
-
-    def poll_connection() -> httpx.AsyncClient:
-        return _WithoutCookies(verify=tls, limits=one)
-
-    polls = Places(POLLS_AT_ONCE, poll_connection)
+    polls = Places(POLLS_AT_ONCE, lambda: one_connection(verify=tls))
     async with (
-        _WithoutCookies(verify=tls) as free,
-        _WithoutCookies(verify=tls, limits=fresh) as paid,
+        PlainClient(verify=tls) as free,
+        PlainClient(verify=tls, limits=fresh) as paid,
     ):
         try:
             yield Http(
@@ -286,32 +280,6 @@ async def connect_http(
         finally:
             for connection in polls.made:
                 await connection.aclose()
-
-
-class _WithoutCookies(httpx.AsyncClient):
-    """A client that keeps no cookies: an account needs none, and a server could send any number.
-
-    Nor does it look for any, which would be a tenth of its work.
-    """
-
-    @property
-    def cookies(self) -> httpx.Cookies:
-        return _NO_COOKIES
-
-    @cookies.setter
-    def cookies(self, cookies: Any) -> None:
-        raise AttributeError("This client has no cookies.")
-
-
-class _NoCookies(httpx.Cookies):
-    def extract_cookies(self, response: httpx.Response) -> None:
-        """Leave them where they are."""
-
-    def set_cookie_header(self, request: httpx.Request) -> None:
-        """Add none."""
-
-
-_NO_COOKIES = _NoCookies()
 
 
 async def _answer(client: httpx.AsyncClient, request: httpx.Request) -> Answer:

@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 from postgrest import AsyncPostgrestClient, AsyncRequestBuilder
 
+from music_service.connections import PlainClient, one_connection
 from music_service.errors import ConfigurationError
 from music_service.places import Places
 
@@ -36,11 +37,9 @@ _OF_THE_WORKER = (
 )
 _NO_LIMIT = 1000
 _RECEIPTS = ("/rpc/record_music_task", "/rpc/refuse_music_generation")
-# A pool looks at each of its connections with each request, so each place has one of its own.
-_ONE = httpx.Limits(max_connections=1, keepalive_expiry=4)
 
 
-class Connections(httpx.AsyncClient):
+class Connections(PlainClient):
     """Connections to a project, of which each kind of request has so many at once.
 
     Time-outs count from when a request has its place.
@@ -50,7 +49,7 @@ class Connections(httpx.AsyncClient):
         super().__init__(timeout=TIMEOUT, **options)
 
         def make() -> httpx.AsyncClient:
-            return httpx.AsyncClient(timeout=TIMEOUT, limits=_ONE, **options)
+            return one_connection(timeout=TIMEOUT, **options)
 
         self._of_the_worker = Places(_NO_LIMIT, make)
         self._calls = Places(CALLS_AT_ONCE, make)
