@@ -136,6 +136,23 @@ async def test_names_that_are_never_answered_hold_up_nothing_else(
         await asyncio.gather(*asked, return_exceptions=True)
 
 
+async def test_a_stream_whose_host_is_never_found_is_not_shown_and_holds_up_no_poll() -> None:
+    async def never(_: str, __: int) -> list[str]:
+        await asyncio.Event().wait()
+        return []
+
+    async with httpx.AsyncClient() as http:
+        door = Http(
+            http,
+            http,
+            api_key=KEY,
+            base_url="https://api.mureka.example",
+            addresses=Addresses(guarded=True, resolve=never),
+            free_seconds=0.2,
+        )
+        assert not await asyncio.wait_for(door.may_be_shown("https://cdn.example/m.mp3"), 10)
+
+
 async def test_a_host_that_nobody_knows_is_asked_for_later() -> None:
     addresses = world()
     with pytest.raises(TransientError):

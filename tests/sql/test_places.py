@@ -182,6 +182,20 @@ async def test_a_call_that_was_never_answered_gives_its_place_back_in_time(
     assert len(await project.claim()) == 1
 
 
+async def test_a_late_receipt_takes_the_place_again(project: Project) -> None:
+    """Whatever was thought of the call: Mureka works on it."""
+    await limits(project, 1)
+    await project.new_track()
+    [claim] = await project.claim()
+    generation_id = await begun(project, claim)
+    await project.sql("delete from public.music_tracks")
+    await project.sql("select * from public.refuse_music_generation(%s, 'Busy.')", generation_id)
+    await project.sql("select public.record_music_task(%s, 'task-1', null)", generation_id)
+    await project.new_track()
+    assert await project.claim() == []
+    assert (await left_over(project))["running"] == 1
+
+
 async def test_how_long_an_unanswered_call_may_run_follows_what_generations_take(
     project: Project,
 ) -> None:
