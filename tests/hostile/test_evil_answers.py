@@ -24,6 +24,7 @@ from music_service.errors import (
     SubmissionUnknownError,
     TransientError,
 )
+from music_service.mureka import http as door
 from music_service.mureka.client import MurekaClient, connect_mureka
 from music_service.mureka.http import Http
 from music_service.redact import keep_secret
@@ -59,7 +60,7 @@ async def facing(
     billing = what.pop("billing", None)
     async with serving({"a": Attack(**what)}) as provider, httpx.AsyncClient() as http:
         provider.billing = billing
-        door = Http(
+        calls = Http(
             http,
             http,
             api_key=KEY,
@@ -67,7 +68,7 @@ async def facing(
             paid_seconds=seconds,
             free_seconds=seconds,
         )
-        yield MurekaClient(door), provider
+        yield MurekaClient(calls), provider
 
 
 def a_request() -> Any:
@@ -139,13 +140,26 @@ async def test_a_bill_with_a_bad_answer_costs_no_more_than_its_time(name: str) -
                 await asyncio.wait_for(client.billing(), 20)
 
 
+async def test_a_worker_s_own_client_keeps_to_the_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "PAID_SECONDS", SOON)
+    monkeypatch.setattr(door, "FREE_SECONDS", SOON)
+    async with (
+        serving({"a": Attack(submit=says_nothing, poll=says_nothing)}) as provider,
+        connect_mureka(KEY, provider.root) as client,
+    ):
+        with pytest.raises(SubmissionUnknownError):
+            await asyncio.wait_for(client.submit(a_request()), 20)
+        with pytest.raises(TransientError):
+            await asyncio.wait_for(client.poll("instrumental", "t0"), 20)
+
+
 async def test_a_paid_call_that_never_left_may_be_sent_again() -> None:
     """A server that takes no connection lets the whole time pass before anything was sent."""
     with full_server() as url:
         async with httpx.AsyncClient() as http:
-            door = Http(http, http, api_key=KEY, base_url=url, paid_seconds=SOON)
+            calls = Http(http, http, api_key=KEY, base_url=url, paid_seconds=SOON)
             with pytest.raises(TransientError):
-                await MurekaClient(door).submit(a_request())
+                await MurekaClient(calls).submit(a_request())
 
 
 @contextlib.contextmanager

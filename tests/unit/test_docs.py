@@ -125,6 +125,12 @@ def test_every_column_of_a_track_is_documented_for_apps() -> None:
     assert sorted(rows) == sorted(columns)
 
 
+def test_apps_are_told_what_strangers_see_and_how_to_leave_it_out() -> None:
+    said = section("docs/clients.md", "What strangers see")
+    assert "Error 401: Unauthorized" in said
+    assert "alter publication supabase_realtime drop table public.music_tracks;" in said
+
+
 def test_every_error_code_and_status_is_documented_for_apps() -> None:
     codes = re.findall(r"^\| `(\w+)` \|", section("docs/clients.md", "Error codes"), re.MULTILINE)
     assert set(codes) == set(ErrorCode)
