@@ -23,7 +23,7 @@ from music_service.errors import OverdueError, TransientError
 from music_service.mureka.addresses import Addresses, is_public
 from music_service.mureka.client import MurekaClient, connect_mureka
 from music_service.mureka.http import MOST_REDIRECTS, Http
-from tests.support.evil_provider import music, sends
+from tests.support.evil_provider import Attack, answers, music, sends, serving
 from tests.support.mureka import KEY
 
 PUBLIC, INSIDE = "93.184.216.34", "10.0.0.7"
@@ -134,6 +134,27 @@ async def test_names_that_are_never_answered_hold_up_nothing_else(
             each.cancel()
         give_up.set()
         await asyncio.gather(*asked, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_shown"),
+    [
+        ("https://cdn/s.mp3", True),
+        ("http://cdn/s.mp3", False),
+        ("https://inside/s.mp3", False),
+        ("https://169.254.169.254/s.mp3", False),
+    ],
+)
+async def test_a_stream_is_shown_where_music_would_be_fetched(url: str, is_shown: bool) -> None:
+    body = {"id": "t0", "status": "streaming", "choices": [{"stream_url": url}]}
+    async with (
+        serving({"a": Attack(poll=answers(body))}) as provider,
+        httpx.AsyncClient() as http,
+    ):
+        addresses = world(cdn=[PUBLIC], inside=[INSIDE])
+        door = Http(http, http, api_key=KEY, base_url=provider.root, addresses=addresses)
+        task = await MurekaClient(door).poll("instrumental", "t0")
+    assert task.stream_url == (url if is_shown else None)
 
 
 async def test_a_stream_whose_host_is_never_found_is_not_shown_and_holds_up_no_poll() -> None:

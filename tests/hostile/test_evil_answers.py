@@ -122,6 +122,21 @@ async def test_a_paid_call_with_a_bad_answer_is_unknown_and_sent_once(name: str)
         assert provider.paid["a"] == 1
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"choices": "none"},
+        {"choices": [None, 5, "x"]},
+        {"status": ["preparing"]},
+        {"created_at": {}, "finished_at": "soon"},
+        {"trace_id": [1], "failed_reason": {"a": "b"}},
+    ],
+)
+async def test_a_receipt_is_one_whatever_else_is_in_the_answer(odd: dict[str, Any]) -> None:
+    async with facing(submit=answers({"id": "t0"} | odd)) as (client, _):
+        assert (await client.submit(a_request())).task_id == "t0"
+
+
 @pytest.mark.parametrize("name", UNUSABLE)
 async def test_a_poll_with_a_bad_answer_costs_no_more_than_its_time(name: str) -> None:
     async with facing(SOON, poll=UNUSABLE[name]) as (client, _):
@@ -279,6 +294,14 @@ def _end_of_frame(number: int) -> int:
     return at
 
 
+def _told_of(frames: int) -> bytes:
+    """The frame in which an encoder tells how many frames follow."""
+    head = music()[:4]
+    place = 4 + (17 if head[3] >> 6 == 3 else 32)
+    tag = b"Info" + (1).to_bytes(4, "big") + frames.to_bytes(4, "big")
+    return (head + bytes(place - 4) + tag).ljust(_end_of_frame(1), b"\0")
+
+
 AUDIO: dict[str, tuple[Send, type[MusicServiceError]]] = {
     "a bomb": (sends(bomb(64), "content-encoding: gzip"), OverdueError),
     "a bomb in a bomb": (sends(bomb(64, 2), "content-encoding: gzip, gzip"), OverdueError),
@@ -299,6 +322,10 @@ AUDIO: dict[str, tuple[Send, type[MusicServiceError]]] = {
     "cut without a length": (sends(music()[:120_777], measured=False), TransientError),
     "cut at a frame without a length": (
         sends(music()[: _end_of_frame(200)], measured=False),
+        LateAudioError,
+    ),
+    "fewer frames than its encoder wrote": (
+        sends(_told_of(400) + music()[: _end_of_frame(200)]),
         LateAudioError,
     ),
     "half a gzip": (

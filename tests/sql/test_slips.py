@@ -101,6 +101,19 @@ async def test_a_row_of_settings_that_was_forced_away_comes_back(project: Projec
     assert await project.value("select paused from music.settings")
 
 
+async def test_whatever_is_called_first_brings_it_back(project: Project) -> None:
+    user = await project.new_user()
+    await project.operator.execute(FORCED_AWAY.encode())
+    assert "Paused" in await project.value("select public.pause_music_queue('x')")
+    await project.operator.execute(FORCED_AWAY.encode())
+    assert "Going on" in await project.value("select public.resume_music_queue()")
+    assert await project.value("select count(*) from music.settings") == 1
+    await project.operator.execute(FORCED_AWAY.encode())
+    many = "insert into public.music_tracks (prompt) select 'n' from generate_series(1, 1001)"
+    with pytest.raises(psycopg.Error, match="More than 1000 tracks"):
+        await project.as_user(user, many)
+
+
 @pytest.mark.parametrize(
     ("slip", "is_refused"),
     [
