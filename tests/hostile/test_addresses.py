@@ -206,6 +206,7 @@ class Cdn:
     """A TLS server for `cdn.example` on 127.0.0.1, which stands for the public address."""
 
     def __init__(self) -> None:
+        self.heads: list[str] = []
         self.hosts: list[str] = []
         self.location: str | None = None
         self.port = 0
@@ -213,6 +214,7 @@ class Cdn:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            self.heads.append(head)
             self.hosts += [x.partition(": ")[2] for x in head.split("\r\n") if x[:5] == "host:"]
             if self.location and len(self.hosts) < 20:
                 line = f"location: {self.location}"
@@ -300,6 +302,17 @@ async def test_music_is_fetched_from_the_address_that_was_checked_under_its_own_
     async with a_cdn(tmp_path) as (cdn, client):
         assert await fetch(client, f"https://cdn.example:{cdn.port}/m.mp3", tmp_path) > 5000
         assert cdn.hosts == [f"cdn.example:{cdn.port}"]
+        assert "authorization" not in cdn.heads[0], "the key is for Mureka alone"
+
+
+async def test_a_host_without_a_proxy_is_reached_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its address, which no variable names, the exception of its name would not be known."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "cdn.example")
+    async with a_cdn(tmp_path) as (cdn, client):
+        assert await fetch(client, f"https://cdn.example:{cdn.port}/m.mp3", tmp_path) > 5000
 
 
 async def test_a_certificate_must_be_that_of_the_host(tmp_path: Path) -> None:

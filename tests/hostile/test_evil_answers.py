@@ -416,6 +416,21 @@ async def test_nothing_is_asked_for_in_a_form_that_could_grow_and_no_cookie_is_k
     assert not [each for each in seen if "cookie" in each]
 
 
+async def test_the_key_goes_to_mureka_and_to_no_server_of_files(tmp_path: Path) -> None:
+    seen: list[dict[str, str]] = []
+
+    async def note(writer: asyncio.StreamWriter, asked: Any) -> None:
+        seen.append(asked.headers)
+        await (answers({"id": "t0"}) if len(seen) == 1 else sends(music()))(writer, asked)
+
+    async with facing(poll=note, audio=note) as (client, provider):
+        await client.poll("instrumental", "t0")
+        await client.download(
+            f"{provider.root}/audio/t0.mp3", tmp_path / "m.mp3", max_bytes=4 * MEGABYTE
+        )
+    assert ["authorization" in headers for headers in seen] == [True, False]
+
+
 async def test_a_bomb_takes_no_memory() -> None:
     async with facing(poll=sends(bomb(128), "content-encoding: gzip")) as (client, _):
         tracemalloc.start()

@@ -162,20 +162,40 @@ async def test_what_users_delete_leaves_ledger_and_history(
     assert await project.value("select slowed_down_to from music.account") == 1
 
 
-EDITS = {
+# What each column is set to, what was there, and what is there then; None where nobody looks.
+EDITS: dict[str, tuple[str, Any, Any]] = {
     "prompt": ("'a storm'", "a quiet morning", "a storm"),
     "lyrics": ("repeat('la ', 1000)", None, None),
+    "genre": ("'folk'", None, "folk"),
+    "mood": ("'calm'", None, "calm"),
+    "tempo": ("'slow'", None, "slow"),
+    "duration": ("90", None, 90),
+    "duration_ms": ("62000", 61000, 62000),
     "priority": ("5", 0, 5),
+    "attempts": ("3", 0, 3),
     "run_after": ("'2026-01-01 12:00+00'", None, None),
     "created_at": ("'2026-01-01 12:00+00'", None, None),
+    "started_at": ("created_at", None, None),
+    "completed_at": ("created_at + interval '1 minute'", None, None),
+    "error_code": ("'internal'", "cancelled", "internal"),
     "error_message": ("'So sorry.'", None, "So sorry."),
 }
+OF_COMPLETED = ("duration_ms", "started_at", "completed_at")
+NO_EDIT = {"id", "journey_id", "status", "stage", "stream_url", "expected_ready_at", "updated_at"}
+
+
+async def test_the_edits_that_are_tried_are_all_that_there_are(project: Project) -> None:
+    elsewhere = {"user_id", "file_url", "storage_path"}
+    track = await project.track(await project.new_track())
+    assert set(track) - NO_EDIT == set(EDITS) | elsewhere
 
 
 @pytest.mark.parametrize("column", EDITS)
 async def test_each_edit_of_a_person_is_in_the_history(project: Project, column: str) -> None:
     value, old, new = EDITS[column]
-    track = await project.new_track()
+    track = await project.new_track(**(COMPLETED if column in OF_COMPLETED else {}))
+    if column == "error_code":
+        await project.sql("update public.music_tracks set status = 'error' where id = %s", track)
     await project.sql(
         f"update public.music_tracks set {column} = {value}, updated_at = now() where id = %s",
         track,
