@@ -122,6 +122,14 @@ async def test_a_paid_call_with_a_bad_answer_is_unknown_and_sent_once(name: str)
         assert provider.paid["a"] == 1
 
 
+async def test_a_key_of_ours_is_no_receipt() -> None:
+    key = f"{KEY}-4711-secret"
+    keep_secret(key)
+    async with facing(submit=answers({"id": key})) as (client, _):
+        with pytest.raises(SubmissionUnknownError):
+            await client.submit(a_request())
+
+
 @pytest.mark.parametrize(
     "odd",
     [
