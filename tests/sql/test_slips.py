@@ -333,7 +333,7 @@ async def test_a_slow_down_of_nonsense_stops_no_claim(
     assert len(await project.claim()) == 1
 
 
-@pytest.mark.parametrize("column", ["created_at", "started_at", "run_after"])
+@pytest.mark.parametrize("column", ["created_at", "started_at", "completed_at", "run_after"])
 @pytest.mark.parametrize("time", ["-infinity", "infinity", "20260-01-01"])
 async def test_a_row_of_a_backend_with_a_time_that_is_none_is_refused(
     project: Project, column: str, time: str
