@@ -105,6 +105,7 @@ async def test_whatever_is_called_first_brings_it_back(project: Project) -> None
     user = await project.new_user()
     await project.operator.execute(FORCED_AWAY.encode())
     assert "Paused" in await project.value("select public.pause_music_queue('x')")
+    assert await project.value("select paused from music.settings")
     await project.operator.execute(FORCED_AWAY.encode())
     assert "Going on" in await project.value("select public.resume_music_queue()")
     assert await project.value("select count(*) from music.settings") == 1
