@@ -23,7 +23,7 @@ from music_service.errors import OverdueError, TransientError
 from music_service.mureka.addresses import Addresses, is_public
 from music_service.mureka.client import MurekaClient, connect_mureka
 from music_service.mureka.http import MOST_REDIRECTS, Http
-from tests.support.evil_provider import music, sends
+from tests.support.evil_provider import Attack, answers, music, sends, serving
 from tests.support.mureka import KEY
 
 PUBLIC, INSIDE = "93.184.216.34", "10.0.0.7"
@@ -136,6 +136,44 @@ async def test_names_that_are_never_answered_hold_up_nothing_else(
         await asyncio.gather(*asked, return_exceptions=True)
 
 
+@pytest.mark.parametrize(
+    ("url", "is_shown"),
+    [
+        ("https://cdn/s.mp3", True),
+        ("http://cdn/s.mp3", False),
+        ("https://inside/s.mp3", False),
+        ("https://169.254.169.254/s.mp3", False),
+    ],
+)
+async def test_a_stream_is_shown_where_music_would_be_fetched(url: str, is_shown: bool) -> None:
+    body = {"id": "t0", "status": "streaming", "choices": [{"stream_url": url}]}
+    async with (
+        serving({"a": Attack(poll=answers(body))}) as provider,
+        httpx.AsyncClient() as http,
+    ):
+        addresses = world(cdn=[PUBLIC], inside=[INSIDE])
+        door = Http(http, http, api_key=KEY, base_url=provider.root, addresses=addresses)
+        task = await MurekaClient(door).poll("instrumental", "t0")
+    assert task.stream_url == (url if is_shown else None)
+
+
+async def test_a_stream_whose_host_is_never_found_is_not_shown_and_holds_up_no_poll() -> None:
+    async def never(_: str, __: int) -> list[str]:
+        await asyncio.Event().wait()
+        return []
+
+    async with httpx.AsyncClient() as http:
+        door = Http(
+            http,
+            http,
+            api_key=KEY,
+            base_url="https://api.mureka.example",
+            addresses=Addresses(guarded=True, resolve=never),
+            free_seconds=0.2,
+        )
+        assert not await asyncio.wait_for(door.may_be_shown("https://cdn.example/m.mp3"), 10)
+
+
 async def test_a_host_that_nobody_knows_is_asked_for_later() -> None:
     addresses = world()
     with pytest.raises(TransientError):
@@ -168,6 +206,7 @@ class Cdn:
     """A TLS server for `cdn.example` on 127.0.0.1, which stands for the public address."""
 
     def __init__(self) -> None:
+        self.heads: list[str] = []
         self.hosts: list[str] = []
         self.location: str | None = None
         self.port = 0
@@ -175,6 +214,7 @@ class Cdn:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            self.heads.append(head)
             self.hosts += [x.partition(": ")[2] for x in head.split("\r\n") if x[:5] == "host:"]
             if self.location and len(self.hosts) < 20:
                 line = f"location: {self.location}"
@@ -262,6 +302,17 @@ async def test_music_is_fetched_from_the_address_that_was_checked_under_its_own_
     async with a_cdn(tmp_path) as (cdn, client):
         assert await fetch(client, f"https://cdn.example:{cdn.port}/m.mp3", tmp_path) > 5000
         assert cdn.hosts == [f"cdn.example:{cdn.port}"]
+        assert "authorization" not in cdn.heads[0], "the key is for Mureka alone"
+
+
+async def test_a_host_without_a_proxy_is_reached_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its address, which no variable names, the exception of its name would not be known."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "cdn.example")
+    async with a_cdn(tmp_path) as (cdn, client):
+        assert await fetch(client, f"https://cdn.example:{cdn.port}/m.mp3", tmp_path) > 5000
 
 
 async def test_a_certificate_must_be_that_of_the_host(tmp_path: Path) -> None:

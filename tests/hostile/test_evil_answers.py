@@ -24,6 +24,7 @@ from music_service.errors import (
     SubmissionUnknownError,
     TransientError,
 )
+from music_service.mureka import http as door
 from music_service.mureka.client import MurekaClient, connect_mureka
 from music_service.mureka.http import Http
 from music_service.redact import keep_secret
@@ -61,7 +62,7 @@ async def facing(
     billing = what.pop("billing", None)
     async with serving({"a": Attack(**what)}) as provider, httpx.AsyncClient() as http:
         provider.billing = billing
-        door = Http(
+        calls = Http(
             http,
             http,
             api_key=KEY,
@@ -69,7 +70,7 @@ async def facing(
             paid_seconds=seconds,
             free_seconds=seconds,
         )
-        yield MurekaClient(door), provider
+        yield MurekaClient(calls), provider
 
 
 def a_request() -> Any:
@@ -131,6 +132,29 @@ async def test_a_call_for_lyrics_with_a_bad_answer_is_unknown_and_sent_once(name
         assert provider.paid["a"] == 1
 
 
+async def test_a_key_of_ours_is_no_receipt() -> None:
+    key = f"{KEY}-4711-secret"
+    keep_secret(key)
+    async with facing(submit=answers({"id": key})) as (client, _):
+        with pytest.raises(SubmissionUnknownError):
+            await client.submit(a_request())
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"choices": "none"},
+        {"choices": [None, 5, "x"]},
+        {"status": ["preparing"]},
+        {"created_at": {}, "finished_at": "soon"},
+        {"trace_id": [1], "failed_reason": {"a": "b"}},
+    ],
+)
+async def test_a_receipt_is_one_whatever_else_is_in_the_answer(odd: dict[str, Any]) -> None:
+    async with facing(submit=answers({"id": "t0"} | odd)) as (client, _):
+        assert (await client.submit(a_request())).task_id == "t0"
+
+
 @pytest.mark.parametrize("name", UNUSABLE)
 async def test_a_poll_with_a_bad_answer_costs_no_more_than_its_time(name: str) -> None:
     async with facing(SOON, poll=UNUSABLE[name]) as (client, _):
@@ -147,6 +171,19 @@ async def test_a_bill_with_a_bad_answer_costs_no_more_than_its_time(name: str) -
         else:
             with pytest.raises((TransientError, ContractError)):
                 await asyncio.wait_for(client.billing(), 20)
+
+
+async def test_a_worker_s_own_client_keeps_to_the_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "PAID_SECONDS", SOON)
+    monkeypatch.setattr(door, "FREE_SECONDS", SOON)
+    async with (
+        serving({"a": Attack(submit=says_nothing, poll=says_nothing)}) as provider,
+        connect_mureka(KEY, provider.root) as client,
+    ):
+        with pytest.raises(SubmissionUnknownError):
+            await asyncio.wait_for(client.submit(a_request()), 20)
+        with pytest.raises(TransientError):
+            await asyncio.wait_for(client.poll("instrumental", "t0"), 20)
 
 
 async def test_a_paid_call_that_never_left_may_be_sent_again() -> None:
@@ -402,6 +439,14 @@ def _end_of_frame(number: int) -> int:
     return at
 
 
+def _told_of(frames: int) -> bytes:
+    """The frame in which an encoder tells how many frames follow."""
+    head = music()[:4]
+    place = 4 + (17 if head[3] >> 6 == 3 else 32)
+    tag = b"Info" + (1).to_bytes(4, "big") + frames.to_bytes(4, "big")
+    return (head + bytes(place - 4) + tag).ljust(_end_of_frame(1), b"\0")
+
+
 AUDIO: dict[str, tuple[Send, type[MusicServiceError]]] = {
     "a bomb": (sends(bomb(64), "content-encoding: gzip"), OverdueError),
     "a bomb in a bomb": (sends(bomb(64, 2), "content-encoding: gzip, gzip"), OverdueError),
@@ -422,6 +467,10 @@ AUDIO: dict[str, tuple[Send, type[MusicServiceError]]] = {
     "cut without a length": (sends(music()[:120_777], measured=False), TransientError),
     "cut at a frame without a length": (
         sends(music()[: _end_of_frame(200)], measured=False),
+        LateAudioError,
+    ),
+    "fewer frames than its encoder wrote": (
+        sends(_told_of(400) + music()[: _end_of_frame(200)]),
         LateAudioError,
     ),
     "half a gzip": (
@@ -544,6 +593,21 @@ async def test_nothing_is_asked_for_in_a_form_that_could_grow_and_no_cookie_is_k
         await client.poll("instrumental", "t0")
     assert [each["accept-encoding"] for each in seen] == ["identity"] * 3
     assert not [each for each in seen if "cookie" in each]
+
+
+async def test_the_key_goes_to_mureka_and_to_no_server_of_files(tmp_path: Path) -> None:
+    seen: list[dict[str, str]] = []
+
+    async def note(writer: asyncio.StreamWriter, asked: Any) -> None:
+        seen.append(asked.headers)
+        await (answers({"id": "t0"}) if len(seen) == 1 else sends(music()))(writer, asked)
+
+    async with facing(poll=note, audio=note) as (client, provider):
+        await client.poll("instrumental", "t0")
+        await client.download(
+            f"{provider.root}/audio/t0.mp3", tmp_path / "m.mp3", max_bytes=4 * MEGABYTE
+        )
+    assert ["authorization" in headers for headers in seen] == [True, False]
 
 
 async def test_a_bomb_takes_no_memory() -> None:

@@ -188,6 +188,16 @@ def test_links_in_the_place_of_the_mark_or_the_directory_are_not_followed(tmp_pa
     assert (home / "keys.json").exists()
 
 
+def test_a_link_in_the_place_of_a_file_is_not_written_through(tmp_path: Path) -> None:
+    precious = tmp_path / "diary.txt"
+    precious.write_text("precious")
+    (tmp_path / "keys.new").symlink_to(precious)
+    with pytest.raises(SetupError, match="is a symbolic link"):
+        Keys.load_or_create(tmp_path / "keys.json")
+    assert precious.read_text() == "precious"
+    assert not (tmp_path / "keys.json").exists()
+
+
 async def test_a_link_in_the_place_of_a_directory_ends_the_start_with_a_sentence(
     tmp_path: Path,
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -112,6 +112,7 @@ class Town:
 
     stack: Stack
     database: Connection
+    http: httpx.AsyncClient
     token: str
     names: dict[str, str]
 
@@ -127,13 +128,12 @@ class Town:
             "content-type": "application/json",
             "prefer": ",".join(request.prefer),
         }
-        async with httpx.AsyncClient(base_url=f"{self.stack.url}/rest/v1/", timeout=20) as http:
-            return await http.request(
-                request.method,
-                self.named(request.path),
-                content=self.named(request.body).encode(errors="replace"),
-                headers=headers,
-            )
+        return await self.http.request(
+            request.method,
+            self.named(request.path),
+            content=self.named(request.body).encode(errors="replace"),
+            headers=headers,
+        )
 
     async def of_bob(self) -> list[Any]:
         """All that is Bob's and a backend's."""
@@ -224,7 +224,7 @@ def taking(stack: Stack, *, seconds: float) -> Iterator[None]:
 @pytest.fixture
 async def town(
     stack: Stack, database: Connection, make_user: Callable[[], Awaitable[SignedIn]]
-) -> Town:
+) -> AsyncIterator[Town]:
     alice, bob = await make_user(), await make_user()
     names = {"{alice}": alice.id, "{bob}": bob.id}
     both = (("a", alice), ("b", bob))
@@ -235,7 +235,8 @@ async def town(
         names |= await waiting_and_journey(user, who)
     session = await alice.client.auth.get_session()
     assert session is not None
-    return Town(stack, database, session.access_token, names)
+    async with httpx.AsyncClient(base_url=f"{stack.url}/rest/v1/", timeout=20) as http:
+        yield Town(stack, database, http, session.access_token, names)
 
 
 @pytest.mark.timeout(1800 if IS_FULL else 240)

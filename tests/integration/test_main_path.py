@@ -11,10 +11,12 @@ from typing import Any
 import httpx
 import miniaudio
 import pytest
+from structlog.testing import capture_logs
 
 from local_supabase.stack import Stack
 from music_service.watch import wait_for_track, watch_track
-from tests.support.project import SignedIn, ask, rows
+from tests.support.limits import LIFT_LIMITS
+from tests.support.project import Connection, SignedIn, ask, rows
 from tests.support.workers import StartWorker
 
 LIFE = ["pending", "generating", "completed"]
@@ -33,6 +35,21 @@ async def test_a_track_ends_as_an_mp3_as_long_as_the_row_says(user: SignedIn) ->
     assert (heard.sample_rate, heard.nchannels) == (44_100, 2)
     assert heard.num_frames / 44.1 == pytest.approx(row["duration_ms"], abs=100)
     assert max(heard.samples) > 3000, "it is not silence"
+
+
+@pytest.mark.parametrize(("cents", "told"), [(1000, 1000), (None, "no limit")])
+async def test_the_first_line_of_a_worker_says_what_a_day_may_cost(
+    database: Connection, start_worker: StartWorker, cents: int | None, told: Any
+) -> None:
+    change = b"update music.settings set daily_budget_cents = %s where id"
+    await database.execute(change, (cents,))
+    try:
+        with capture_logs() as lines:
+            async with start_worker():
+                pass
+    finally:
+        await database.execute(LIFT_LIMITS.encode())
+    assert (lines[0]["event"], lines[0]["daily_budget_cents"]) == ("started", told)
 
 
 async def test_a_project_with_another_name_for_apps_is_named_so_in_the_url(

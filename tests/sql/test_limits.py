@@ -84,6 +84,16 @@ async def test_two_users_with_one_worker_take_turns(project: Project) -> None:
     assert all(one != other for one, other in itertools.pairwise(served))
 
 
+async def test_a_claim_takes_the_first_of_everybody_before_the_second_of_anybody(
+    project: Project,
+) -> None:
+    users = [await project.new_user() for _ in range(3)]
+    for user, count in zip(users, (4, 2, 1), strict=True):  # in this order
+        await many_tracks(project, user, count)
+    claims = await project.claim(limit=5)
+    assert [users.index(str(claim["user_id"])) for claim in claims] == [0, 1, 2, 0, 1]
+
+
 async def test_a_backend_with_many_tracks_takes_turns_with_users(project: Project) -> None:
     await limit(project, max_concurrent=1)
     await many_tracks(project, None, 100)

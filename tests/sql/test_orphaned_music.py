@@ -155,6 +155,15 @@ async def test_audio_that_a_copied_row_has_is_not_listed(project: Project) -> No
     assert await names(project) == []
 
 
+async def test_audio_that_a_row_knows_by_its_url_alone_is_not_listed(project: Project) -> None:
+    track_id, name = await completed(project)
+    await project.sql(
+        "update public.music_tracks set storage_path = null, file_url = %s where id = %s",
+        *(f"https://ref.supabase.co/storage/v1/object/public/{BUCKET}/{name}", track_id),
+    )
+    assert await names(project) == []
+
+
 async def test_a_bucket_is_looked_through_in_parts(project: Project) -> None:
     orphans = sorted([await put(project, key()) for _ in range(7)])
     await put(project, "a cover.jpg")

@@ -116,6 +116,21 @@ async def test_the_music_of_a_cancelled_track_is_had_for_free_though_mureka_was_
     assert claim["mureka_task_id"] == "task-1"
 
 
+async def test_the_ledger_closes_the_call_of_a_deleted_track_once_mureka_is_done(
+    project: Project,
+) -> None:
+    track_id = await project.new_track()
+    [claim] = await project.claim()
+    await project.submitted(claim, "task-1")
+    await project.sql(LEAVE["deleted"], track_id)
+    [task] = (await left_over(project))["tasks"]
+    await project.sql("select public.close_left_over_music(%s, 'succeeded')", task["generation_id"])
+    [call] = await project.sql(
+        "select state, failed_reason, finished_at is not null as is_finished from music.generations"
+    )
+    assert tuple(call.values()) == ("abandoned", "Its track was deleted.", True)
+
+
 async def test_a_deferred_track_resumes_in_the_place_that_its_task_has(project: Project) -> None:
     await limits(project, 1, 1)
     user = await project.new_user()
@@ -165,6 +180,20 @@ async def test_a_call_that_was_never_answered_gives_its_place_back_in_time(
     assert await project.claim() == []
     await project.sql(older, "2 minutes")
     assert len(await project.claim()) == 1
+
+
+async def test_a_late_receipt_takes_the_place_again(project: Project) -> None:
+    """Whatever was thought of the call: Mureka works on it."""
+    await limits(project, 1)
+    await project.new_track()
+    [claim] = await project.claim()
+    generation_id = await begun(project, claim)
+    await project.sql("delete from public.music_tracks")
+    await project.sql("select * from public.refuse_music_generation(%s, 'Busy.')", generation_id)
+    await project.sql("select public.record_music_task(%s, 'task-1', null)", generation_id)
+    await project.new_track()
+    assert await project.claim() == []
+    assert (await left_over(project))["running"] == 1
 
 
 async def test_how_long_an_unanswered_call_may_run_follows_what_generations_take(

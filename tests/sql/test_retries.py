@@ -131,6 +131,21 @@ async def test_a_track_that_was_put_off_is_not_due_earlier_by_cancel_and_retry(
     assert len(await project.claim()) == 1, "a backend asks for it now, and knows what it does"
 
 
+async def test_a_retry_waits_for_the_receipt_of_a_call_that_is_in_the_air(
+    project: Project,
+) -> None:
+    user = await project.new_user()
+    track_id = await project.new_track(user)
+    [claim] = await project.claim()
+    generation_id = await project.write_intent(claim)
+    for query in (CANCEL, RETRY):
+        await project.as_user(user, query, track_id)
+    assert await project.claim() == []
+    await project.as_service("select public.record_music_task(%s, 'late', null)", generation_id)
+    [claim] = await project.claim()
+    assert claim["mureka_task_id"] == "late"
+
+
 async def test_a_track_over_the_budget_waits_for_tomorrow_or_for_a_raise(project: Project) -> None:
     await project.sql("update music.settings set daily_budget_cents = 0 where id")
     user = await project.new_user()

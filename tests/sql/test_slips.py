@@ -101,6 +101,20 @@ async def test_a_row_of_settings_that_was_forced_away_comes_back(project: Projec
     assert await project.value("select paused from music.settings")
 
 
+async def test_whatever_is_called_first_brings_it_back(project: Project) -> None:
+    user = await project.new_user()
+    await project.operator.execute(FORCED_AWAY.encode())
+    assert "Paused" in await project.value("select public.pause_music_queue('x')")
+    assert await project.value("select paused from music.settings")
+    await project.operator.execute(FORCED_AWAY.encode())
+    assert "Going on" in await project.value("select public.resume_music_queue()")
+    assert await project.value("select count(*) from music.settings") == 1
+    await project.operator.execute(FORCED_AWAY.encode())
+    many = "insert into public.music_tracks (prompt) select 'n' from generate_series(1, 1001)"
+    with pytest.raises(psycopg.Error, match="More than 1000 tracks"):
+        await project.as_user(user, many)
+
+
 @pytest.mark.parametrize(
     ("slip", "is_refused"),
     [
@@ -149,20 +163,40 @@ async def test_what_users_delete_leaves_ledger_and_history(
     assert await project.value("select slowed_down_to from music.account") == 1
 
 
-EDITS = {
+# What each column is set to, what was there, and what is there then; None where nobody looks.
+EDITS: dict[str, tuple[str, Any, Any]] = {
     "prompt": ("'a storm'", "a quiet morning", "a storm"),
     "lyrics": ("repeat('la ', 1000)", None, None),
+    "genre": ("'folk'", None, "folk"),
+    "mood": ("'calm'", None, "calm"),
+    "tempo": ("'slow'", None, "slow"),
+    "duration": ("90", None, 90),
+    "duration_ms": ("62000", 61000, 62000),
     "priority": ("5", 0, 5),
+    "attempts": ("3", 0, 3),
     "run_after": ("'2026-01-01 12:00+00'", None, None),
     "created_at": ("'2026-01-01 12:00+00'", None, None),
+    "started_at": ("created_at", None, None),
+    "completed_at": ("created_at + interval '1 minute'", None, None),
+    "error_code": ("'internal'", "cancelled", "internal"),
     "error_message": ("'So sorry.'", None, "So sorry."),
 }
+OF_COMPLETED = ("duration_ms", "started_at", "completed_at")
+NO_EDIT = {"id", "journey_id", "status", "stage", "stream_url", "expected_ready_at", "updated_at"}
+
+
+async def test_the_edits_that_are_tried_are_all_that_there_are(project: Project) -> None:
+    elsewhere = {"user_id", "file_url", "storage_path"}
+    track = await project.track(await project.new_track())
+    assert set(track) - NO_EDIT == set(EDITS) | elsewhere
 
 
 @pytest.mark.parametrize("column", EDITS)
 async def test_each_edit_of_a_person_is_in_the_history(project: Project, column: str) -> None:
     value, old, new = EDITS[column]
-    track = await project.new_track()
+    track = await project.new_track(**(COMPLETED if column in OF_COMPLETED else {}))
+    if column == "error_code":
+        await project.sql("update public.music_tracks set status = 'error' where id = %s", track)
     await project.sql(
         f"update public.music_tracks set {column} = {value}, updated_at = now() where id = %s",
         track,
@@ -300,7 +334,7 @@ async def test_a_slow_down_of_nonsense_stops_no_claim(
     assert len(await project.claim()) == 1
 
 
-@pytest.mark.parametrize("column", ["created_at", "started_at", "run_after"])
+@pytest.mark.parametrize("column", ["created_at", "started_at", "completed_at", "run_after"])
 @pytest.mark.parametrize("time", ["-infinity", "infinity", "20260-01-01"])
 async def test_a_row_of_a_backend_with_a_time_that_is_none_is_refused(
     project: Project, column: str, time: str

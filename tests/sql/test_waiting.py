@@ -216,8 +216,10 @@ async def test_an_intent_of_a_guest_is_held_to_the_budget_of_guests(project: Pro
     assert event["detail"]["of"] == "guests"
 
 
-async def test_a_fresh_project_has_a_budget(project: Project) -> None:
+async def test_a_fresh_project_has_a_budget_and_an_end_of_its_queue(project: Project) -> None:
     [row] = await project.sql("select * from public.music_queue_health")
+    ends = (row["max_pending"], row["max_pending_per_user"], row["max_pending_per_guest"])
+    assert ends == (100_000, 1000, 20)
     assert (row["daily_budget_cents"], row["daily_budget_cents_of_guests"]) == (1000, 500)
 
 

@@ -105,11 +105,30 @@ def test_every_setting_of_the_fleet_is_documented_for_operators() -> None:
     assert rows == [column for column in columns if column != "id"]
 
 
+def test_the_first_page_says_what_a_day_may_cost_at_first() -> None:
+    names = ("daily_budget_cents", "daily_budget_cents_of_guests")
+    of_all, of_guests = [
+        re.findall(rf"^  {name} numeric\(12, 2\) default (\d+),", MIGRATIONS, re.MULTILINE)
+        for name in names
+    ]
+    [sentence] = re.findall(r"\*\*At first a day.*", read("README.md"))
+    assert re.findall(r"\d+", sentence) == of_all + of_guests
+    limits = section("docs/operating.md", "Limits")
+    for name, [default] in zip(names, (of_all, of_guests), strict=True):
+        assert f"| `{name}` | {default} |" in limits
+
+
 def test_every_column_of_a_track_is_documented_for_apps() -> None:
     page = read("supabase/schema.sql")
     columns = re.findall(r"^COMMENT ON COLUMN public\.music_tracks\.(\w+) IS", page, re.MULTILINE)
     rows = re.findall(r"^\| `(\w+)` \|", section("docs/clients.md", "Columns"), re.MULTILINE)
     assert sorted(rows) == sorted(columns)
+
+
+def test_apps_are_told_what_strangers_see_and_how_to_leave_it_out() -> None:
+    said = section("docs/clients.md", "What strangers see")
+    assert "Error 401: Unauthorized" in said
+    assert "alter publication supabase_realtime drop table public.music_tracks;" in said
 
 
 def test_every_error_code_and_status_is_documented_for_apps() -> None:

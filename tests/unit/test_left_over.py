@@ -8,7 +8,12 @@ from uuid import uuid4
 
 import pytest
 
-from music_service.errors import MusicServiceError, PermanentError, TransientError
+from music_service.errors import (
+    LostClaimError,
+    MusicServiceError,
+    PermanentError,
+    TransientError,
+)
 from music_service.tracks import Generation, GenerationRequest, LeftOverTask
 from tests.support.attempts import RUNNING, Working
 from tests.support.clock import settled
@@ -38,7 +43,8 @@ async def test_one_that_mureka_is_done_with_frees_its_place_and_wakes_the_worker
         call = await work.journal.reached("close")
         assert (call.generation_id, call.status) == (task.generation_id, status)
         known = len(work.journal.of("claim"))
-        await work.journal.reached("claim", known + 1)
+        claim = await work.journal.reached("claim", known + 1)
+        assert claim.at == call.at, "it was woken, and not by the next sweep"
         assert work.worker.status()["left_over"] == 0
         assert work.journal.of("download") == []
 
@@ -94,6 +100,17 @@ async def test_a_track_that_is_lost_has_its_task_looked_after_at_once() -> None:
         before = asyncio.get_running_loop().time()
         call = await work.journal.reached("left_over")
         assert call.at - before < 30
+
+
+async def test_so_has_one_whose_loss_a_write_of_its_own_tells_first() -> None:
+    work = Working(sweep_seconds=1000, lease_seconds=10_000)
+    work.take_long()
+    work.waiting(1)
+    work.journal.fail("stage", LostClaimError("cancelled meanwhile"))
+    async with work.at_work():
+        lost = await work.journal.reached("stage")
+        call = await work.journal.reached("left_over")
+        assert call.at == lost.at
 
 
 async def test_a_track_that_is_lost_while_its_call_is_in_the_air_too() -> None:
