@@ -157,6 +157,16 @@ def test_what_somebody_else_watched_and_what_ended_long_ago_teaches_nothing() ->
         assert experience.in_all.window(BOUNDS) is None
 
 
+def test_the_end_of_a_stream_that_began_unseen_is_expected_by_the_whole_time() -> None:
+    experience = Experience()
+    for durations, seconds in ((experience.in_all, 60), (experience.after_stream, 30)):
+        for _ in range(10):
+            durations.note(seconds)
+    cadence = Cadence(BOUNDS, experience, expected_seconds=60, stream=True, resumed=True)
+    cadence.note(58, "streaming", streams=True, is_done=False)
+    assert cadence.pause_seconds(58) == 1
+
+
 def test_music_that_is_late_at_its_address_is_asked_for_as_usual_and_teaches_nothing() -> None:
     experience = Experience()
     cadence = Cadence(BOUNDS, experience, expected_seconds=60, stream=True)

@@ -119,7 +119,8 @@ class Cadence:
         self._expected = expected_seconds
         self._stream = stream
         self._asked_at = None if resumed else 0.0
-        self._streams_since: float | None = None
+        self._streams = False
+        self._streams_since: float | None = None  # None, too, where it began unseen
         self._stage: str | None = None
         self._refusals = 0
         self._is_done = False
@@ -136,9 +137,10 @@ class Cadence:
             self._experience.in_all.note(came_at)
             if self._streams_since is not None:
                 self._experience.after_stream.note(came_at - self._streams_since)
-        elif streams and not is_done and self._streams_since is None:
-            self._streams_since = came_at
+        elif streams and not is_done and not self._streams:
+            self._streams = True
             if is_exact:
+                self._streams_since = came_at
                 self._experience.until_stream.note(came_at)
 
     def note_refusal(self) -> None:
@@ -156,10 +158,10 @@ class Cadence:
     def _windows(self) -> list[Window]:
         seen, bounds = self._experience, self._bounds
         end = seen.in_all.window(bounds) or _around(self._expected)
-        if self._streams_since is not None:
-            rest = seen.after_stream.window(bounds)
-            due = [rest.after(self._streams_since) if rest else end]
-        elif self._stream:
+        rest = seen.after_stream.window(bounds)
+        if self._streams_since is not None and rest is not None:
+            due = [rest.after(self._streams_since)]
+        elif self._stream and not self._streams:
             half = None if self._expected is None else self._expected / 2
             due = [seen.until_stream.window(bounds) or _around(half), end]
         else:
