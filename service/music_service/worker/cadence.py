@@ -159,13 +159,12 @@ class Cadence:
         seen, bounds = self._experience, self._bounds
         end = seen.in_all.window(bounds) or _around(self._expected)
         rest = seen.after_stream.window(bounds)
+        due: list[Window | None] = [end]
         if self._streams_since is not None and rest is not None:
             due = [rest.after(self._streams_since)]
         elif self._stream and not self._streams:
             half = None if self._expected is None else self._expected / 2
             due = [seen.until_stream.window(bounds) or _around(half), end]
-        else:
-            due = [end]
         return [window for window in due if window is not None]
 
 
