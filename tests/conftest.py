@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
+import hypothesis
 import psycopg
 import pytest
 from psycopg.rows import DictRow, dict_row
@@ -25,8 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+hypothesis.settings.register_profile("patient", deadline=None)  # a machine may be slow
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Let passed tests speak where figures are wanted."""
+    """Let passed tests speak where figures are wanted, and no example be in a hurry."""
+    hypothesis.settings.load_profile("patient")
     if config.getoption("--figures"):
         config.option.reportchars += "P"
 
