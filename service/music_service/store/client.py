@@ -36,7 +36,11 @@ _OF_THE_WORKER = (
     "/rpc/report_music_account",
 )
 _NO_LIMIT = 1000
-_RECEIPTS = ("/rpc/record_music_task", "/rpc/refuse_music_generation")
+_RECEIPTS = (
+    "/rpc/record_music_task",
+    "/rpc/record_music_lyrics",
+    "/rpc/refuse_music_generation",
+)
 
 
 class Connections(PlainClient):
