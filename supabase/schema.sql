@@ -2339,7 +2339,8 @@ begin
     'user_id', 'prompt', 'lyrics', 'genre', 'mood', 'tempo', 'duration', 'file_url',
     'storage_path', 'duration_ms', 'error_code', 'error_message', 'priority', 'run_after',
     'attempts', 'created_at', 'started_at', 'completed_at', 'title', 'lyrics_prompt',
-    'vocal_gender', 'model', 'parent_id', 'audio_formats', 'audio_files']) as edited (name)
+    'vocal_gender', 'model', 'parent_id', 'audio_formats', 'audio_files', 'mureka_song_id'
+    ]) as edited (name)
   where v_old -> edited.name is distinct from v_new -> edited.name;
   if v_changes is null then
     return;

@@ -180,13 +180,20 @@ EDITS: dict[str, tuple[str, Any, Any]] = {
     "completed_at": ("created_at + interval '1 minute'", None, None),
     "error_code": ("'internal'", "cancelled", "internal"),
     "error_message": ("'So sorry.'", None, "So sorry."),
+    "title": ("'Rain'", None, "Rain"),
+    "lyrics_prompt": ("'snow'", None, "snow"),
+    "vocal_gender": ("'female'", None, "female"),
+    "model": ("'mureka-8'", None, "mureka-8"),
+    "audio_formats": ("'{mp3,wav}'", ["mp3"], ["mp3", "wav"]),
+    "mureka_song_id": ("'7'", None, "7"),
+    "audio_files": ("'{}'", None, {}),
 }
-OF_COMPLETED = ("duration_ms", "started_at", "completed_at")
+OF_COMPLETED = ("duration_ms", "started_at", "completed_at", "audio_files")
 NO_EDIT = {"id", "journey_id", "status", "stage", "stream_url", "expected_ready_at", "updated_at"}
 
 
 async def test_the_edits_that_are_tried_are_all_that_there_are(project: Project) -> None:
-    elsewhere = {"user_id", "file_url", "storage_path"}
+    elsewhere = {"user_id", "file_url", "storage_path", "parent_id"}
     track = await project.track(await project.new_track())
     assert set(track) - NO_EDIT == set(EDITS) | elsewhere
 
@@ -221,11 +228,12 @@ async def test_each_edit_of_a_person_is_in_the_history(project: Project, column:
 
 async def test_edits_of_audio_owner_and_reason_say_what_was_there(project: Project) -> None:
     user = await project.new_user()
-    track = await project.new_track(**COMPLETED)
+    parent, track = await project.new_track(user), await project.new_track(**COMPLETED)
     await project.as_service(
         "update public.music_tracks set file_url = 'https://example.com/new.mp3', user_id = %s,"
-        " storage_path = null where id = %s",
+        " storage_path = null, parent_id = %s where id = %s",
         user,
+        parent,
         track,
     )
     [event] = await project.sql("select detail from music.events where kind = 'edited'")
@@ -234,6 +242,7 @@ async def test_edits_of_audio_owner_and_reason_say_what_was_there(project: Proje
         "role": "service_role",
         "changes": {
             "user_id": {"old": None, "new": user},
+            "parent_id": {"old": None, "new": parent},
             "file_url": {"old": COMPLETED["file_url"], "new": "https://example.com/new.mp3"},
             "storage_path": {"old": COMPLETED["storage_path"], "new": None},
         },
