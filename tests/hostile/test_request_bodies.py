@@ -29,6 +29,8 @@ COLUMNS = (
     *("expected_ready_at", "stream_url", "file_url", "storage_path", "duration_ms", "error_code"),
     *("error_message", "priority", "run_after", "attempts", "created_at", "updated_at"),
     *("started_at", "completed_at", "journey_id", "version", "track_id", "emotions", "book_title"),
+    *("title", "lyrics_prompt", "vocal_gender", "model", "parent_id", "audio_formats"),
+    *("audio_files", "mureka_song_id", "sections"),
 )
 # In a value or a filter these stand for what there is.
 NAMES = (
@@ -76,9 +78,10 @@ FILTERS = st.sampled_from(
 PATHS = st.sampled_from(
     (
         *("music_tracks",) * 6,
-        *("journeys", "reading_logs"),
+        *("journeys", "reading_logs", "music_timed_lyrics", "rpc/music_another_take"),
         *("rpc/create_journey", "rpc/add_reading_log", "rpc/finish_journey"),
         *("rpc/retry_music_tracks", "rpc/regenerate_music_tracks", "rpc/complete_music_track"),
+        "rpc/record_music_lyrics",
     )
 )
 PREFER = st.sampled_from(
