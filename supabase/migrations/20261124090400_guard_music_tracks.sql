@@ -59,7 +59,8 @@ begin
   end if;
   if p_wished.audio_formats is distinct from p_before.audio_formats
      and not (p_wished.audio_formats <@ array['mp3', 'wav', 'flac']
-              and 'mp3' = any (p_wished.audio_formats)) then
+              and 'mp3' = any (p_wished.audio_formats)
+              and array_ndims(p_wished.audio_formats) = 1) then
     raise exception 'Of these audio_formats not all can be had: %.',
         coalesce(nullif(array_to_string(p_wished.audio_formats, ', ', 'null'), ''), 'none')
       using errcode = 'check_violation', constraint = 'music_tracks_audio_formats_known',
