@@ -2271,14 +2271,17 @@ CREATE FUNCTION music.next_cost_cents() RETURNS numeric
     AS $$
 begin
   return coalesce(
-    (select g.expected_cost_cents from music.generations g
+    (select least(g.expected_cost_cents, (
+       select min(m.price::numeric)
+       from music.settings s, jsonb_each_text(s.model_prices_cents) as m (model, price)))
+     from music.generations g
      where g.intent_at >= music.start_of_today() and g.kind <> 'lyrics'
      order by g.intent_at desc limit 1),
     0.01);
 end
 $$;
 
-COMMENT ON FUNCTION music.next_cost_cents() IS 'What the next paid call will probably cost: as much as the last one of today. The first of a day is always tried, so that a change of model cannot keep everything waiting.';
+COMMENT ON FUNCTION music.next_cost_cents() IS 'What the next paid call will cost at least: as much as the last one of today or, since a track may name its model, as the cheapest of the list. The first of a day is always tried, so that a change of model cannot keep everything waiting.';
 
 CREATE FUNCTION music.next_version(p_journey_id uuid) RETURNS text
     LANGUAGE plpgsql
@@ -3677,12 +3680,17 @@ begin
         from music.generations g where g.id = a.generation_id) is not true
   ), copied as (
     -- A row may have been copied; the table is read for this only where there is a candidate.
-    select t.storage_path
+    select held.path
     from public.music_tracks t
-    where (t.storage_path in (select c.name from candidates c)) is true  -- hashed, so once
+    cross join lateral (
+      select t.storage_path as path
+      union all
+      select file.held #>> '{}' from jsonb_path_query(t.audio_files, '$.*.path') as file (held)
+    ) held
+    where (held.path in (select c.name from candidates c)) is true  -- hashed, so once
   ), orphans as (
     select c.* from candidates c
-    where c.name not in (select k.storage_path from copied k)
+    where c.name not in (select k.path from copied k)
   )
   select jsonb_build_object(
     'looked_at', count(*),

@@ -460,3 +460,15 @@ async def test_a_title_that_the_app_does_not_take_costs_no_words(
     await lyrics_stored(project, await lyrics_begun(project, claim))
     track = await project.track(claim["track_id"])
     assert (track["lyrics"], track["title"]) == ("Snow falls", title)
+
+
+async def test_a_dear_track_does_not_put_off_others_that_are_cheaper(project: Project) -> None:
+    await project.sql("update music.settings set daily_budget_cents_per_user = 10")
+    dear = await claimed(project, model="mureka-9.5")
+    await project.as_service(
+        "select begin_music_generation(%s, %s, '{}', 'mureka-9.5', null)",
+        dear["claim_id"],
+        str(uuid.uuid4()),
+    )
+    track = await project.new_track(await project.new_user())
+    assert [str(claim["track_id"]) for claim in await project.claim()] == [track]
