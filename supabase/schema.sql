@@ -380,7 +380,10 @@ begin
   from (
     select count(*) as calls,
            count(*) filter (where g.intent_at >= music.start_of_today()) as calls_today
-    from music.generations g where g.track_id = p_track_id and g.state <> 'refused'
+    from music.generations g
+    where g.track_id = p_track_id and g.state <> 'refused'
+      and (g.kind <> 'lyrics' or exists (  -- words that are there are not paid for again
+        select from public.music_tracks t where t.id = p_track_id and music.fold(t.lyrics) is null))
     group by g.kind = 'lyrics'  -- the words of a song and its music are no retries of each other
   ) kinds;
   -- The first call of a track is no retry.

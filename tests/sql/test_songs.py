@@ -472,3 +472,46 @@ async def test_a_dear_track_does_not_put_off_others_that_are_cheaper(project: Pr
     )
     track = await project.new_track(await project.new_user())
     assert [str(claim["track_id"]) for claim in await project.claim()] == [track]
+
+
+async def test_words_that_are_there_are_no_paid_retry_of_the_song(project: Project) -> None:
+    await project.sql("update music.settings set max_paid_retries_per_day = 0")
+    user = await project.new_user()
+    claim = await claimed(project, lyrics_prompt="snow", user_id=user)
+    await lyrics_stored(project, await lyrics_begun(project, claim))
+    await project.as_user(user, "update music_tracks set status = 'error'")
+    await project.as_user(user, "update music_tracks set status = 'pending'")
+    assert len(await project.claim()) == 1
+
+
+async def test_words_that_never_came_are_paid_for_again_as_often_as_is_allowed(
+    project: Project,
+) -> None:
+    await project.sql("update music.settings set max_paid_retries_per_day = 0")
+    user = await project.new_user()
+    claim = await claimed(project, lyrics_prompt="snow", user_id=user)
+    await lyrics_begun(project, claim)
+    await project.as_user(user, "update music_tracks set status = 'error'")
+    with pytest.raises(psycopg.Error, match="paid for again"):
+        await project.as_user(user, "update music_tracks set status = 'pending'")
+
+
+async def test_another_users_track_is_no_parent_and_its_words_are_not_seen(
+    project: Project,
+) -> None:
+    user, other = await project.new_user(), await project.new_user()
+    mine, theirs = await project.new_track(user), await project.new_track(other)
+    await project.sql(
+        "insert into music_timed_lyrics (track_id, sections) values (%s, %s)",
+        theirs,
+        json.dumps([VERSE]),
+    )
+    with pytest.raises(psycopg.Error, match="no such track"):
+        await project.as_user(user, "select * from music_another_take(%s)", theirs)
+    with pytest.raises(psycopg.Error, match="Only the status"):
+        await project.as_user(
+            user, "update music_tracks set parent_id = %s where id = %s", theirs, mine
+        )
+    assert await project.as_user(user, "select * from music_timed_lyrics") == []
+    with pytest.raises(psycopg.Error, match="permission denied"):
+        await project.as_user(other, "delete from music_timed_lyrics where true")
