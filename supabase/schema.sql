@@ -380,7 +380,10 @@ begin
   from (
     select count(*) as calls,
            count(*) filter (where g.intent_at >= music.start_of_today()) as calls_today
-    from music.generations g where g.track_id = p_track_id and g.state <> 'refused'
+    from music.generations g
+    where g.track_id = p_track_id and g.state <> 'refused'
+      and (g.kind <> 'lyrics' or exists (  -- words that are there are not paid for again
+        select from public.music_tracks t where t.id = p_track_id and music.fold(t.lyrics) is null))
     group by g.kind = 'lyrics'  -- the words of a song and its music are no retries of each other
   ) kinds;
   -- The first call of a track is no retry.
@@ -443,7 +446,7 @@ CREATE TABLE public.music_tracks (
     mureka_song_id text,
     audio_files jsonb,
     journey_id uuid,
-    CONSTRAINT music_tracks_audio_formats_known CHECK (((audio_formats IS NULL) OR ((audio_formats <@ ARRAY['mp3'::text, 'wav'::text, 'flac'::text]) AND ('mp3'::text = ANY (audio_formats))))),
+    CONSTRAINT music_tracks_audio_formats_known CHECK (((audio_formats IS NULL) OR ((audio_formats <@ ARRAY['mp3'::text, 'wav'::text, 'flac'::text]) AND ('mp3'::text = ANY (audio_formats)) AND (array_ndims(audio_formats) = 1)))),
     CONSTRAINT music_tracks_completed_has_audio CHECK (((status <> 'completed'::text) OR (file_url IS NOT NULL) OR (storage_path IS NOT NULL))),
     CONSTRAINT music_tracks_completed_has_time CHECK (((status = 'completed'::text) = (completed_at IS NOT NULL))),
     CONSTRAINT music_tracks_duration_ms_positive CHECK (((duration_ms IS NULL) OR (duration_ms > 0))),
@@ -703,7 +706,8 @@ begin
   end if;
   if p_wished.audio_formats is distinct from p_before.audio_formats
      and not (p_wished.audio_formats <@ array['mp3', 'wav', 'flac']
-              and 'mp3' = any (p_wished.audio_formats)) then
+              and 'mp3' = any (p_wished.audio_formats)
+              and array_ndims(p_wished.audio_formats) = 1) then
     raise exception 'Of these audio_formats not all can be had: %.',
         coalesce(nullif(array_to_string(p_wished.audio_formats, ', ', 'null'), ''), 'none')
       using errcode = 'check_violation', constraint = 'music_tracks_audio_formats_known',
@@ -1330,17 +1334,18 @@ CREATE FUNCTION music.cost_of_retry(p_track_id uuid) RETURNS numeric
     SET search_path TO ''
     AS $$
   select case when music.is_free_to_retry(p_track_id) then 0 else coalesce(
-    (select music.price_cents(t.model) + case
-       when t.lyrics_prompt is not null and music.fold(t.lyrics) is null
-         then s.lyrics_price_cents else 0 end
-     from public.music_tracks t cross join music.settings s where t.id = p_track_id),
-    (select g.expected_cost_cents from music.generations g
-     where g.track_id = p_track_id and g.kind <> 'lyrics' order by g.intent_at desc limit 1),
-    (select g.expected_cost_cents from music.generations g
-     where g.kind <> 'lyrics' order by g.intent_at desc limit 1)) end
+      (select music.price_cents(t.model) from public.music_tracks t where t.id = p_track_id),
+      (select g.expected_cost_cents from music.generations g
+       where g.track_id = p_track_id and g.kind <> 'lyrics' order by g.intent_at desc limit 1),
+      (select g.expected_cost_cents from music.generations g
+       where g.kind <> 'lyrics' order by g.intent_at desc limit 1))
+    + coalesce(
+      (select s.lyrics_price_cents from public.music_tracks t cross join music.settings s
+       where t.id = p_track_id and t.lyrics_prompt is not null
+         and music.fold(t.lyrics) is null), 0) end
 $$;
 
-COMMENT ON FUNCTION music.cost_of_retry(p_track_id uuid) IS 'What a retry will probably cost in US cents: nothing, or by the model that the track asks for, or as much as its last paid call, or the last of all; null when nothing was ever submitted.';
+COMMENT ON FUNCTION music.cost_of_retry(p_track_id uuid) IS 'What a retry will probably cost in US cents: nothing, or by the model that the track asks for, or as much as its last music, or the last of all; and its words, where they are to be written. Null when no music was ever submitted.';
 
 CREATE FUNCTION music.counted_tracks(p_status text) RETURNS text
     LANGUAGE sql STABLE
@@ -1443,6 +1448,7 @@ begin
       join public.music_tracks t on t.id = g.track_id
       where g.state = 'accepted' and t.status = 'pending' and t.run_after <= now()
         and t.id not in (select music.tracks_not_to_try())
+        and music.is_for_worker(t, p_version)
     ), aside as materialized (
       select p.id from paid p
       union all
@@ -1804,7 +1810,7 @@ CREATE FUNCTION music.is_for_worker(p_track public.music_tracks, p_version integ
     SET search_path TO ''
     AS $$
   select p_version >= 2
-    or ((p_track.lyrics_prompt is null or coalesce(p_track.lyrics, '') <> '')
+    or ((p_track.lyrics_prompt is null or music.fold(p_track.lyrics) is not null)
         and p_track.model is null and p_track.vocal_gender is null
         and coalesce(p_track.audio_formats, '{mp3}') = '{mp3}')
 $$;
@@ -2268,14 +2274,17 @@ CREATE FUNCTION music.next_cost_cents() RETURNS numeric
     AS $$
 begin
   return coalesce(
-    (select g.expected_cost_cents from music.generations g
+    (select least(g.expected_cost_cents, (
+       select min(m.price::numeric)
+       from music.settings s, jsonb_each_text(s.model_prices_cents) as m (model, price)))
+     from music.generations g
      where g.intent_at >= music.start_of_today() and g.kind <> 'lyrics'
      order by g.intent_at desc limit 1),
     0.01);
 end
 $$;
 
-COMMENT ON FUNCTION music.next_cost_cents() IS 'What the next paid call will probably cost: as much as the last one of today. The first of a day is always tried, so that a change of model cannot keep everything waiting.';
+COMMENT ON FUNCTION music.next_cost_cents() IS 'What the next paid call will cost at least: as much as the last one of today or, since a track may name its model, as the cheapest of the list. The first of a day is always tried, so that a change of model cannot keep everything waiting.';
 
 CREATE FUNCTION music.next_version(p_journey_id uuid) RETURNS text
     LANGUAGE plpgsql
@@ -3101,7 +3110,8 @@ begin
       select count(*) from music.generations g
       join public.music_tracks t on t.id = g.track_id
       where g.state = 'accepted' and t.status = 'pending' and t.run_after <= now());
-  perform public.claim_music_tracks(v_worker_id, least(v_ahead + 1, 1000), 30);
+  perform public.claim_music_tracks(
+    v_worker_id, least(v_ahead + 1, 1000), 30, music.schema_version());
   v_claim_id := (select c.id from music.claims c where c.track_id = v_id);
   if v_claim_id is null then
     -- Whatever keeps it from being claimed says so when the same is written by itself.
@@ -3674,12 +3684,17 @@ begin
         from music.generations g where g.id = a.generation_id) is not true
   ), copied as (
     -- A row may have been copied; the table is read for this only where there is a candidate.
-    select t.storage_path
+    select held.path
     from public.music_tracks t
-    where (t.storage_path in (select c.name from candidates c)) is true  -- hashed, so once
+    cross join lateral (
+      select t.storage_path as path
+      union all
+      select file.held #>> '{}' from jsonb_path_query(t.audio_files, '$.*.path') as file (held)
+    ) held
+    where (held.path in (select c.name from candidates c)) is true  -- hashed, so once
   ), orphans as (
     select c.* from candidates c
-    where c.name not in (select k.storage_path from copied k)
+    where c.name not in (select k.path from copied k)
   )
   select jsonb_build_object(
     'looked_at', count(*),
@@ -3717,7 +3732,8 @@ begin
   then
     execute format(
       'insert into public.music_tracks (id, parent_id, lyrics_prompt, %1$s) '
-      'select $1, t.id, case when t.lyrics is null then t.lyrics_prompt end, %1$s '
+      'select $1, t.id, case when coalesce(btrim(t.lyrics), '''') = '''' '
+      'then t.lyrics_prompt end, %1$s '
       'from public.music_tracks t where t.id = $2', v_columns) using v_id, p_track_id;
   end if;
   return query select t.* from public.music_tracks t where t.id = v_id;
@@ -3801,10 +3817,20 @@ begin
   end if;
   if v_generation.superseded_at is null and v_track.lyrics_prompt is not null
      and music.fold(v_track.lyrics) is null and v_track.status <> 'completed' then
-    update public.music_tracks t
-    set lyrics = p_lyrics,
-        title = coalesce(t.title, left(music.fold(p_title), least(v_title_length, 120)))
-    where t.id = v_track.id;
+    begin
+      update public.music_tracks t
+      set lyrics = p_lyrics,
+          title = case when music.fold(t.title) is null
+            then coalesce(left(music.fold(p_title), least(v_title_length, 120)), t.title)
+            else t.title end
+      where t.id = v_track.id;
+    exception when others then
+      if not music.is_rejection(sqlstate) then
+        raise;
+      end if;
+      -- A rule of the app's may not take such a title; the words are what was paid for.
+      update public.music_tracks t set lyrics = p_lyrics where t.id = v_track.id;
+    end;
     if v_track.status = 'error' and v_track.error_code = 'submission_unknown' then
       update public.music_tracks
       set status = 'pending', run_after = now(), error_code = null, error_message = null
@@ -3842,6 +3868,10 @@ begin
   select * into v_generation from music.generations g where g.id = p_generation_id for update;
   if v_generation.id is null then
     return;
+  end if;
+  if v_generation.kind = 'lyrics' then
+    raise exception 'A call for words has no task: it answers the words.'
+      using errcode = 'MU002', hint = 'Store them with record_music_lyrics, or retry the track.';
   end if;
   if v_generation.mureka_task_id is not null then
     if v_generation.mureka_task_id = p_mureka_task_id then
@@ -4598,7 +4628,10 @@ CREATE VIEW public.music_review WITH (security_invoker='on') AS
             t.error_code,
             t.error_message,
             t.updated_at,
-            music.is_free_to_retry(t.id) AS is_free
+            music.is_free_to_retry(t.id) AS is_free,
+            (EXISTS ( SELECT
+                   FROM music.generations g
+                  WHERE ((g.track_id = t.id) AND (g.state = 'unknown'::text) AND (g.kind = 'lyrics'::text)))) AS waits_for_words
            FROM public.music_tracks t
           WHERE ((t.status = 'error'::text) AND (t.error_code <> 'cancelled'::text) AND (t.updated_at > (now() - '30 days'::interval)))
         ), waits AS (
@@ -4638,7 +4671,11 @@ CREATE VIEW public.music_review WITH (security_invoker='on') AS
           ORDER BY g.intent_at DESC
          LIMIT 1) AS generation_id,
         CASE f.error_code
-            WHEN 'submission_unknown'::text THEN 'Look at Mureka''s usage for the minute of the call; then retry it and perhaps pay twice, or call record_music_task with generation_id and the task id, or set error_code to "cancelled" to leave it.'::text
+            WHEN 'submission_unknown'::text THEN
+            CASE
+                WHEN f.waits_for_words THEN 'Its words were perhaps paid for. Retry it and perhaps pay for them twice, or call record_music_lyrics with generation_id, a title and the words, should you have them, or set error_code to "cancelled" to leave it.'::text
+                ELSE 'Look at Mureka''s usage for the minute of the call; then retry it and perhaps pay twice, or call record_music_task with generation_id and the task id, or set error_code to "cancelled" to leave it.'::text
+            END
             WHEN 'attempts_exhausted'::text THEN ('Fix what the reason names, then retry it'::text ||
             CASE
                 WHEN f.is_free THEN ': it is free.'::text
@@ -4771,7 +4808,7 @@ CREATE VIEW public.music_spend_daily WITH (security_invoker='on') AS
     (count(*) FILTER (WHERE (state <> 'refused'::text)))::integer AS paid_calls,
     (count(*) FILTER (WHERE (state = 'refused'::text)))::integer AS refused,
     (count(*) FILTER (WHERE (state = ANY (ARRAY['failed'::text, 'abandoned'::text]))))::integer AS failed,
-    (count(*) FILTER (WHERE ((state <> 'refused'::text) AND (mureka_task_id IS NULL))))::integer AS submission_unknown,
+    (count(*) FILTER (WHERE ((state <> 'refused'::text) AND (mureka_task_id IS NULL) AND (NOT ((kind = 'lyrics'::text) AND (state = 'succeeded'::text))))))::integer AS submission_unknown,
     COALESCE(sum(expected_cost_cents) FILTER (WHERE (state <> 'refused'::text)), (0)::numeric) AS expected_cost_cents
    FROM music.generations g
   GROUP BY (((intent_at AT TIME ZONE 'utc'::text))::date), model
@@ -4789,7 +4826,7 @@ COMMENT ON COLUMN public.music_spend_daily.refused IS 'Calls that Mureka certain
 
 COMMENT ON COLUMN public.music_spend_daily.failed IS 'Paid calls that yielded no music.';
 
-COMMENT ON COLUMN public.music_spend_daily.submission_unknown IS 'Paid calls without a receipt: sent or about to be sent, never confirmed.';
+COMMENT ON COLUMN public.music_spend_daily.submission_unknown IS 'Paid calls without a receipt or the words they were for: sent or about to be sent, never confirmed.';
 
 COMMENT ON COLUMN public.music_spend_daily.expected_cost_cents IS 'Expected cost of the paid calls in US cents.';
 
@@ -4820,6 +4857,7 @@ CREATE VIEW public.music_track_history WITH (security_invoker='on') AS
             WHEN 'taken_over'::text THEN 'A worker took it over, because the one before was lost.'::text
             WHEN 'intent'::text THEN format('A paid call of %s is about to be submitted, expected to cost %s cents.'::text, COALESCE((e.detail ->> 'model'::text), 'an unknown model'::text), COALESCE((g.expected_cost_cents)::text, 'unknown'::text))
             WHEN 'receipt'::text THEN format('Mureka accepted it as task %s.'::text, (e.detail ->> 'mureka_task_id'::text))
+            WHEN 'lyrics'::text THEN format('The words were written, %s characters.'::text, (e.detail ->> 'characters'::text))
             WHEN 'stage'::text THEN format('Mureka says: %s.'::text, (e.detail ->> 'stage'::text))
             WHEN 'deferred'::text THEN format('Put off%s because of %s%s'::text, COALESCE(((' for '::text || round(((e.detail ->> 'delay_seconds'::text))::numeric)) || ' s'::text), ''::text), (e.detail ->> 'error_code'::text), COALESCE((': '::text || (e.detail ->> 'error_message'::text)), '.'::text))
             WHEN 'slowed_down'::text THEN format('Mureka was asked too fast; all workers together keep to %s at once for a while.'::text, (e.detail ->> 'at_once'::text))

@@ -17,7 +17,7 @@ create function pg_temp.music_columns() returns table (name text, kind text, mos
 language sql set search_path = ''
 as $$
   values
-    ('user_id', 'uuid', null), ('prompt', 'words', null), ('lyrics', 'words', null),
+    ('user_id', 'uuid', null), ('prompt', 'words', null), ('lyrics', 'words', 5000),
     ('genre', 'words', null), ('mood', 'words', null), ('tempo', 'words or number', null),
     ('duration', 'number', null), ('status', 'text', 10), ('stage', 'text', 100),
     ('expected_ready_at', 'time', null), ('stream_url', 'text', 1000), ('file_url', 'text', 250),
@@ -213,7 +213,7 @@ begin
       when 'uuid' then v_column.type = 'uuid'
       when 'text' then v_column.base in ('text', 'varchar', 'citext')
       when 'words' then v_column.category = 'S'
-        or (v_column.category = 'E' and v_column.name in ('genre', 'mood', 'vocal_gender', 'model'))
+        or (v_column.category = 'E' and v_column.name in ('genre', 'mood'))
       when 'words[]' then v_column.base = '_text'
       when 'json' then v_column.base = 'jsonb'
       when 'words or number' then v_column.category in ('S', 'E')
@@ -581,7 +581,8 @@ begin
     end if;
   end loop;
   for v_column in
-    select s.name, case s.name
+    select s.name, case when s.name not in ('duration', 'priority', 'attempts')
+             then s.default_value end as default_value, case s.name
              when 'duration' then '%1$I not between 1 and 600'
              when 'attempts' then '%1$I <> 0 and ' || replace(v_waits, '%', '%%')
              when 'lyrics_prompt' then '%1$I is not null'
@@ -589,7 +590,8 @@ begin
              when 'model' then '%1$I::text not in '
                '(''mureka-7.6'', ''mureka-8'', ''mureka-9'', ''mureka-9.5'')'
              when 'parent_id' then '%1$I not in (select t.id from public.music_tracks t)'
-             when 'audio_formats' then 'not %1$I <@ array[''mp3'', ''wav'', ''flac'']'
+             when 'audio_formats' then 'not (%1$I <@ array[''mp3'', ''wav'', ''flac''] '
+               'and ''mp3'' = any (%1$I))'
              else '%1$I <> 0' end as is_strange
     from pg_temp.music_shared_columns() s
     where (s.name = 'duration'
@@ -601,11 +603,15 @@ begin
   loop
     execute format('select min(%1$I::text) from public.music_tracks where '
                    || v_column.is_strange, v_column.name) into v_one;
+    if v_one is null and v_column.default_value is not null then
+      execute format('select min(%1$I::text) from (select %2$s) as fallback (%1$I) where '
+                     || v_column.is_strange, v_column.name, v_column.default_value) into v_one;
+    end if;
     if v_one is not null then
       return next format(
         'The column %I holds values such as %s; here it is %s. Give yours another name, here and '
         'in your app: alter table public.music_tracks rename column %1$I to %4$I;',
-        v_column.name, v_one, case v_column.name
+        v_column.name, coalesce(nullif(v_one, ''), 'an empty text'), case v_column.name
           when 'duration' then 'the wished length in seconds, 1 to 600'
           when 'attempts' then '0 for a track that waits and did not fail yet'
           when 'lyrics_prompt' then 'what words are to be written about, which costs money'

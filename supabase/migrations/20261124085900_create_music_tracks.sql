@@ -349,7 +349,7 @@ begin
         'vocal_gender is null or vocal_gender in (''female'', ''male'')'),
       ('music_tracks_audio_formats_known',
         'audio_formats is null or (audio_formats <@ array[''mp3'', ''wav'', ''flac''] '
-        'and ''mp3'' = any (audio_formats))'),
+        'and ''mp3'' = any (audio_formats) and array_ndims(audio_formats) = 1)'),
       ('music_tracks_parent_is_another', 'parent_id is null or parent_id <> id'),
       ('music_tracks_duration_range', 'duration is null or duration between 1 and 600'),
       ('music_tracks_duration_ms_positive', 'duration_ms is null or duration_ms > 0'),

@@ -59,7 +59,8 @@ begin
   end if;
   if p_wished.audio_formats is distinct from p_before.audio_formats
      and not (p_wished.audio_formats <@ array['mp3', 'wav', 'flac']
-              and 'mp3' = any (p_wished.audio_formats)) then
+              and 'mp3' = any (p_wished.audio_formats)
+              and array_ndims(p_wished.audio_formats) = 1) then
     raise exception 'Of these audio_formats not all can be had: %.',
         coalesce(nullif(array_to_string(p_wished.audio_formats, ', ', 'null'), ''), 'none')
       using errcode = 'check_violation', constraint = 'music_tracks_audio_formats_known',
@@ -470,7 +471,10 @@ begin
   from (
     select count(*) as calls,
            count(*) filter (where g.intent_at >= music.start_of_today()) as calls_today
-    from music.generations g where g.track_id = p_track_id and g.state <> 'refused'
+    from music.generations g
+    where g.track_id = p_track_id and g.state <> 'refused'
+      and (g.kind <> 'lyrics' or exists (  -- words that are there are not paid for again
+        select from public.music_tracks t where t.id = p_track_id and music.fold(t.lyrics) is null))
     group by g.kind = 'lyrics'  -- the words of a song and its music are no retries of each other
   ) kinds;
   -- The first call of a track is no retry.

@@ -133,15 +133,19 @@ language plpgsql stable set search_path = ''
 as $$
 begin
   return coalesce(
-    (select g.expected_cost_cents from music.generations g
+    (select least(g.expected_cost_cents, (
+       select min(m.price::numeric)
+       from music.settings s, jsonb_each_text(s.model_prices_cents) as m (model, price)))
+     from music.generations g
      where g.intent_at >= music.start_of_today() and g.kind <> 'lyrics'
      order by g.intent_at desc limit 1),
     0.01);
 end
 $$;
 comment on function music.next_cost_cents() is
-  'What the next paid call will probably cost: as much as the last one of today. The first of a '
-  'day is always tried, so that a change of model cannot keep everything waiting.';
+  'What the next paid call will cost at least: as much as the last one of today or, since a track '
+  'may name its model, as the cheapest of the list. The first of a day is always tried, so that a '
+  'change of model cannot keep everything waiting.';
 
 create function music.is_over_budget() returns boolean
 language plpgsql stable set search_path = ''

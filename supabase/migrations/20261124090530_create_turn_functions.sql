@@ -5,7 +5,7 @@ create function music.is_for_worker(p_track public.music_tracks, p_version int) 
 language sql immutable set search_path = ''
 as $$
   select p_version >= 2
-    or ((p_track.lyrics_prompt is null or coalesce(p_track.lyrics, '') <> '')
+    or ((p_track.lyrics_prompt is null or music.fold(p_track.lyrics) is not null)
         and p_track.model is null and p_track.vocal_gender is null
         and coalesce(p_track.audio_formats, '{mp3}') = '{mp3}')
 $$;
@@ -64,6 +64,7 @@ begin
       join public.music_tracks t on t.id = g.track_id
       where g.state = 'accepted' and t.status = 'pending' and t.run_after <= now()
         and t.id not in (select music.tracks_not_to_try())
+        and music.is_for_worker(t, p_version)
     ), aside as materialized (
       select p.id from paid p
       union all

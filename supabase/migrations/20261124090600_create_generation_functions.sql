@@ -113,6 +113,10 @@ begin
   if v_generation.id is null then
     return;
   end if;
+  if v_generation.kind = 'lyrics' then
+    raise exception 'A call for words has no task: it answers the words.'
+      using errcode = 'MU002', hint = 'Store them with record_music_lyrics, or retry the track.';
+  end if;
   if v_generation.mureka_task_id is not null then
     if v_generation.mureka_task_id = p_mureka_task_id then
       return next v_generation.track_id;  -- the same receipt again: its answer was lost
@@ -199,10 +203,20 @@ begin
   end if;
   if v_generation.superseded_at is null and v_track.lyrics_prompt is not null
      and music.fold(v_track.lyrics) is null and v_track.status <> 'completed' then
-    update public.music_tracks t
-    set lyrics = p_lyrics,
-        title = coalesce(t.title, left(music.fold(p_title), least(v_title_length, 120)))
-    where t.id = v_track.id;
+    begin
+      update public.music_tracks t
+      set lyrics = p_lyrics,
+          title = case when music.fold(t.title) is null
+            then coalesce(left(music.fold(p_title), least(v_title_length, 120)), t.title)
+            else t.title end
+      where t.id = v_track.id;
+    exception when others then
+      if not music.is_rejection(sqlstate) then
+        raise;
+      end if;
+      -- A rule of the app's may not take such a title; the words are what was paid for.
+      update public.music_tracks t set lyrics = p_lyrics where t.id = v_track.id;
+    end;
     if v_track.status = 'error' and v_track.error_code = 'submission_unknown' then
       update public.music_tracks
       set status = 'pending', run_after = now(), error_code = null, error_message = null

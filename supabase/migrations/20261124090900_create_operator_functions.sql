@@ -89,18 +89,20 @@ create function music.cost_of_retry(p_track_id uuid) returns numeric
 language sql stable set search_path = ''
 as $$
   select case when music.is_free_to_retry(p_track_id) then 0 else coalesce(
-    (select music.price_cents(t.model) + case
-       when t.lyrics_prompt is not null and music.fold(t.lyrics) is null
-         then s.lyrics_price_cents else 0 end
-     from public.music_tracks t cross join music.settings s where t.id = p_track_id),
-    (select g.expected_cost_cents from music.generations g
-     where g.track_id = p_track_id and g.kind <> 'lyrics' order by g.intent_at desc limit 1),
-    (select g.expected_cost_cents from music.generations g
-     where g.kind <> 'lyrics' order by g.intent_at desc limit 1)) end
+      (select music.price_cents(t.model) from public.music_tracks t where t.id = p_track_id),
+      (select g.expected_cost_cents from music.generations g
+       where g.track_id = p_track_id and g.kind <> 'lyrics' order by g.intent_at desc limit 1),
+      (select g.expected_cost_cents from music.generations g
+       where g.kind <> 'lyrics' order by g.intent_at desc limit 1))
+    + coalesce(
+      (select s.lyrics_price_cents from public.music_tracks t cross join music.settings s
+       where t.id = p_track_id and t.lyrics_prompt is not null
+         and music.fold(t.lyrics) is null), 0) end
 $$;
 comment on function music.cost_of_retry(uuid) is
   'What a retry will probably cost in US cents: nothing, or by the model that the track asks for, '
-  'or as much as its last paid call, or the last of all; null when nothing was ever submitted.';
+  'or as much as its last music, or the last of all; and its words, where they are to be written. '
+  'Null when no music was ever submitted.';
 
 create function public.retry_music_tracks(
   p_track_ids uuid[] default null, p_error_code text default null, p_since timestamptz default null,

@@ -26,7 +26,8 @@ begin
   then
     execute format(
       'insert into public.music_tracks (id, parent_id, lyrics_prompt, %1$s) '
-      'select $1, t.id, case when t.lyrics is null then t.lyrics_prompt end, %1$s '
+      'select $1, t.id, case when coalesce(btrim(t.lyrics), '''') = '''' '
+      'then t.lyrics_prompt end, %1$s '
       'from public.music_tracks t where t.id = $2', v_columns) using v_id, p_track_id;
   end if;
   return query select t.* from public.music_tracks t where t.id = v_id;

@@ -211,7 +211,8 @@ select (g.intent_at at time zone 'utc')::date as utc_day, g.model,
        count(*) filter (where g.state <> 'refused')::int as paid_calls,
        count(*) filter (where g.state = 'refused')::int as refused,
        count(*) filter (where g.state in ('failed', 'abandoned'))::int as failed,
-       count(*) filter (where g.state <> 'refused' and g.mureka_task_id is null)::int
+       count(*) filter (where g.state <> 'refused' and g.mureka_task_id is null
+                        and not (g.kind = 'lyrics' and g.state = 'succeeded'))::int
          as submission_unknown,
        coalesce(sum(g.expected_cost_cents) filter (where g.state <> 'refused'), 0)
          as expected_cost_cents
@@ -229,14 +230,19 @@ comment on column public.music_spend_daily.refused is
   'Calls that Mureka certainly did not accept; they cost nothing.';
 comment on column public.music_spend_daily.failed is 'Paid calls that yielded no music.';
 comment on column public.music_spend_daily.submission_unknown is
-  'Paid calls without a receipt: sent or about to be sent, never confirmed.';
+  'Paid calls without a receipt or the words they were for: sent or about to be sent, never '
+  'confirmed.';
 comment on column public.music_spend_daily.expected_cost_cents is
   'Expected cost of the paid calls in US cents.';
 
 create view public.music_review with (security_invoker = on) as
 with failed as (
   select t.id, t.user_id, t.error_code, t.error_message, t.updated_at,
-         music.is_free_to_retry(t.id) as is_free
+         music.is_free_to_retry(t.id) as is_free,
+         exists (
+           select from music.generations g
+           where g.track_id = t.id and g.state = 'unknown' and g.kind = 'lyrics')
+           as waits_for_words
   from public.music_tracks t
   where t.status = 'error' and t.error_code <> 'cancelled'
     and t.updated_at > now() - interval '30 days'
@@ -264,10 +270,14 @@ select f.error_code as what, f.id as track_id, f.user_id, null::text as worker_i
         where g.track_id = f.id and g.state = 'unknown'
         order by g.intent_at desc limit 1) as generation_id,
        case f.error_code
-         when 'submission_unknown' then
+         when 'submission_unknown' then case when f.waits_for_words then
+           'Its words were perhaps paid for. Retry it and perhaps pay for them twice, or call '
+           'record_music_lyrics with generation_id, a title and the words, should you have them, '
+           'or set error_code to "cancelled" to leave it.'
+         else
            'Look at Mureka''s usage for the minute of the call; then retry it and perhaps pay '
            'twice, or call record_music_task with generation_id and the task id, or set '
-           'error_code to "cancelled" to leave it.'
+           'error_code to "cancelled" to leave it.' end
          when 'attempts_exhausted' then
            'Fix what the reason names, then retry it'
            || case when f.is_free then ': it is free.' else '.' end
@@ -368,6 +378,8 @@ select e.track_id, e.id as event_id, e.at, e.kind,
            coalesce(e.detail ->> 'model', 'an unknown model'),
            coalesce(g.expected_cost_cents::text, 'unknown'))
          when 'receipt' then format('Mureka accepted it as task %s.', e.detail ->> 'mureka_task_id')
+         when 'lyrics' then
+           format('The words were written, %s characters.', e.detail ->> 'characters')
          when 'stage' then format('Mureka says: %s.', e.detail ->> 'stage')
          when 'deferred' then format('Put off%s because of %s%s',
            coalesce(' for ' || round((e.detail ->> 'delay_seconds')::numeric) || ' s', ''),

@@ -53,12 +53,17 @@ begin
         from music.generations g where g.id = a.generation_id) is not true
   ), copied as (
     -- A row may have been copied; the table is read for this only where there is a candidate.
-    select t.storage_path
+    select held.path
     from public.music_tracks t
-    where (t.storage_path in (select c.name from candidates c)) is true  -- hashed, so once
+    cross join lateral (
+      select t.storage_path as path
+      union all
+      select file.held #>> '{}' from jsonb_path_query(t.audio_files, '$.*.path') as file (held)
+    ) held
+    where (held.path in (select c.name from candidates c)) is true  -- hashed, so once
   ), orphans as (
     select c.* from candidates c
-    where c.name not in (select k.storage_path from copied k)
+    where c.name not in (select k.path from copied k)
   )
   select jsonb_build_object(
     'looked_at', count(*),

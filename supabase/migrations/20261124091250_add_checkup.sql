@@ -296,7 +296,8 @@ begin
       select count(*) from music.generations g
       join public.music_tracks t on t.id = g.track_id
       where g.state = 'accepted' and t.status = 'pending' and t.run_after <= now());
-  perform public.claim_music_tracks(v_worker_id, least(v_ahead + 1, 1000), 30);
+  perform public.claim_music_tracks(
+    v_worker_id, least(v_ahead + 1, 1000), 30, music.schema_version());
   v_claim_id := (select c.id from music.claims c where c.track_id = v_id);
   if v_claim_id is null then
     -- Whatever keeps it from being claimed says so when the same is written by itself.

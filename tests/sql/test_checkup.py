@@ -195,3 +195,8 @@ async def test_so_many_numbers_are_listed(project: Project) -> None:
     listed = "select count(*)::int as rows from public.list_music_numbers(%s)"
     assert await project.as_service(listed, 7) == [{"rows": 7}]
     assert await project.as_service(listed, 100_000) == [{"rows": 1000}]
+
+
+async def test_what_only_newer_workers_know_may_be_the_apps_default(project: Project) -> None:
+    await project.sql("alter table public.music_tracks alter model set default 'mureka-8'")
+    assert await tried(project) == {"asking": None, "making": None}

@@ -96,6 +96,9 @@ WORKS = {
         "create trigger keep before update on public.music_tracks for each row"
         " execute function public.keep()",
     ),
+    "a short title": table(
+        f"{ID}, {OWNER}, prompt text, title varchar(8) not null default '', {STATUS}"
+    ),
     "an unrelated table of journeys": "create table public.journeys (id bigint primary key,"
     " destination text); insert into public.journeys values (1, 'Busan')",
     "an unrelated table of reading logs": "create table public.reading_logs (id int)",
@@ -273,6 +276,21 @@ REFUSED = [
     Refused("a schema of our name with functions alone", "create schema music;"
             "create function music.user_id() returns uuid language sql as 'select null::uuid'",
             'schema "music" already'),
+    Refused("an enum of voices", "create type public.voice as enum ('alto', 'female');"
+        + table(f"{ID}, {OWNER}, prompt text, vocal_gender public.voice, {STATUS}"),
+        "The column vocal_gender"),
+    Refused("lyrics of limited length", table(
+        f"{ID}, {OWNER}, prompt text, lyrics varchar(2000), {STATUS}"), "up to 5000 characters"),
+    Refused("models of another provider by default", table(
+        f"{ID}, {OWNER}, prompt text, model text default 'musicgen', {STATUS}"), "musicgen"),
+    Refused("voices of another kind by default", table(
+        f"{ID}, {OWNER}, prompt text, vocal_gender text default 'any', {STATUS}"), "any"),
+    Refused("no words by default", table(
+        f"{ID}, {OWNER}, prompt text, lyrics_prompt text not null default '', {STATUS}"),
+        "The column lyrics_prompt"),
+    Refused("no formats by default", table(
+        f"{ID}, {OWNER}, prompt text, audio_formats text[] not null default '{{}}', {STATUS}"),
+        "The column audio_formats"),
     Refused("music in a url", table(
         f"{ID}, prompt text, url text, {STATUS}",
         "insert into public.music_tracks (prompt, url) values ('a', 'https://old/a.mp3')"),

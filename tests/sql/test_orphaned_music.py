@@ -182,3 +182,18 @@ async def test_an_object_of_unknown_size_is_listed_all_the_same(
 ) -> None:
     name = await put(project, key(), size=size)
     assert await names(project) == [name]
+
+
+async def test_other_formats_of_a_copied_row_stay(project: Project) -> None:
+    track_id, name = await completed(project)
+    wav = await put(project, name.replace(".mp3", ".wav"))
+    await project.sql(
+        "insert into public.music_tracks (prompt, status, storage_path, audio_files)"
+        " select prompt, status, storage_path,"
+        " jsonb_build_object('wav', jsonb_build_object('path', %s::text))"
+        " from public.music_tracks where id = %s",
+        wav,
+        track_id,
+    )
+    await project.sql("delete from public.music_tracks where id = %s", track_id)
+    assert await names(project) == []

@@ -366,3 +366,152 @@ async def test_an_older_worker_completes_what_it_made(project: Project) -> None:
     )
     track = await project.track(claim["track_id"])
     assert track["audio_files"] == {"mp3": {"path": "p.mp3", "url": "https://x", "bytes": None}}
+
+
+async def test_words_that_came_are_no_submission_that_nobody_confirmed(project: Project) -> None:
+    claim = await claimed(project, lyrics_prompt="x")
+    await lyrics_stored(project, await lyrics_begun(project, claim))
+    lost = await lyrics_begun(project, await claimed(project, lyrics_prompt="y"))
+    assert lost is not None
+    day = await project.sql("select paid_calls, submission_unknown from music_spend_daily")
+    assert day == [{"paid_calls": 2, "submission_unknown": 1}]
+
+
+async def test_a_call_for_words_gets_no_task_and_review_does_not_propose_one(
+    project: Project,
+) -> None:
+    claim = await claimed(project, lyrics_prompt="snow")
+    words = await lyrics_begun(project, claim)
+    await project.lose_lease(claim)
+    assert await project.claim() == []
+    with pytest.raises(psycopg.Error, match="words"):
+        await project.as_service("select record_music_task(%s, '1', null)", words)
+    [row] = await project.sql("select generation_id::text, what_to_do from music_review")
+    assert row["generation_id"] == words
+    assert "record_music_task" not in row["what_to_do"]
+    assert "record_music_lyrics" in row["what_to_do"]
+
+
+async def test_history_tells_of_words_in_a_sentence(project: Project) -> None:
+    claim = await claimed(project, lyrics_prompt="x")
+    await lyrics_stored(project, await lyrics_begun(project, claim))
+    assert "The words were written, 10 characters." in [
+        row["what_happened"] for row in await project.sql("select * from music_track_history")
+    ]
+
+
+async def test_what_a_retry_costs_has_the_words_in_it(project: Project) -> None:
+    first = await claimed(project)
+    await project.submitted(first)
+    await complete(project, first)
+    claim = await claimed(project, lyrics_prompt="snow")
+    await project.sql("update music_tracks set status = 'error' where status = 'generating'")
+    cost = "select music.cost_of_retry(%s)::float"
+    assert await project.value(cost, str(claim["track_id"])) == 4.5 + 0.9
+    await project.sql("update music_tracks set lyrics = 'Snow' where status = 'error'")
+    assert await project.value(cost, str(claim["track_id"])) == 4.5
+
+
+async def test_an_older_worker_resumes_only_what_it_understands(project: Project) -> None:
+    await project.submitted(await claimed(project, audio_formats=["mp3", "wav"]))
+    await project.sql("update music_tracks set status = 'pending'")
+    assert await project.as_service("select track_id from claim_music_tracks('old', 10, 30)") == []
+    assert len(await project.claim()) == 1
+
+
+async def test_formats_are_a_plain_list(project: Project) -> None:
+    found = await refusal(
+        project, await project.new_user(), audio_formats=[["mp3", "wav"], ["mp3", "flac"]]
+    )
+    assert "not all can be had" in found[0]
+
+
+async def test_another_take_of_a_track_with_empty_lyrics_has_its_words_written(
+    project: Project,
+) -> None:
+    track = await project.new_track(lyrics="", lyrics_prompt="snow")
+    [take] = await project.as_service("select lyrics_prompt from music_another_take(%s)", track)
+    assert take["lyrics_prompt"] == "snow"
+
+
+async def test_an_older_worker_does_not_take_blank_lyrics_for_words(project: Project) -> None:
+    await project.new_track(lyrics=" ", lyrics_prompt="snow")
+    assert await project.as_service("select track_id from claim_music_tracks('old', 10, 30)") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "title"),
+    [
+        ("insert into music.table_changes (what, undo) values ('Yours.', '');"
+         "alter table music_tracks drop constraint music_tracks_title_length,"
+         " alter title set default ''", "Snowfall"),
+        ("alter table music_tracks add check (length(title) < 5)", None),
+        ("create unique index one_title on music_tracks (title);"
+         "insert into music_tracks (prompt, title) values ('x', 'Snowfall')", None),
+    ],
+    ids=["empty", "check", "unique"],
+)  # fmt: skip
+async def test_a_title_that_the_app_does_not_take_costs_no_words(
+    project: Project, change: str, title: str | None
+) -> None:
+    await project.operator.execute(change.encode())
+    await project.new_track(lyrics_prompt="snow", priority=1)
+    claim = (await project.claim())[0]
+    await lyrics_stored(project, await lyrics_begun(project, claim))
+    track = await project.track(claim["track_id"])
+    assert (track["lyrics"], track["title"]) == ("Snow falls", title)
+
+
+async def test_a_dear_track_does_not_put_off_others_that_are_cheaper(project: Project) -> None:
+    await project.sql("update music.settings set daily_budget_cents_per_user = 10")
+    dear = await claimed(project, model="mureka-9.5")
+    await project.as_service(
+        "select begin_music_generation(%s, %s, '{}', 'mureka-9.5', null)",
+        dear["claim_id"],
+        str(uuid.uuid4()),
+    )
+    track = await project.new_track(await project.new_user())
+    assert [str(claim["track_id"]) for claim in await project.claim()] == [track]
+
+
+async def test_words_that_are_there_are_no_paid_retry_of_the_song(project: Project) -> None:
+    await project.sql("update music.settings set max_paid_retries_per_day = 0")
+    user = await project.new_user()
+    claim = await claimed(project, lyrics_prompt="snow", user_id=user)
+    await lyrics_stored(project, await lyrics_begun(project, claim))
+    await project.as_user(user, "update music_tracks set status = 'error'")
+    await project.as_user(user, "update music_tracks set status = 'pending'")
+    assert len(await project.claim()) == 1
+
+
+async def test_words_that_never_came_are_paid_for_again_as_often_as_is_allowed(
+    project: Project,
+) -> None:
+    await project.sql("update music.settings set max_paid_retries_per_day = 0")
+    user = await project.new_user()
+    claim = await claimed(project, lyrics_prompt="snow", user_id=user)
+    await lyrics_begun(project, claim)
+    await project.as_user(user, "update music_tracks set status = 'error'")
+    with pytest.raises(psycopg.Error, match="paid for again"):
+        await project.as_user(user, "update music_tracks set status = 'pending'")
+
+
+async def test_another_users_track_is_no_parent_and_its_words_are_not_seen(
+    project: Project,
+) -> None:
+    user, other = await project.new_user(), await project.new_user()
+    mine, theirs = await project.new_track(user), await project.new_track(other)
+    await project.sql(
+        "insert into music_timed_lyrics (track_id, sections) values (%s, %s)",
+        theirs,
+        json.dumps([VERSE]),
+    )
+    with pytest.raises(psycopg.Error, match="no such track"):
+        await project.as_user(user, "select * from music_another_take(%s)", theirs)
+    with pytest.raises(psycopg.Error, match="Only the status"):
+        await project.as_user(
+            user, "update music_tracks set parent_id = %s where id = %s", theirs, mine
+        )
+    assert await project.as_user(user, "select * from music_timed_lyrics") == []
+    with pytest.raises(psycopg.Error, match="permission denied"):
+        await project.as_user(other, "delete from music_timed_lyrics where true")
