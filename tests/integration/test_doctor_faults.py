@@ -101,8 +101,8 @@ FAULTS = {
         "revoke execute on function public.claim_music_tracks from public",
         "access",
         "Anybody with the public key may execute claim_music_tracks",
-        "revoke execute on function public.claim_music_tracks(text,integer,double precision)"
-        " from public, anon, authenticated;",
+        "revoke execute on function public.claim_music_tracks(text,integer,double precision,"
+        "integer) from public, anon, authenticated;",
     ),
     "app users may change the settings": Fault(
         "grant select, update on music.settings to authenticated;"

@@ -105,7 +105,10 @@ async def test_on_a_terminal_the_words_light_up_to_the_end(
 async def test_on_a_terminal_ctrl_c_ends_it_and_leaves_the_terminal_as_it_was(
     command: Command, stack: Stack, tmp_path: Path
 ) -> None:
+    shortest = stack.simulator.music_seconds
+    stack.simulator.music_seconds = 100  # so that it sings on however late the key is pressed
     track_id = await a_song(command, "--lyrics-prompt", "a lighthouse")
+    stack.simulator.music_seconds = shortest
     code, out, shown = await on_a_terminal(
         stack, tmp_path, track_id, until=lambda shown: "\x1b[1;32m>" in shown
     )

@@ -13,7 +13,7 @@ const KEYS = {
 }
 const LIFE = ['pending', 'generating', 'completed']
 const BROADCAST_COLUMNS = `id, journey_id, status, stage, stream_url, file_url, storage_path,
-  duration_ms, error_code, error_message, started_at, expected_ready_at, completed_at, updated_at`
+  duration_ms, title, error_code, error_message, started_at, expected_ready_at, completed_at, updated_at`
 
 for (const [name, key] of Object.entries(KEYS)) {
   test(`with the ${name} a track is followed until it plays, by its owner alone`, async (t) => {

@@ -100,7 +100,6 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
         "p_objects": "int",
         "p_min_age_seconds": "double precision",
     },
-    "music_another_take": {"p_track_id": "uuid", "p_id": "uuid"},
     "ping_music_realtime": {"p_nonce": "text"},
     "check_music_project": {"p_bucket": "text"},
     "try_music_track": {"p_user_id": "uuid"},
