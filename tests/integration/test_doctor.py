@@ -177,7 +177,7 @@ FAULTS = {
         "Install the version of music-service",
     ),
     "a function may not be called": (
-        _function("claim_music_tracks", "text, int, double precision"),
+        _function("claim_music_tracks", "text, int, double precision, int"),
         "grants",
         "execute claim_music_tracks",
         "grant execute on function public.claim_music_tracks to service_role;",
