@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +32,7 @@ from tests.support.mureka import KEY
 from tests.support.project import IS_FULL
 
 FORMATS: tuple[AudioFormat, ...] = ("mp3", "wav", "flac")
+pytestmark = pytest.mark.timeout(3600 if IS_FULL else 240)
 EXAMPLES = settings(max_examples=5_000 if IS_FULL else 60, deadline=None)
 
 numbers = st.one_of(
