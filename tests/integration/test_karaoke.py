@@ -10,6 +10,7 @@ import pty
 import re
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -137,6 +138,8 @@ async def on_a_terminal(
         stdin=theirs,
         stdout=asyncio.subprocess.PIPE,
         stderr=theirs,
+        # Whoever runs the tests in the background has it ignored, and children inherit that.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     os.close(theirs)
     shown, is_interrupted = "", False
