@@ -2952,6 +2952,23 @@ $$;
 
 COMMENT ON FUNCTION music.submission_unknown_message() IS 'What a track says whose paid call was never answered.';
 
+CREATE FUNCTION music.take_up_again(p_track public.music_tracks) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+  if p_track.status = 'error' and p_track.error_code = 'submission_unknown' then
+    update public.music_tracks
+    set status = 'pending', run_after = now(), error_code = null, error_message = null
+    where id = p_track.id;
+  elsif p_track.status = 'pending' then
+    update public.music_tracks set run_after = now() where id = p_track.id and run_after > now();
+  end if;
+end
+$$;
+
+COMMENT ON FUNCTION music.take_up_again(p_track public.music_tracks) IS 'What a track waited for has come, maybe late: it is due at once, also where it had been given up as submission_unknown.';
+
 CREATE FUNCTION music.tell_owner() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -3831,13 +3848,7 @@ begin
       -- A rule of the app's may not take such a title; the words are what was paid for.
       update public.music_tracks t set lyrics = p_lyrics where t.id = v_track.id;
     end;
-    if v_track.status = 'error' and v_track.error_code = 'submission_unknown' then
-      update public.music_tracks
-      set status = 'pending', run_after = now(), error_code = null, error_message = null
-      where id = v_track.id;
-    elsif v_track.status = 'pending' then
-      update public.music_tracks set run_after = now() where id = v_track.id and run_after > now();
-    end if;
+    perform music.take_up_again(v_track);
   end if;
   insert into music.events (track_id, kind, detail) values (v_track.id, 'lyrics',
     jsonb_build_object('generation_id', p_generation_id, 'characters', length(p_lyrics),
@@ -3899,12 +3910,8 @@ begin
           then 'What was asked for was changed after it was submitted.'
           else 'Its receipt came when nobody waited for its music any more.' end) end
   where g.id = p_generation_id;
-  if v_resumes and v_track.status = 'error' and v_track.error_code = 'submission_unknown' then
-    update public.music_tracks
-    set status = 'pending', run_after = now(), error_code = null, error_message = null
-    where id = v_track.id;
-  elsif v_track.status = 'pending' then
-    update public.music_tracks set run_after = now() where id = v_track.id and run_after > now();
+  if v_resumes or v_track.status = 'pending' then
+    perform music.take_up_again(v_track);
   end if;
   if v_track.id is not null then
     insert into music.events (track_id, kind, detail) values (v_track.id, 'receipt',
@@ -5587,6 +5594,9 @@ GRANT ALL ON FUNCTION music.station_of_track(p_track_id uuid) TO authenticated;
 
 REVOKE ALL ON FUNCTION music.submission_unknown_message() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.submission_unknown_message() TO service_role;
+
+REVOKE ALL ON FUNCTION music.take_up_again(p_track public.music_tracks) FROM PUBLIC;
+GRANT ALL ON FUNCTION music.take_up_again(p_track public.music_tracks) TO service_role;
 
 REVOKE ALL ON FUNCTION music.tell_owner() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.tell_owner() TO service_role;

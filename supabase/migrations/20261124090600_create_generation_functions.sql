@@ -91,6 +91,23 @@ comment on function public.begin_music_generation(uuid, uuid, jsonb, text, numer
   'It costs what music.settings says of the model or, where that names none, what the worker '
   'expects.';
 
+create function music.take_up_again(p_track public.music_tracks) returns void
+language plpgsql set search_path = ''
+as $$
+begin
+  if p_track.status = 'error' and p_track.error_code = 'submission_unknown' then
+    update public.music_tracks
+    set status = 'pending', run_after = now(), error_code = null, error_message = null
+    where id = p_track.id;
+  elsif p_track.status = 'pending' then
+    update public.music_tracks set run_after = now() where id = p_track.id and run_after > now();
+  end if;
+end
+$$;
+comment on function music.take_up_again(public.music_tracks) is
+  'What a track waited for has come, maybe late: it is due at once, also where it had been given '
+  'up as submission_unknown.';
+
 create function public.record_music_task(
   p_generation_id uuid, p_mureka_task_id text, p_trace_id text)
 returns setof uuid
@@ -143,12 +160,8 @@ begin
           then 'What was asked for was changed after it was submitted.'
           else 'Its receipt came when nobody waited for its music any more.' end) end
   where g.id = p_generation_id;
-  if v_resumes and v_track.status = 'error' and v_track.error_code = 'submission_unknown' then
-    update public.music_tracks
-    set status = 'pending', run_after = now(), error_code = null, error_message = null
-    where id = v_track.id;
-  elsif v_track.status = 'pending' then
-    update public.music_tracks set run_after = now() where id = v_track.id and run_after > now();
+  if v_resumes or v_track.status = 'pending' then
+    perform music.take_up_again(v_track);
   end if;
   if v_track.id is not null then
     insert into music.events (track_id, kind, detail) values (v_track.id, 'receipt',
@@ -217,13 +230,7 @@ begin
       -- A rule of the app's may not take such a title; the words are what was paid for.
       update public.music_tracks t set lyrics = p_lyrics where t.id = v_track.id;
     end;
-    if v_track.status = 'error' and v_track.error_code = 'submission_unknown' then
-      update public.music_tracks
-      set status = 'pending', run_after = now(), error_code = null, error_message = null
-      where id = v_track.id;
-    elsif v_track.status = 'pending' then
-      update public.music_tracks set run_after = now() where id = v_track.id and run_after > now();
-    end if;
+    perform music.take_up_again(v_track);
   end if;
   insert into music.events (track_id, kind, detail) values (v_track.id, 'lyrics',
     jsonb_build_object('generation_id', p_generation_id, 'characters', length(p_lyrics),
