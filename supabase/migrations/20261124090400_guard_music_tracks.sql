@@ -41,7 +41,7 @@ begin
   if p_before.lyrics_prompt is null and v_prompt is not null
      and music.fold(p_wished.lyrics) is not null then
     raise exception 'A track has lyrics, or a lyrics_prompt by which they are written, not both.'
-      using errcode = 'MU002', hint = 'Leave one of the two out.';
+      using errcode = 'check_violation', hint = 'Leave one of the two out.';
   end if;
   if p_wished.title is distinct from p_before.title and not music.is_column_of_app('title')
      and (length(p_wished.title) > 120 or music.fold(p_wished.title) is null)
@@ -70,11 +70,10 @@ begin
   if p_wished.model is distinct from p_before.model and p_wished.model is not null then
     v_models := (select s.model_prices_cents from music.settings s);
     if not v_models ? p_wished.model::text then
-      raise exception 'There is no model "%".', p_wished.model
-        using errcode = 'MU002', hint = 'There are '
-          || (select string_agg(m.model, ', ' order by m.model)
-              from jsonb_object_keys(v_models) as m (model))
-          || '; leave it out for the usual one.';
+      raise exception 'There is no model "%"; there are %.', p_wished.model,
+          (select string_agg(m.model, ', ' order by m.model)
+           from jsonb_object_keys(v_models) as m (model))
+        using errcode = 'check_violation', hint = 'Leave it out for the usual one.';
     end if;
   end if;
 end
@@ -92,7 +91,8 @@ begin
       where t.id = p_track.parent_id and t.id <> p_track.id
         and t.user_id is not distinct from p_track.user_id) then
     raise exception 'There is no such track of the same user to make another take of.'
-      using errcode = 'MU002', hint = 'Look at parent_id; perhaps that track was deleted.';
+      using errcode = 'check_violation',
+            hint = 'Look at parent_id; perhaps that track was deleted.';
   end if;
 end
 $$;

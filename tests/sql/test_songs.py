@@ -82,7 +82,11 @@ async def sections(project: Project, track_id: Any) -> Any:
         ({"audio_formats": ["mp3", "ogg"]}, "not all can be had: mp3, ogg", "{mp3,wav}"),
         ({"audio_formats": ["wav"]}, "not all can be had: wav", "There is always {mp3}"),
         ({"audio_formats": []}, "not all can be had: none", "There is always {mp3}"),
-        ({"model": "suno"}, 'There is no model "suno"', "mureka-7.6, mureka-8, mureka-9"),
+        (
+            {"model": "suno"},
+            'There is no model "suno"; there are mureka-7.6, mureka-8, mureka-9',
+            "",
+        ),
         ({"parent_id": str(uuid.uuid4())}, "There is no such track of the same user", "parent_id"),
         ({"mureka_song_id": "1"}, "A new track may set only", ""),
         ({"audio_files": "{}"}, "A new track may set only", ""),
