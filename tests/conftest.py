@@ -48,7 +48,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
     """The embedded Supabase with the project's migrations; generations take a third of a second."""
     data_dir = tmp_path_factory.mktemp("stack")
     async with Stack(
-        data_dir, Ports.free(), project_dir=ROOT, simulator_seconds=0.3, times=QUICK
+        data_dir, Ports.free(), project_dir=ROOT, simulator_seconds=0.3, times=QUICK, durable=False
     ) as running:
         running.simulator.account.concurrent_request_limit = 1000
         async with running.database.administrator() as administrator:

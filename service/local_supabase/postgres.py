@@ -36,12 +36,14 @@ class Postgres:
         data_dir: where the cluster lives; made on the first start.
         port: TCP port on 127.0.0.1.
         password: of every role that may log in, the superuser among them.
+        durable: False where nothing needs to outlive a crash of the machine, as in a test.
     """
 
-    def __init__(self, data_dir: Path, port: int, password: str) -> None:
+    def __init__(self, data_dir: Path, port: int, password: str, *, durable: bool = True) -> None:
         self.data_dir = data_dir
         self.port = port
         self._password = password
+        self._durable = durable
         self._program = Program(
             "Postgres",
             [str(binaries() / "postgres"), "-D", str(data_dir), *self._options()],
@@ -114,7 +116,7 @@ class Postgres:
         await self._program.stop()
 
     def _options(self) -> list[str]:
-        settings = {
+        settings: dict[str, str | int] = {
             "listen_addresses": "127.0.0.1",
             "port": self.port,
             "unix_socket_directories": "",
@@ -125,6 +127,8 @@ class Postgres:
             "log_timezone": "UTC",
             "timezone": "UTC",
         }
+        if not self._durable:
+            settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
     def _create_cluster(self) -> None:

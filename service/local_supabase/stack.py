@@ -39,6 +39,7 @@ class Stack:
         simulator_seconds: how long a simulated generation takes.
         names: by which gateway and simulator may be called besides those of this machine.
         times: how long the parts take and wait; as the real servers do, unless a test is in haste.
+        durable: False where the database need not outlive a crash of the machine, as in a test.
         progress: told in a few words what is being done.
     """
 
@@ -51,6 +52,7 @@ class Stack:
         simulator_seconds: float = 8,
         names: Collection[str] = (),
         times: Times | None = None,
+        durable: bool = True,
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.data_dir = data_dir.absolute()
@@ -64,6 +66,7 @@ class Stack:
         self._simulator_seconds = simulator_seconds
         self._names = names
         self._times = times if times is not None else Times()
+        self._durable = durable
         self._progress = progress
         self._open = contextlib.AsyncExitStack()
 
@@ -128,7 +131,10 @@ class Stack:
         self.failure = asyncio.get_running_loop().create_future()
         self.keys = Keys.load_or_create(self.data_dir / "keys.json")
         self.postgres = Postgres(
-            self.data_dir / "postgres", self._ports.postgres, self.keys.postgres_password
+            self.data_dir / "postgres",
+            self._ports.postgres,
+            self.keys.postgres_password,
+            durable=self._durable,
         )
         postgrest = PostgREST(
             self.data_dir,

@@ -20,7 +20,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
     """An embedded Supabase that the tests of one module may shake."""
     data_dir = tmp_path_factory.mktemp("chaos")
     async with Stack(
-        data_dir, Ports.free(), project_dir=ROOT, simulator_seconds=0.5, times=QUICK
+        data_dir, Ports.free(), project_dir=ROOT, simulator_seconds=0.5, times=QUICK, durable=False
     ) as running:
         running.simulator.music_seconds = 5
         running.simulator.account.concurrent_request_limit = 1000

@@ -36,6 +36,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         project_dir=ROOT,
         simulator_seconds=1,
         times=QUICK,
+        durable=False,
     ) as running:
         running.simulator.music_seconds = 5
         running.simulator.submit_seconds = (0.05, 0.6)

@@ -46,6 +46,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         project_dir=ROOT,
         simulator_seconds=GENERATION_SECONDS,
         times=QUICK,
+        durable=False,
     ) as running:
         running.simulator.music_seconds = 5
         running.simulator.submit_seconds = (0.05, 0.8)

@@ -68,7 +68,7 @@ async def test_bad_input_gets_one_sentence_and_exit_code_2(
 async def test_a_project_without_the_migrations_is_told_to_apply_them(
     command: Command, tmp_path: Path
 ) -> None:
-    async with Stack(tmp_path / "bare", Ports.free(), times=QUICK) as bare:
+    async with Stack(tmp_path / "bare", Ports.free(), times=QUICK, durable=False) as bare:
         said = await command("run", **bare.environment())
     assert said.code == 2
     assert 'apply the migrations ("music-service init"' in said.sentence

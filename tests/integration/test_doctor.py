@@ -48,7 +48,7 @@ Statement = tuple[str, str]
 async def own_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """A stack that tests may break."""
     data_dir = tmp_path_factory.mktemp("doctor")
-    async with Stack(data_dir, Ports.free(), project_dir=ROOT, times=QUICK) as stack:
+    async with Stack(data_dir, Ports.free(), project_dir=ROOT, times=QUICK, durable=False) as stack:
         yield stack
 
 
@@ -261,7 +261,7 @@ async def test_a_grant_that_the_doctor_names_fixes_it(healthy: Stack) -> None:
 
 
 async def test_a_project_without_the_migrations_is_told_so(tmp_path: Path) -> None:
-    async with Stack(tmp_path / "bare", Ports.free(), times=QUICK) as bare:
+    async with Stack(tmp_path / "bare", Ports.free(), times=QUICK, durable=False) as bare:
         wrong = await only(given(bare), Verdict.WRONG)
     checks = {finding.check: finding for finding in wrong}
     assert checks.keys() == {"migrations", "publication", "bucket"}

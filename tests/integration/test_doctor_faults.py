@@ -310,7 +310,7 @@ FAULTS = {
 async def own_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """A stack that tests may break; at their end it is well, and no trial has left anything."""
     data_dir = tmp_path_factory.mktemp("doctor-faults")
-    async with Stack(data_dir, Ports.free(), project_dir=ROOT, times=QUICK) as stack:
+    async with Stack(data_dir, Ports.free(), project_dir=ROOT, times=QUICK, durable=False) as stack:
         await administrate(
             stack, f"insert into auth.users (email) values ('first@example.com'); {ALIVE}"
         )

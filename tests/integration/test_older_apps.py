@@ -67,7 +67,9 @@ CASES = {
 @pytest.fixture
 async def bare(tmp_path: Path) -> AsyncIterator[Stack]:
     """A stack to which nothing of ours was applied."""
-    async with Stack(tmp_path, Ports.free(), simulator_seconds=0.2, times=QUICK) as running:
+    async with Stack(
+        tmp_path, Ports.free(), simulator_seconds=0.2, times=QUICK, durable=False
+    ) as running:
         yield running
 
 

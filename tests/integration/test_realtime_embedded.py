@@ -36,7 +36,7 @@ alter publication supabase_realtime add table {TABLE};
 async def own_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """A stack without migrations, with one published table, that tests may break."""
     data_dir = tmp_path_factory.mktemp("realtime")
-    async with Stack(data_dir, Ports.free(), times=QUICK) as stack:
+    async with Stack(data_dir, Ports.free(), times=QUICK, durable=False) as stack:
         await administrate(stack, SCHEMA)
         yield stack
 

@@ -36,7 +36,7 @@ async def cli(tmp_path_factory: pytest.TempPathFactory) -> SupabaseCli:
 async def bare(tmp_path: Path) -> AsyncIterator[Stack]:
     """A project that has nothing of ours."""
     async with Stack(
-        tmp_path / "stack", Ports.free(), simulator_seconds=0.3, times=QUICK
+        tmp_path / "stack", Ports.free(), simulator_seconds=0.3, times=QUICK, durable=False
     ) as running:
         yield running
 

@@ -40,14 +40,19 @@ async def database_alone(data_dir: Path) -> AsyncIterator[tuple[Context, Postgre
     """A new Postgres with the platform's schemas, and what an API needs to know of it."""
     ports = Ports.free()
     keys = Keys.load_or_create(data_dir / "keys.json")
-    postgres = Postgres(data_dir / "postgres", ports.postgres, keys.postgres_password)
+    postgres = Postgres(
+        data_dir / "postgres", ports.postgres, keys.postgres_password, durable=False
+    )
     await postgres.start()
     await postgres.lay_platform()
     database = Database(postgres.conninfo())
     await database.open()
     url = f"http://{HOST}:{ports.gateway}"
     try:
-        yield Context(database, keys, data_dir, url, postgrest_url="", times=QUICK), postgres
+        yield (
+            Context(database, keys, data_dir, url, postgrest_url="", times=QUICK),
+            postgres,
+        )
     finally:
         await database.close()
         await postgres.stop()

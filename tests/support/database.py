@@ -136,9 +136,9 @@ async def rows(connection: Connection, query: str, *args: Any) -> list[DictRow]:
 
 async def copy_database(postgres: Postgres, source: str, copy: str) -> None:
     async with await connect(postgres.conninfo(database="template1")) as administrator:
-        await administrator.execute(
-            f'create database "{copy}" template "{source}" owner postgres'.encode()
-        )
+        # Copying the files is quicker than logging every page of them.
+        how = f'template "{source}" owner postgres strategy file_copy'
+        await administrator.execute(f'create database "{copy}" {how}'.encode())
 
 
 @asynccontextmanager

@@ -39,7 +39,7 @@ _QUOTE = re.compile(r"\$\w*\$")
 async def migrated_cluster(data_dir: Path) -> AsyncIterator[Postgres]:
     """Databases `platform` (nothing of ours) and `migrated`, to be copied."""
     password = secrets.token_urlsafe()
-    postgres = Postgres(data_dir / "postgres", Ports.free().postgres, password)
+    postgres = Postgres(data_dir / "postgres", Ports.free().postgres, password, durable=False)
     await postgres.start()
     try:
         await postgres.lay_platform()
