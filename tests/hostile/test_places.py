@@ -22,7 +22,7 @@ from tests.support.times import QUICK
 from tests.support.tracks import Tracks
 
 MakeUser = Callable[[], Awaitable[SignedIn]]
-LOOPS = 200 if IS_FULL else 40
+LOOPS = 200 if IS_FULL else 15
 USERS, WORKERS = 5, 3
 OF_ALL, OF_A_USER = 3, 1
 

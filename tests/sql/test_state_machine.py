@@ -327,7 +327,7 @@ async def test_whatever_workers_and_people_do_the_invariants_hold_after_every_st
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=1000 if IS_FULL else 100,
+                max_examples=1000 if IS_FULL else 50,
                 stateful_step_count=60 if IS_FULL else 40,
                 database=None,
                 deadline=None,
