@@ -831,9 +831,9 @@ begin
   if new.parent_id is distinct from old.parent_id then
     perform music.check_parent(new);
   end if;
-  -- Words that were written by another prompt are not those that are asked for now.
-  if new.lyrics_prompt is distinct from old.lyrics_prompt and new.lyrics is not distinct from
-     old.lyrics and old.lyrics_prompt is not null then
+  -- Words that were written by another prompt are not those that are asked for now; without any
+  -- prompt they are the track's own.
+  if new.lyrics_prompt <> old.lyrics_prompt and new.lyrics is not distinct from old.lyrics then
     new.lyrics := null;
   end if;
   if old.status = 'generating' and music.wishes(new) is distinct from music.wishes(old) then
@@ -1324,7 +1324,7 @@ CREATE FUNCTION music.compose_journey_title(p_journey_id uuid, p_station text, p
             where l.journey_id = p_journey_id and l.version ~ '^v[0-9]{1,9}$') end,
     music.shorten(coalesce(
       nullif(music.joined_emotions(p_emotions), ''), music.fold(p_quote), music.fold(p_memo)),
-      40)), 120)
+      40)), music.title_length())
 $_$;
 
 COMMENT ON FUNCTION music.compose_journey_title(p_journey_id uuid, p_station text, p_quote text, p_memo text, p_emotions text[]) IS 'The title of a station''s track: book, number, and what was felt, read or thought there.';
@@ -2988,6 +2988,17 @@ $$;
 
 COMMENT ON FUNCTION music.tell_owner() IS 'After a change that a client shows: broadcast it to the owner''s private topic.';
 
+CREATE FUNCTION music.title_length() RETURNS integer
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+  select least(coalesce(nullif(a.atttypmod, -1) - 4, 120), 120)
+  from pg_catalog.pg_attribute a
+  where a.attrelid = 'public.music_tracks'::regclass and a.attname = 'title'
+$$;
+
+COMMENT ON FUNCTION music.title_length() IS 'How many characters a title may have: 120, or fewer where the column is one of the app''s.';
+
 CREATE FUNCTION music.tracks_not_to_try() RETURNS SETOF uuid
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -3801,9 +3812,7 @@ CREATE FUNCTION public.record_music_lyrics(p_generation_id uuid, p_title text, p
 declare
   v_generation music.generations;
   v_track public.music_tracks;
-  v_title_length int := (
-    select coalesce(nullif(a.atttypmod, -1) - 4, 120) from pg_catalog.pg_attribute a
-    where a.attrelid = 'public.music_tracks'::regclass and a.attname = 'title');
+  v_title_length int := music.title_length();
 begin
   perform music.act_as_worker();
   if music.fold(p_lyrics) is null or length(p_lyrics) > 5000 then
@@ -3838,7 +3847,7 @@ begin
       update public.music_tracks t
       set lyrics = p_lyrics,
           title = case when music.fold(t.title) is null
-            then coalesce(left(music.fold(p_title), least(v_title_length, 120)), t.title)
+            then coalesce(left(music.fold(p_title), v_title_length), t.title)
             else t.title end
       where t.id = v_track.id;
     exception when others then
@@ -5600,6 +5609,10 @@ GRANT ALL ON FUNCTION music.take_up_again(p_track public.music_tracks) TO servic
 
 REVOKE ALL ON FUNCTION music.tell_owner() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.tell_owner() TO service_role;
+
+REVOKE ALL ON FUNCTION music.title_length() FROM PUBLIC;
+GRANT ALL ON FUNCTION music.title_length() TO service_role;
+GRANT ALL ON FUNCTION music.title_length() TO authenticated;
 
 REVOKE ALL ON FUNCTION music.tracks_not_to_try() FROM PUBLIC;
 GRANT ALL ON FUNCTION music.tracks_not_to_try() TO service_role;

@@ -567,9 +567,9 @@ begin
   if new.parent_id is distinct from old.parent_id then
     perform music.check_parent(new);
   end if;
-  -- Words that were written by another prompt are not those that are asked for now.
-  if new.lyrics_prompt is distinct from old.lyrics_prompt and new.lyrics is not distinct from
-     old.lyrics and old.lyrics_prompt is not null then
+  -- Words that were written by another prompt are not those that are asked for now; without any
+  -- prompt they are the track's own.
+  if new.lyrics_prompt <> old.lyrics_prompt and new.lyrics is not distinct from old.lyrics then
     new.lyrics := null;
   end if;
   if old.status = 'generating' and music.wishes(new) is distinct from music.wishes(old) then

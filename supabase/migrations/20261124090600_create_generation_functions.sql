@@ -175,6 +175,16 @@ comment on function public.record_music_task(uuid, text, text) is
   'For workers: store the receipt of a paid call, with or without a claim; a late one puts a '
   'submission_unknown track back to work.';
 
+create function music.title_length() returns int
+language sql stable set search_path = ''
+as $$
+  select least(coalesce(nullif(a.atttypmod, -1) - 4, 120), 120)
+  from pg_catalog.pg_attribute a
+  where a.attrelid = 'public.music_tracks'::regclass and a.attname = 'title'
+$$;
+comment on function music.title_length() is
+  'How many characters a title may have: 120, or fewer where the column is one of the app''s.';
+
 create function public.record_music_lyrics(
   p_generation_id uuid, p_title text, p_lyrics text)
 returns setof uuid
@@ -183,9 +193,7 @@ as $$
 declare
   v_generation music.generations;
   v_track public.music_tracks;
-  v_title_length int := (
-    select coalesce(nullif(a.atttypmod, -1) - 4, 120) from pg_catalog.pg_attribute a
-    where a.attrelid = 'public.music_tracks'::regclass and a.attname = 'title');
+  v_title_length int := music.title_length();
 begin
   perform music.act_as_worker();
   if music.fold(p_lyrics) is null or length(p_lyrics) > 5000 then
@@ -220,7 +228,7 @@ begin
       update public.music_tracks t
       set lyrics = p_lyrics,
           title = case when music.fold(t.title) is null
-            then coalesce(left(music.fold(p_title), least(v_title_length, 120)), t.title)
+            then coalesce(left(music.fold(p_title), v_title_length), t.title)
             else t.title end
       where t.id = v_track.id;
     exception when others then

@@ -351,7 +351,7 @@ as $$
             where l.journey_id = p_journey_id and l.version ~ '^v[0-9]{1,9}$') end,
     music.shorten(coalesce(
       nullif(music.joined_emotions(p_emotions), ''), music.fold(p_quote), music.fold(p_memo)),
-      40)), 120)
+      40)), music.title_length())
 $$;
 comment on function music.compose_journey_title(uuid, text, text, text, text[]) is
   'The title of a station''s track: book, number, and what was felt, read or thought there.';
@@ -601,6 +601,7 @@ grant execute on function
 grant usage on schema music to authenticated;
 grant execute on function
   music.fold(text), music.check_text(text, text, int), music.check_emotions(text[]),
+  music.title_length(),
   music.journey_book(uuid), music.journey_story(uuid, int), music.joined_emotions(text[]),
   music.compose_journey_title(uuid, text, text, text, text[]),
   music.compose_journey_lyrics_prompt(uuid, text, text, text[]),

@@ -10,7 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from local_supabase import migrations
 from tests.support.database import Project, rows
+from tests.support.project import SUPABASE
 
 Station = dict[str, dict[str, Any]]
 
@@ -495,6 +497,19 @@ async def test_each_track_has_a_title_of_book_number_and_what_was_there(project:
         "Emma · v3",
         "Emma · vFinal",
     ]
+
+
+async def test_a_title_fits_the_shorter_column_of_an_app(platform: Project) -> None:
+    await platform.operator.execute(
+        b"create table public.music_tracks (id uuid primary key default gen_random_uuid(),"
+        b" user_id uuid references auth.users, prompt text, title varchar(40),"
+        b" status text not null default 'pending');"
+        b"grant select, insert on public.music_tracks to authenticated"
+    )
+    await migrations.apply(platform.postgres.conninfo("postgres", platform.name), SUPABASE)
+    reader = await platform.new_user()
+    station = await begin(platform, reader, "The Strange Case of Dr Jekyll and Mr Hyde")
+    assert station["track"]["title"] == "The Strange Case of Dr Jekyll and Mr…"
 
 
 async def test_a_title_fits_however_long_the_book_is(project: Project) -> None:

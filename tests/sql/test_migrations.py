@@ -187,6 +187,7 @@ async def test_functions_pin_their_search_path_and_app_users_run_only_those_of_j
         "music.require_user_id",
         "music.shorten",
         "music.station_of_track",
+        "music.title_length",
         "music.user_id",
     }
 

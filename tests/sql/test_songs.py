@@ -519,3 +519,18 @@ async def test_another_users_track_is_no_parent_and_its_words_are_not_seen(
     assert await project.as_user(user, "select * from music_timed_lyrics") == []
     with pytest.raises(psycopg.Error, match="permission denied"):
         await project.as_user(other, "delete from music_timed_lyrics where true")
+
+
+async def test_words_that_were_written_stay_where_their_prompt_is_taken_away(
+    project: Project,
+) -> None:
+    await project.new_track(lyrics_prompt="snow")
+    claim = (await project.claim())[0]
+    await lyrics_stored(project, await lyrics_begun(project, claim))
+    await project.sql(
+        "update public.music_tracks set status = 'error' where id = %s", claim["track_id"]
+    )
+    await project.sql(
+        "update public.music_tracks set lyrics_prompt = null where id = %s", claim["track_id"]
+    )
+    assert (await project.track(claim["track_id"]))["lyrics"] == "Snow falls"
