@@ -1,0 +1,13 @@
+import type { Music, Source, Track } from './types.js'
+
+/**
+ * Where to play a track from now: its file, or the stream while there is none; null for neither.
+ *
+ * With a private bucket the address ends at `expiresAt`; ask again before, and it is another one.
+ */
+export async function sourceOf(music: Music, track: Track): Promise<Source | null> {
+  // A track that is made once more keeps its old audio until then.
+  if (track.file_url) return { url: track.file_url, isStream: false, expiresAt: null }
+  if (track.storage_path) return music.addressOf(track.storage_path)
+  return track.stream_url ? { url: track.stream_url, isStream: true, expiresAt: null } : null
+}
