@@ -6,9 +6,13 @@ interface Change {
   old: { id?: string }
 }
 
+interface Said {
+  payload: { id?: string }
+}
+
 export interface Hearing {
   /** Something happened to this track; with `isDeleted` it may be another user's. */
-  heard(id: string | undefined, isDeleted: boolean): void
+  heard(id: string, isDeleted: boolean): void
   /** Nothing that happens from now on is missed, or the connection was lost. */
   changed(): void
 }
@@ -76,12 +80,10 @@ export class Listener {
       const mine = { event: '*', ...table, filter: `user_id=eq.${this.userId}` }
       const anyDeleted = { event: 'DELETE', ...table } // told by its id alone: no filter fits it
       const row = ({ eventType, new: now, old }: Change) =>
-        this.hearing.heard(now.id ?? old.id, eventType === 'DELETE')
+        this.#hear(now.id ?? old.id, eventType === 'DELETE')
       const read = () => this.#channel === channel && this.hearing.changed()
       channel
-        .on('broadcast', { event: 'track' }, ({ payload }: { payload: { id: string } }) =>
-          this.hearing.heard(payload.id, false),
-        )
+        .on('broadcast', { event: 'track' }, ({ payload }: Said) => this.#hear(payload.id, false))
         .on('postgres_changes', mine, row)
         .on('postgres_changes', anyDeleted, row)
         .on('system', {}, read) // rows are told from now on
@@ -96,6 +98,10 @@ export class Listener {
       this.#rejoin() // no WebSocket, or an app that has a channel of this name
       this.hearing.changed()
     }
+  }
+
+  #hear(id: string | undefined, isDeleted: boolean): void {
+    if (id) this.hearing.heard(id, isDeleted) // rows of others come without
   }
 
   #leave(): void {

@@ -11,7 +11,7 @@ export interface Session {
 export interface SupabaseLike {
   from(table: never): unknown
   rpc(name: never, args: never): unknown
-  channel(topic: string, options?: never): unknown
+  channel(topic: string, options: never): unknown
   removeChannel(channel: never): Promise<unknown>
   realtime: {
     setAuth(): Promise<void>

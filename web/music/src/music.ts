@@ -63,7 +63,8 @@ function isNewer({ updated_at: a }: Track, { updated_at: b }: Track): boolean {
 
 const isUnreachable = ({ status }: Answer) => !status || status === 429 || status >= 500
 
-const isRefused = ({ status }: Answer) => status >= 400 && status !== 401 && status !== 408
+/** Whether asking again is of no use; a token that has run out is renewed. */
+const isRefused = ({ status, error }: Answer) => status !== 408 && !/^PGRST30/.test(error!.code ?? '')
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -502,9 +503,9 @@ export class MusicOfClient implements Music {
     if (!this.#forgetPage || !this.#userId || this.#listener) return
     this.#listener = new Listener(this.client, this.#userId, this.pace.rejoin, {
       heard: (id, isDeleted) => {
-        const entry = id && this.#entries.get(id)
-        const isWanted = entry ? isFollowed(entry) : !isDeleted
-        if (id && (isWanted && (entry || this.#onTrack.size))) this.#mark(id)
+        const entry = this.#entries.get(id)
+        const isKnown = entry !== undefined || !isDeleted
+        if ((entry && isFollowed(entry)) || (isKnown && this.#onTrack.size)) this.#mark(id)
       },
       changed: () => {
         if (this.#listener?.isJoined) this.#markAll()
@@ -550,10 +551,12 @@ export class MusicOfClient implements Music {
     this.#hasFailed = answer.error !== null
     this.#isUnreachable = this.#hasFailed && isUnreachable(answer)
     if (answer.error) {
-      const refusal = isRefused(answer) ? this.#errorOf(answer) : undefined
+      const refusal = !this.#isUnreachable && isRefused(answer) ? this.#errorOf(answer) : undefined
       for (const id of before.keys()) {
-        if (refusal) tell(this.#entry(id).reads, refusal)
-        else this.#marked.add(id)
+        const entry = this.#entry(id)
+        if (!refusal) this.#marked.add(id)
+        else entry.isHidden = !this.#userId
+        if (refusal) tell(entry.reads, refusal)
       }
       return
     }

@@ -33,6 +33,27 @@ export function client(options: { key?: string; fetch?: typeof fetch } = {}): Su
 /** The client of a backend. */
 export const backend = () => client({ key: secretKey })
 
+const opened: { dispose(): void }[] = []
+
+/** A new user with music of their own, which is closed after the test. */
+export async function begin(pace: Partial<typeof PACE> = {}, user?: User) {
+  const { id, supabase } = user ?? (await signUp())
+  const music = hasty(supabase, pace)
+  return { id, supabase, music }
+}
+
+/** To be called after each test: nothing is open any more, and all is well again. */
+export async function end(): Promise<void> {
+  opened.splice(0).forEach((music) => music.dispose())
+  await steer('clear')
+}
+
+/** Takes a track up as a worker does; answers the claim. */
+export const take = async (id: string) => (await steer<{ claim: string }>('take', { id })).claim
+
+export const complete = (claim: string, more: object = { file_url: 'https://example.com/1.mp3' }) =>
+  steer('complete', { claim, ...more })
+
 export async function signUp(supabase = client()): Promise<User> {
   const { data, error } = await supabase.auth.signUp({
     email: `${randomUUID()}@example.com`,
@@ -50,7 +71,10 @@ export async function guest(supabase = client()): Promise<User> {
 
 /** Music in as much haste as a test wants. */
 export function hasty(supabase: SupabaseClient, pace: Partial<typeof PACE> = {}): MusicOfClient {
-  return new MusicOfClient(supabase as unknown as Client, 'music-tracks', { ...PACE, ...pace })
+  const quick = { ...PACE, rejoin: 100, linger: 50, ...pace }
+  const music = new MusicOfClient(supabase as unknown as Client, 'music-tracks', quick)
+  opened.push(music)
+  return music
 }
 
 /** Asks the control server of the stack; `tests/support/control.py` has its routes. */
@@ -60,8 +84,6 @@ export async function steer<Answer = unknown>(path: string, body: object = {}): 
   return (await answer.json()) as Answer
 }
 
-/** Writes to a row as the service does, without one. */
-export const write = (id: string, columns: Partial<Track>) => steer('row', { id, columns })
 
 /** Resolves as soon as something is so. */
 export async function until(what: string, isSo: () => unknown, patienceMs = 20_000): Promise<void> {
