@@ -81,18 +81,17 @@ export class Listener {
       const anyDeleted = { event: 'DELETE', ...table } // told by its id alone: no filter fits it
       const row = ({ eventType, new: now, old }: Change) =>
         this.#hear(now.id ?? old.id, eventType === 'DELETE')
-      const read = () => this.#channel === channel && this.hearing.changed()
       channel
         .on('broadcast', { event: 'track' }, ({ payload }: Said) => this.#hear(payload.id, false))
         .on('postgres_changes', mine, row)
         .on('postgres_changes', anyDeleted, row)
-        .on('system', {}, read) // rows are told from now on
+        .on('system', {}, () => this.hearing.changed()) // rows are told from now on
         .subscribe((status) => {
           if (this.#channel !== channel) return
           this.isJoined = status === 'SUBSCRIBED'
           if (this.isJoined) this.#failures = 0
           else this.#rejoin()
-          read()
+          this.hearing.changed()
         })
     } catch {
       this.#rejoin() // no WebSocket, or an app that has a channel of this name

@@ -19,7 +19,7 @@ export interface SupabaseLike {
     disconnect(): unknown
   }
   auth: {
-    onAuthStateChange(callback: (event: never, session: Session | null) => void): {
+    onAuthStateChange(callback: (event: string, session: Session | null) => void): {
       data: { subscription: { unsubscribe(): void } }
     }
   }

@@ -55,10 +55,10 @@ export function explain(
   language: Language = 'en',
 ): Explanation {
   const all = language === 'ko' ? KO : EN
-  const isError = status === 'error'
+  const known = status !== 'completed' && code ? all[code] : undefined
   // An unknown status is one that is still to end, an unknown code one of a failure.
-  const state = all[status] ?? all.generating!
-  const [title, sentence] = (status !== 'completed' && code && all[code]) || state
-  const action = isError ? (code && actionOf(code)) || 'retry' : status === 'completed' ? 'none' : 'wait'
+  const [title, sentence] = known ?? all[status] ?? all.generating!
+  const ofError = known && code ? actionOf(code) : 'retry'
+  const action = status === 'error' ? ofError : status === 'completed' ? 'none' : 'wait'
   return { title, sentence, action }
 }
