@@ -10,110 +10,104 @@ interface Said {
   payload: { id?: string }
 }
 
-export interface Hearing {
-  /** Something happened to this track; with `isDeleted` it may be another user's. */
-  heard(id: string, isDeleted: boolean): void
-  /** Nothing that happens from now on is missed, or the connection was lost. */
-  changed(): void
+const LONGEST_PAUSES = 30 // times the first
+
+/** The channel of a user: `close` ends it, `hurry` does not wait for the next attempt to join. */
+export interface Listening {
+  isJoined: boolean
+  hasFailed: boolean
+  hurry(): void
+  close(): Promise<unknown>
 }
 
 /**
- * The private channel of a user, joined again for as long as it is open.
+ * Listen to the private channel of a user, and join it again for as long as it is not closed.
  *
  * The client's own rejoin is not relied upon: it ends for good where the server closes the channel,
  * as it does when a token has run out.
+ *
+ * `heard` is told of each track of the user, and of each track at all that was deleted; `changed`
+ * when the connection has changed, and when something may have been missed. `leaving` is what is
+ * to be over first, since the same topic is the same channel until it is removed.
  */
-export class Listener {
-  isJoined = false
-  #channel: Channel | undefined
-  #leaving: Promise<unknown> = Promise.resolve()
-  #timer: ReturnType<typeof setTimeout> | undefined
-  #failures = 0
-  #isOpen = false
+export function listen(
+  client: Client,
+  userId: string,
+  firstPauseMs: number,
+  heard: (id: string, isDeleted: boolean) => void,
+  changed: () => void,
+  leaving: Promise<unknown>,
+): Listening {
+  let channel: Channel | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let pauseMs = firstPauseMs
+  let isOpen = true
 
-  constructor(
-    private readonly client: Client,
-    private readonly userId: string,
-    private readonly firstPauseMs: number,
-    private readonly hearing: Hearing,
-  ) {}
-
-  get hasFailed(): boolean {
-    return this.#failures > 0
+  const hear = (id: string | undefined, isDeleted: boolean) => {
+    if (id) heard(id, isDeleted) // rows of others come without
   }
+  const onRow = ({ eventType, new: now, old }: Change) =>
+    hear(now.id ?? old.id, eventType === 'DELETE')
 
-  open(): void {
-    if (this.#isOpen) return
-    this.#isOpen = true
-    void this.#join()
-  }
-
-  /** Do not wait any longer where the next attempt is being waited for. */
-  hurry(): void {
-    if (this.#timer === undefined) return
-    this.#failures = 0
-    void this.#join()
-  }
-
-  close(): void {
-    this.#isOpen = false
-    this.#leave()
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    void this.#leaving.then(() => {
-      // The client would hold an empty connection for most of a minute, and a Node.js with it.
-      const { realtime } = this.client
-      if (!this.#isOpen && !realtime.getChannels().length) realtime.disconnect()
-    })
-  }
-
-  async #join(): Promise<void> {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    await this.#leaving // the same topic is the same channel until it is removed
+  async function join(): Promise<void> {
+    clearTimeout(timer)
+    timer = undefined
     try {
-      await this.client.realtime.setAuth() // the token of now
-      if (!this.#isOpen || this.#channel) return
-      const channel = this.client.channel(`music:${this.userId}`, { config: { private: true } })
-      this.#channel = channel
+      await leaving
+      await client.realtime.setAuth() // the token of now
+      if (!isOpen || channel) return
       const table = { schema: 'public', table: 'music_tracks' }
-      const mine = { event: '*', ...table, filter: `user_id=eq.${this.userId}` }
-      const anyDeleted = { event: 'DELETE', ...table } // told by its id alone: no filter fits it
-      const row = ({ eventType, new: now, old }: Change) =>
-        this.#hear(now.id ?? old.id, eventType === 'DELETE')
-      channel
-        .on('broadcast', { event: 'track' }, ({ payload }: Said) => this.#hear(payload.id, false))
-        .on('postgres_changes', mine, row)
-        .on('postgres_changes', anyDeleted, row)
-        .on('system', {}, () => this.hearing.changed()) // rows are told from now on
+      const own = (channel = client.channel(`music:${userId}`, { config: { private: true } }))
+      own
+        .on('broadcast', { event: 'track' }, ({ payload }: Said) => hear(payload.id, false))
+        .on('postgres_changes', { event: '*', ...table, filter: `user_id=eq.${userId}` }, onRow)
+        // A deleted row is told by its id alone, so no filter fits it.
+        .on('postgres_changes', { event: 'DELETE', ...table }, onRow)
+        .on('system', {}, changed) // rows are told from now on
         .subscribe((status) => {
-          if (this.#channel !== channel) return
-          this.isJoined = status === 'SUBSCRIBED'
-          if (this.isJoined) this.#failures = 0
-          else this.#rejoin()
-          this.hearing.changed()
+          if (channel !== own) return
+          if (status === 'SUBSCRIBED') {
+            listening.isJoined = true
+            listening.hasFailed = false
+            pauseMs = firstPauseMs
+          } else rejoin()
+          changed()
         })
     } catch {
-      this.#rejoin() // no WebSocket, or an app that has a channel of this name
-      this.hearing.changed()
+      rejoin() // no WebSocket, or an app that has a channel of this name
+      changed()
     }
   }
 
-  #hear(id: string | undefined, isDeleted: boolean): void {
-    if (id) this.hearing.heard(id, isDeleted) // rows of others come without
+  function leave(): void {
+    const left = channel
+    channel = undefined
+    listening.isJoined = false
+    if (left) leaving = client.removeChannel(left).catch(() => {})
   }
 
-  #leave(): void {
-    const channel = this.#channel
-    this.#channel = undefined
-    this.isJoined = false
-    if (channel) this.#leaving = this.client.removeChannel(channel).catch(() => undefined)
+  function rejoin(): void {
+    leave()
+    if (!isOpen) return
+    listening.hasFailed = true
+    timer = setTimeout(() => void join(), pauseMs * (0.5 + Math.random() / 2))
+    pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSES * firstPauseMs)
   }
 
-  #rejoin(): void {
-    this.#leave()
-    if (!this.#isOpen) return
-    const longest = Math.min(this.firstPauseMs * 2 ** this.#failures++, 30 * this.firstPauseMs)
-    this.#timer = setTimeout(() => void this.#join(), longest * (0.5 + Math.random() / 2))
+  const listening = {
+    isJoined: false,
+    hasFailed: false,
+    hurry() {
+      pauseMs = firstPauseMs
+      if (timer) void join()
+    },
+    close() {
+      isOpen = false
+      leave()
+      clearTimeout(timer)
+      return leaving
+    },
   }
+  void join()
+  return listening
 }

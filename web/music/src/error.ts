@@ -1,10 +1,9 @@
 import type { Action, Track } from './types.js'
 
-const REWORD = /^(invalid_request|moderation_blocked|23514)$/
-const RETRY =
-  /^(generation_|audio_invalid|storage_failed|submission_unknown|cancelled|attempts_|internal|unreachable)/
-const WAIT =
-  /^(over_budget|quota_|provider_|rate_limited|timeout|MU009|MU010|PGRST00|08|53|57)/
+// The beginnings of codes: those of rows, of `MusicError`, and SQLSTATEs.
+const REWORD = /^(invalid|mod|23514)/
+const RETRY = /^(gen|audio|stor|subm|cancel|attempts|int|unreach)/
+const WAIT = /^(over|quota|prov|rate|time|MU009|MU010)/
 
 /** What a user can do about a code. */
 export const actionOf = (code: string): Action =>
@@ -19,13 +18,13 @@ export const actionOf = (code: string): Action =>
 export class MusicError extends Error {
   override readonly name = 'MusicError'
   readonly action: Action
+  readonly code: string
+  readonly track: Track | undefined
 
-  constructor(
-    readonly code: string,
-    message: string,
-    readonly track?: Track,
-  ) {
+  constructor(code: string, message: string, track?: Track | null) {
     super(message)
+    this.code = code
+    this.track = track ?? undefined
     this.action = actionOf(code)
   }
 }

@@ -1,4 +1,4 @@
-import { Listener } from './channel.js'
+import { listen, type Listening } from './channel.js'
 import type { Answer, Client, Query } from './client.js'
 import { MusicError } from './error.js'
 import { newId } from './id.js'
@@ -35,7 +35,6 @@ export const PACE = {
 const MOST_IDS = 100 // in one address
 const MOST_TRIES = 3
 const SIGNED_SECONDS = 3600
-const RENEWED_MS = 600_000 // before its end
 
 /** What is known of a track, and who wants to know more. */
 interface Entry {
@@ -43,7 +42,7 @@ interface Entry {
   /** There was nothing to be seen, and nobody is signed in. */
   isHidden: boolean
   /** Told of another row. */
-  listeners: Set<() => void>
+  listeners: Set<(said: void) => void>
   /** Told when the track was read, and why it could not be. */
   reads: Set<(refusal?: MusicError) => void>
 }
@@ -52,27 +51,27 @@ const hasEnded = ({ status }: Track) => status === 'completed' || status === 'er
 
 const isFollowed = ({ listeners, reads }: Entry) => listeners.size + reads.size > 0
 
+/** Whether there is more to come that somebody wants to know. */
 const isAwaited = (entry: Entry) =>
-  isFollowed(entry) && (entry.row ? !hasEnded(entry.row) : entry.row === null ? false : !entry.isHidden)
+  isFollowed(entry) && !(entry.row ? hasEnded(entry.row) : entry.row === null || entry.isHidden)
 
 /** PostgREST's times have microseconds, which `Date` has not; their text tells the rest. */
 function isNewer({ updated_at: a }: Track, { updated_at: b }: Track): boolean {
-  const difference = Date.parse(a) - Date.parse(b)
-  return difference ? difference > 0 : a > b
+  return (Date.parse(a) - Date.parse(b) || (a > b ? 1 : -1)) > 0
 }
 
 const isUnreachable = ({ status }: Answer) => !status || status === 429 || status >= 500
 
 /** Whether asking again is of no use; a token that has run out is renewed. */
-const isRefused = ({ status, error }: Answer) => status !== 408 && !/^PGRST30/.test(error!.code ?? '')
+const isRefused = ({ error }: Answer) => !/^PGRST30/.test(error!.code ?? '')
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-function missing(isStranger: boolean, last?: TrackChange): MusicError {
+function missing(isStranger = false, last?: TrackChange): MusicError {
   if (isStranger) return new MusicError('not_signed_in', 'Sign in first.')
   return last === undefined
-    ? new MusicError('not_found', 'There is no such track.')
-    : new MusicError('deleted', 'This track is gone.', last ?? undefined)
+    ? new MusicError('not_found', 'There is no such music.')
+    : new MusicError('deleted', 'This music is gone.', last)
 }
 
 /** What one listener throws is thrown where nobody waits, and disturbs no other. */
@@ -93,15 +92,15 @@ export class MusicOfClient implements Music {
   #entries = new Map<string, Entry>()
   #marked = new Set<string>()
   #creating = new Set<string>()
-  #signed = new Map<string, Source>()
   #onTrack = new Set<(event: TrackEvent) => void>()
   #onConnection = new Set<(connection: Connection) => void>()
   /** Ends everything that waits for a track. */
-  #ends = new Set<(error: Error) => void>()
+  #ends = new Set<(error: unknown) => void>()
 
   #userId: string | null | undefined // undefined: not known yet
   #forgetUser: Stop | undefined
-  #listener: Listener | undefined
+  #listener: Listening | undefined
+  #leaving: Promise<unknown> = Promise.resolve()
   #forgetPage: Stop | undefined // also says that it is open
   #isReading = false
   #hasFailed = false
@@ -155,96 +154,65 @@ export class MusicOfClient implements Music {
   }
 
   async addressOf(path: string): Promise<Source> {
-    const known = this.#signed.get(path)
-    if (known && known.expiresAt! - Date.now() > RENEWED_MS) return known
     const expiresAt = Date.now() + SIGNED_SECONDS * 1000
-    const { data } = await this.client.storage
-      .from(this.bucket)
-      .createSignedUrl(path, SIGNED_SECONDS)
-    if (!data) throw new MusicError('not_found', 'This audio cannot be had.')
-    const source = { url: data.signedUrl, isStream: false, expiresAt }
-    this.#signed.set(path, source)
-    return source
+    const bucket = this.client.storage.from(this.bucket)
+    const { data } = await bucket.createSignedUrl(path, SIGNED_SECONDS)
+    if (!data) throw missing()
+    return { url: data.signedUrl, isStream: false, expiresAt }
   }
 
   watch(id: string, onChange: (track: TrackChange) => void): Stop {
-    return this.#watch(id, onChange, (error) => {
-      if (error instanceof MusicError) onChange(null)
-    })
+    const end = this.#watch(id, onChange, (error) => error instanceof MusicError && onChange(null))
+    return () => end()
   }
 
   async *follow(id: string, { signal }: FollowOptions = {}): AsyncGenerator<Track, void> {
-    signal?.throwIfAborted()
     const rows: Track[] = []
-    let end: { error: unknown } | undefined
+    let ended: { error?: unknown } | undefined
     let wake = () => {}
-    const onEnd = (error?: unknown) => {
-      end ??= { error }
-      wake()
-    }
-    const onAbort = () => onEnd(signal!.reason)
-    const stop = this.#watch(id, (row) => (rows.push(row), wake()), onEnd)
-    signal?.addEventListener('abort', onAbort)
+    const onRow = (row: Track) => (rows.push(row), wake())
+    const onEnd = (error?: unknown) => ((ended = { error }), wake())
+    const stop = this.#watch(id, onRow, onEnd, signal)
     try {
       for (;;) {
-        signal?.throwIfAborted()
-        const row = rows.shift()
+        const row = signal?.aborted ? undefined : rows.shift()
         if (row) yield row
-        else if (end?.error) throw end.error
-        else if (end) return
-        else await new Promise<void>((resolve) => (wake = resolve))
+        else if (!ended) await new Promise<void>((resolve) => (wake = resolve))
+        else if (ended.error) throw ended.error
+        else return
       }
     } finally {
       stop()
-      signal?.removeEventListener('abort', onAbort)
     }
   }
 
-  async wait(id: string, { signal, timeoutMs }: WaitOptions = {}): Promise<Track> {
-    signal?.throwIfAborted()
-    let last: Track | undefined
-    let timer: ReturnType<typeof setTimeout> | undefined
-    let onAbort = () => {}
-    let stop = () => {}
-    try {
-      await new Promise<void>((resolve, reject) => {
-        const onEnd = (error?: unknown) => (error ? reject(error) : resolve())
-        stop = this.#watch(id, (row) => (last = row), onEnd)
-        onAbort = () => reject(signal!.reason)
-        signal?.addEventListener('abort', onAbort)
-        const late = () => reject(new MusicError('timeout', 'It takes longer than that.', last))
-        if (timeoutMs !== undefined) timer = setTimeout(late, timeoutMs)
-      })
-      return last!
-    } finally {
-      stop()
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
-    }
+  wait(id: string, { signal, timeoutMs }: WaitOptions = {}): Promise<Track> {
+    return new Promise((resolve, reject) => {
+      let last: Track
+      let timer: ReturnType<typeof setTimeout> | undefined
+      const onEnd = (error?: unknown) => {
+        clearTimeout(timer)
+        if (error) reject(error)
+        else resolve(last)
+      }
+      const end = this.#watch(id, (row) => (last = row), onEnd, signal)
+      const late = () => end(new MusicError('timeout', 'This music is late.', last))
+      if (timeoutMs !== undefined && !signal?.aborted) timer = setTimeout(late, timeoutMs)
+    })
   }
 
   onTrack(listener: (event: TrackEvent) => void): Stop {
-    const own = (event: TrackEvent) => listener(event) // the same one may come twice
-    this.#onTrack.add(own)
     this.#open()
-    return () => {
-      this.#onTrack.delete(own)
-      this.#leave()
-    }
+    return this.#add(this.#onTrack, listener)
   }
 
   subscribe(id: string, listener: () => void): Stop {
     const entry = this.#entry(id)
-    const own = () => listener()
-    const isFirst = !isFollowed(entry)
-    entry.listeners.add(own)
     this.#open()
-    if (isFirst) this.#mark(id)
+    if (!isFollowed(entry)) this.#mark(id)
+    const stop = this.#add(entry.listeners, listener)
     this.#guard()
-    return () => {
-      entry.listeners.delete(own)
-      this.#leave()
-    }
+    return stop
   }
 
   get(id: string): TrackChange | undefined {
@@ -279,9 +247,7 @@ export class MusicOfClient implements Music {
   }
 
   onConnection(listener: (connection: Connection) => void): Stop {
-    const own = (connection: Connection) => listener(connection)
-    this.#onConnection.add(own)
-    return () => this.#onConnection.delete(own)
+    return this.#add(this.#onConnection, listener)
   }
 
   refresh(): void {
@@ -290,14 +256,12 @@ export class MusicOfClient implements Music {
     this.#markAll()
     void this.#read()
     this.#guard()
-    this.#sayConnection()
   }
 
   dispose(): void {
-    tell(this.#ends, new DOMException('The music was disposed of.', 'AbortError'))
+    tell(this.#ends, Object.assign(new Error('Closed.'), { name: 'AbortError' }))
     this.#onTrack.clear()
     this.#entries.clear()
-    this.#signed.clear()
     this.#close()
     this.#onConnection.clear()
     this.#forgetUser?.()
@@ -311,18 +275,13 @@ export class MusicOfClient implements Music {
   }
 
   /** The rows that were answered; everything that is asked may be asked again. */
-  async #send(make: () => Query, track?: TrackChange): Promise<unknown[]> {
+  async #send(make: () => Query, track?: TrackChange, tries = MOST_TRIES): Promise<unknown[]> {
     this.#knowUser()
-    for (let tries = 1; ; tries++) {
-      const answer = await this.#request(make())
-      if (!answer.error) return answer.data as unknown[]
-      const isAgain = isUnreachable(answer)
-      if (isAgain && tries < MOST_TRIES) {
-        await pause(this.pace.rejoin * tries)
-        continue
-      }
-      throw this.#errorOf(answer, track)
-    }
+    const answer = await this.#request(make())
+    if (!answer.error) return answer.data as unknown[]
+    if (!isUnreachable(answer) || tries === 1) throw this.#errorOf(answer, track)
+    await pause(this.pace.rejoin)
+    return this.#send(make, track, tries - 1)
   }
 
   async #ask(make: () => Query, track?: TrackChange): Promise<Track[]> {
@@ -333,17 +292,23 @@ export class MusicOfClient implements Music {
   }
 
   async #request(query: Query): Promise<Answer> {
-    const once = query.retry?.(false) ?? query
-    return once.abortSignal(AbortSignal.timeout(this.pace.request))
+    const controller = new AbortController()
+    const timer = setTimeout(() => controller.abort(), this.pace.request)
+    try {
+      return await (query.retry?.(false) ?? query).abortSignal(controller.signal)
+    } catch (error) {
+      return { data: null, error: { message: String(error) }, status: 0 }
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   #errorOf(answer: Answer, track?: TrackChange): MusicError {
     const { code, message } = answer.error!
-    const of = (code: string, message: string) => new MusicError(code, message, track ?? undefined)
-    if (isUnreachable(answer)) return of('unreachable', 'Not reachable now. Try again soon.')
+    if (isUnreachable(answer)) return new MusicError('unreachable', 'Not reachable.', track)
     const isStranger = answer.status === 401 || code === '42501' || code === 'MU003'
-    if (isStranger && !this.#userId) return of('not_signed_in', 'Sign in first.')
-    return of(code || 'internal', message)
+    if (isStranger && !this.#userId) return missing(true)
+    return new MusicError(code || 'internal', message, track)
   }
 
   async #row(id: string): Promise<Track> {
@@ -359,8 +324,7 @@ export class MusicOfClient implements Music {
       return row ?? (await this.#row(id))
     } finally {
       this.#creating.delete(id)
-      const entry = this.#entries.get(id)
-      if (entry && isFollowed(entry)) this.#mark(id)
+      if (isFollowed(this.#entry(id))) this.#mark(id)
     }
   }
 
@@ -375,8 +339,7 @@ export class MusicOfClient implements Music {
     const [turned] = await this.#ask(update, this.get(id))
     const row = turned ?? (await this.#row(id))
     if (turned || isSo(row)) return row
-    const why = `A track cannot go from "${row.status}" to "${status}".`
-    throw new MusicError('MU001', why, row)
+    throw new MusicError('MU001', `This music is ${row.status}.`, row)
   }
 
   // Who follows
@@ -390,40 +353,56 @@ export class MusicOfClient implements Music {
     return entry
   }
 
-  #watch(id: string, onChange: (row: Track) => void, onEnd: (error?: Error) => void): Stop {
+  /** Calls `onEnd` once, when the track has ended, is gone, or the answer is called. */
+  #watch(
+    id: string,
+    onRow: (row: Track) => void,
+    onEnd: (error?: unknown) => void,
+    signal?: AbortSignal,
+  ): (error?: unknown) => void {
     const entry = this.#entry(id)
     let told: Track | undefined
     const look = () => {
       const { row } = entry
-      if (!row || row === told) return
-      told = row
-      onChange(row)
+      if (row && row !== told) onRow((told = row))
     }
     const read = (refusal?: MusicError) => {
       look()
-      if (!entry.reads.has(read)) return // stopped just now
-      if (refusal) return end(refusal)
-      if (entry.row === null || entry.isHidden) end(missing(entry.isHidden, told))
+      if (refusal) end(refusal)
+      else if (entry.row === null || entry.isHidden) end(missing(entry.isHidden, told))
       else if (entry.row && hasEnded(entry.row)) end()
     }
-    const stop = () => {
+    const end = (error?: unknown) => {
+      if (!this.#ends.delete(end)) return
       entry.listeners.delete(look)
       entry.reads.delete(read)
-      this.#ends.delete(end)
+      signal?.removeEventListener('abort', onAbort)
       this.#leave()
-    }
-    const end = (error?: Error) => {
-      stop()
       onEnd(error)
     }
+    const onAbort = () => end(signal!.reason)
+    this.#ends.add(end)
+    if (signal?.aborted) {
+      onAbort()
+      return end
+    }
+    signal?.addEventListener('abort', onAbort)
     entry.listeners.add(look)
     entry.reads.add(read)
-    this.#ends.add(end)
     this.#open()
     this.#mark(id) // a row that has ended long ago may have been taken up again
     this.#guard()
     look()
-    return stop
+    return end
+  }
+
+  /** The same listener may come twice. */
+  #add<Said>(all: Set<(said: Said) => void>, listener: (said: Said) => void): Stop {
+    const own = (said: Said) => listener(said)
+    all.add(own)
+    return () => {
+      if (all.delete(own)) this.#leave()
+    }
   }
 
   #isWanted(): boolean {
@@ -436,7 +415,7 @@ export class MusicOfClient implements Music {
     this.#forgetPage = onReturn(() => (isAway() ? this.#guard() : this.refresh()))
     this.#knowUser()
     this.#listen()
-    this.#sayConnection()
+    this.#guard()
   }
 
   /** Close soon, if nobody follows by then: components come and go. */
@@ -453,11 +432,9 @@ export class MusicOfClient implements Music {
     this.#marked.clear()
     this.#forgetPage?.()
     this.#forgetPage = undefined
-    this.#listener?.close()
-    this.#listener = undefined
+    this.#hangUp()
     this.#hasFailed = this.#isUnreachable = false
     this.#guard()
-    this.#sayConnection()
   }
 
   // The user
@@ -479,8 +456,7 @@ export class MusicOfClient implements Music {
     const before = this.#userId
     if (before === userId) return
     this.#userId = userId
-    this.#listener?.close()
-    this.#listener = undefined
+    this.#hangUp()
     if (before) this.#forget()
     this.#entries.forEach((entry) => (entry.isHidden = false))
     this.#listen()
@@ -490,8 +466,7 @@ export class MusicOfClient implements Music {
   /** Nothing of one user is seen by the next. */
   #forget(): void {
     this.#marked.clear()
-    this.#signed.clear()
-    tell(this.#ends, new MusicError('not_signed_in', 'The user has signed out.'))
+    tell(this.#ends, missing(true))
     for (const [id, entry] of this.#entries) {
       entry.row = undefined
       if (!isFollowed(entry)) this.#entries.delete(id)
@@ -501,19 +476,27 @@ export class MusicOfClient implements Music {
 
   #listen(): void {
     if (!this.#forgetPage || !this.#userId || this.#listener) return
-    this.#listener = new Listener(this.client, this.#userId, this.pace.rejoin, {
-      heard: (id, isDeleted) => {
-        const entry = this.#entries.get(id)
-        const isKnown = entry !== undefined || !isDeleted
-        if ((entry && isFollowed(entry)) || (isKnown && this.#onTrack.size)) this.#mark(id)
-      },
-      changed: () => {
-        if (this.#listener?.isJoined) this.#markAll()
-        this.#guard()
-        this.#sayConnection()
-      },
-    })
-    this.#listener.open()
+    const heard = (id: string, isDeleted: boolean) => {
+      const entry = this.#entries.get(id)
+      if (entry ? this.#onTrack.size || isFollowed(entry) : this.#onTrack.size && !isDeleted)
+        this.#mark(id)
+    }
+    const changed = () => {
+      if (this.#listener?.isJoined) this.#markAll()
+      this.#guard()
+    }
+    this.#listener = listen(this.client, this.#userId, this.pace.rejoin, heard, changed, this.#leaving)
+  }
+
+  #hangUp(): void {
+    if (!this.#listener) return
+    const { realtime } = this.client
+    const left = this.#listener.close()
+    this.#listener = undefined
+    // The client would hold an empty connection for most of a minute, and a Node.js with it.
+    this.#leaving = left.then(
+      () => this.#listener || realtime.getChannels().length || realtime.disconnect(),
+    )
   }
 
   // Reading
@@ -541,10 +524,8 @@ export class MusicOfClient implements Music {
     const answer = await this.#request(this.#tracks().in('id', ids))
     this.#isReading = false
     if (user === this.#userId && this.connection !== 'idle') this.#take(answer, before)
-    if (this.#marked.size && !this.#hasFailed)
-      this.#gathering ??= setTimeout(() => void this.#read(), this.pace.gather)
+    if (!this.#hasFailed) this.#marked.forEach((id) => this.#mark(id))
     this.#guard()
-    this.#sayConnection()
   }
 
   #take(answer: Answer, before: Map<string, TrackChange | undefined>): void {
@@ -554,9 +535,10 @@ export class MusicOfClient implements Music {
       const refusal = !this.#isUnreachable && isRefused(answer) ? this.#errorOf(answer) : undefined
       for (const id of before.keys()) {
         const entry = this.#entry(id)
-        if (!refusal) this.#marked.add(id)
-        else entry.isHidden = !this.#userId
-        if (refusal) tell(entry.reads, refusal)
+        if (refusal) {
+          entry.isHidden = !this.#userId
+          tell(entry.reads, refusal)
+        } else this.#marked.add(id)
       }
       return
     }
@@ -584,8 +566,13 @@ export class MusicOfClient implements Music {
     }
   }
 
-  /** Events may be lost: whatever has not ended is read again after a while. */
+  /**
+   * Look after everything that has changed: events may be lost, so whatever has not ended is read
+   * again after a while; and the connection may be another.
+   */
   #guard(): void {
+    const { connection } = this
+    if (connection !== this.#said) tell(this.#onConnection, (this.#said = connection))
     const isDue =
       this.#forgetPage &&
       !isAway() &&
@@ -602,12 +589,5 @@ export class MusicOfClient implements Music {
       void this.#read()
       this.#guard()
     }, ms)
-  }
-
-  #sayConnection(): void {
-    const { connection } = this
-    if (connection === this.#said) return
-    this.#said = connection
-    tell(this.#onConnection, connection)
   }
 }

@@ -52,22 +52,32 @@ for (const swallowed of ['swallow_changes', 'swallow_broadcasts']) {
 }
 
 test('a connection that is cut is made again, and what was missed is read', async () => {
-  const { id, music, heard, isSeen, supabase } = await live(
+  const { id, heard, isSeen, supabase } = await live(
     await watched({ whileLive: 600_000, whileNot: 600_000 }),
   )
-  for (const status of ['generating', 'completed']) {
-    heard.length = 0
-    await steer('cut')
-    if (status === 'generating') await take(id)
-    else {
-      await music.cancel(id)
-      break
-    }
-    await until('live again', () => heard.includes('live'))
-    await until(status, isSeen(status))
-    expect(supabase.getChannels()).toHaveLength(1)
+  heard.length = 0
+  await steer('cut')
+  const claim = await take(id)
+  await until('live again', () => heard.at(-1) === 'live')
+  await until('generating', isSeen('generating'))
+  expect(supabase.getChannels()).toHaveLength(1)
+  await complete(claim)
+  await until('the end', isSeen('completed'))
+})
+
+test('whoever comes back while the channel is being left is heard at once', async () => {
+  const { music, supabase } = await begin()
+  const { id } = await music.create({ prompt: 'rain' })
+  const heard: Connection[] = []
+  music.onConnection((connection) => heard.push(connection))
+  for (let turn = 0; turn < 5; turn++) {
+    const stop = music.subscribe(id, () => undefined)
+    await until('live', () => music.connection === 'live')
+    stop()
+    await until('idle', () => music.connection === 'idle')
+    if (turn % 2) await until('all is closed', () => !supabase.realtime.isConnected())
   }
-  await until('the end', isSeen('error'))
+  expect(heard).not.toContain('polling')
 })
 
 test('a token that runs out closes the channel, and the token of now opens it again', async () => {

@@ -223,7 +223,7 @@ class FakeClient {
 
 function page() {
   vi.useFakeTimers()
-  const document = Object.assign(new EventTarget(), { hidden: false })
+  const document = { hidden: false }
   const navigator = { onLine: true }
   vi.stubGlobal('document', document)
   vi.stubGlobal('navigator', navigator)
@@ -232,7 +232,7 @@ function page() {
   vi.stubGlobal('removeEventListener', target.removeEventListener.bind(target))
   const hide = (hidden: boolean) => {
     document.hidden = hidden
-    document.dispatchEvent(new Event('visibilitychange'))
+    target.dispatchEvent(new Event('visibilitychange'))
   }
   const connect = (onLine: boolean) => {
     navigator.onLine = onLine
