@@ -22,12 +22,17 @@ export interface User {
 }
 
 /** A client as an app has it. */
-export function client(options: { key?: string; fetch?: typeof fetch } = {}): SupabaseClient {
-  return createClient(url, options.key ?? key, {
-    auth: { storageKey: randomUUID() },
+export function client({ key: given = key, ...options }: Options = {}): SupabaseClient {
+  return createClient(url, given, {
+    ...('accessToken' in options ? {} : { auth: { storageKey: randomUUID() } }),
     realtime: { transport: ws as never }, // Node.js before 22 has no WebSocket of its own
-    ...(options.fetch ? { global: { fetch: options.fetch } } : {}),
+    ...options,
   })
+}
+
+interface Options {
+  key?: string
+  accessToken?: () => Promise<string>
 }
 
 /** The client of a backend. */

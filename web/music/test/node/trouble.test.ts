@@ -181,6 +181,17 @@ test('after a reload in the middle the unfinished tracks are taken up again', as
   expect(events.filter((type) => type === 'completed')).toHaveLength(1)
 })
 
+test('a client with tokens of another sign-in is polled for', async () => {
+  const { id, music, supabase } = await live(await watched())
+  const { data } = await supabase.auth.getSession()
+  const token = data.session!.access_token
+  const other = hasty(client({ accessToken: async () => token }), { whileNot: 200 })
+  const done = other.wait(id)
+  await until('polling', () => other.connection === 'polling')
+  await music.cancel(id)
+  expect((await done).error_code).toBe('cancelled')
+})
+
 test('a listener that throws disturbs no other', async () => {
   const thrown: unknown[] = []
   const keep = (error: unknown) => thrown.push(error)
