@@ -75,7 +75,10 @@ function missing(isStranger = false, last?: TrackChange): MusicError {
 }
 
 /** What one listener throws is thrown where nobody waits, and disturbs no other. */
-function tell<Said extends unknown[]>(all: Iterable<(...said: Said) => void>, ...said: NoInfer<Said>): void {
+function tell<Said extends unknown[]>(
+  all: Iterable<(...said: Said) => void>,
+  ...said: NoInfer<Said>
+): void {
   for (const listener of [...all]) {
     try {
       listener(...said)
@@ -466,12 +469,9 @@ export class MusicOfClient implements Music {
   /** Nothing of one user is seen by the next. */
   #forget(): void {
     this.#marked.clear()
+    this.#entries.forEach((entry) => (entry.row = undefined))
     tell(this.#ends, missing(true))
-    for (const [id, entry] of this.#entries) {
-      entry.row = undefined
-      if (!isFollowed(entry)) this.#entries.delete(id)
-    }
-    for (const entry of this.#entries.values()) tell(entry.listeners)
+    this.#entries.forEach((entry) => tell(entry.listeners))
   }
 
   #listen(): void {
@@ -485,7 +485,8 @@ export class MusicOfClient implements Music {
       if (this.#listener?.isJoined) this.#markAll()
       this.#guard()
     }
-    this.#listener = listen(this.client, this.#userId, this.pace.rejoin, heard, changed, this.#leaving)
+    const { rejoin } = this.pace
+    this.#listener = listen(this.client, this.#userId, rejoin, heard, changed, this.#leaving)
   }
 
   #hangUp(): void {

@@ -171,7 +171,7 @@ export interface Music {
   /** Tell of the track now and after each change, in order, until it has ended; null: it is gone. */
   watch(id: string, onChange: (track: TrackChange) => void): Stop
   /** The same as an iterator; ends with the track, throws MusicError `deleted` where it is gone. */
-  follow(id: string, options?: FollowOptions): AsyncGenerator<Track, void>
+  follow(id: string, options?: FollowOptions): AsyncIterableIterator<Track>
   /** The track once it is completed or in error. */
   wait(id: string, options?: WaitOptions): Promise<Track>
   /** The user's tracks that have not ended, oldest first. */

@@ -13,8 +13,9 @@ const run = promisify(execFile)
 const HERE = import.meta.dirname
 
 async function gzipped(names: string): Promise<number> {
+  const contents = `export { ${names} } from './index.ts'`
   const { outputFiles } = await build({
-    stdin: { contents: `export { ${names} } from './index.ts'`, resolveDir: join(HERE, '../../src') },
+    stdin: { contents, resolveDir: join(HERE, '../../src') },
     bundle: true,
     minify: true,
     format: 'esm',

@@ -95,7 +95,8 @@ test('a token that runs out closes the channel, and the token of now opens it ag
 })
 
 test('with the API away nothing is lost, and nothing is said to be gone', async () => {
-  const { id, music, seen, heard, isSeen } = await live(await watched({ whileLive: 300, whileNot: 100 }))
+  const pace = { whileLive: 300, whileNot: 100 }
+  const { id, music, seen, heard, isSeen } = await live(await watched(pace))
   const claim = await take(id)
   await until('generating', isSeen('generating'))
   await steer('away', { path: '/rest/v1/music_tracks' })
@@ -130,8 +131,11 @@ test('signing out empties everything, and the next user sees nothing of it', asy
   let told = 0
   music.subscribe(id, () => told++)
   const waiting = expect(music.wait(id)).rejects.toMatchObject({ code: 'not_signed_in' })
+  const known: unknown[] = []
+  music.watch(id, (track) => track ?? known.push(music.get(id)))
   await supabase.auth.signOut()
   await waiting
+  expect(known).toEqual([undefined])
   expect(seen.at(-1)).toBeNull()
   expect(music.get(id)).toBeUndefined()
   expect(told).toBe(1)

@@ -115,7 +115,8 @@ test.each(['en', 'ko'] as const)('every code and status has words (%s)', (langua
 test('what a user can do is what the documents say', () => {
   const documents = readFileSync(new URL('../../../../docs/clients.md', import.meta.url), 'utf8')
   const [, table = ''] = documents.split('\n## Error codes\n')
-  const rows = [...table.matchAll(/^\| `(\w+)` \| (error|pending|pending or error) \| [^|]* \| (\w+)/gm)]
+  const line = /^\| `(\w+)` \| (error|pending|pending or error) \| [^|]* \| (\w+)/gm
+  const rows = [...table.matchAll(line)]
   expect(new Set(rows.map(([, code]) => code))).toEqual(new Set(CODES))
   const words: Record<string, string> = { word: 'reword', retry: 'retry', wait: 'wait' }
   for (const [, code, status, first] of rows) {
