@@ -1,13 +1,15 @@
 import type { Channel, Client } from './client.js'
 
-interface Change {
-  eventType: string
-  new: { id?: string }
-  old: { id?: string }
+/** What an event tells of a row; nothing where it is somebody else's. */
+export interface Hint {
+  id?: string
+  updated_at?: string
 }
 
-interface Said {
-  payload: { id?: string }
+interface Change {
+  eventType: string
+  new: Hint
+  old: Hint
 }
 
 const LONGEST_PAUSES = 30 // times the first
@@ -34,7 +36,7 @@ export function listen(
   client: Client,
   userId: string,
   firstPauseMs: number,
-  heard: (id: string, isDeleted: boolean) => void,
+  heard: (hint: Hint, isDeleted: boolean) => void,
   changed: () => void,
   leaving: Promise<unknown>,
 ): Listening {
@@ -43,11 +45,8 @@ export function listen(
   let pauseMs = firstPauseMs
   let isOpen = true
 
-  const hear = (id: string | undefined, isDeleted: boolean) => {
-    if (id) heard(id, isDeleted) // rows of others come without
-  }
   const onRow = ({ eventType, new: now, old }: Change) =>
-    hear(now.id ?? old.id, eventType === 'DELETE')
+    heard(now.id ? now : old, eventType === 'DELETE')
 
   async function join(): Promise<void> {
     clearTimeout(timer)
@@ -59,7 +58,7 @@ export function listen(
       const table = { schema: 'public', table: 'music_tracks' }
       const own = (channel = client.channel(`music:${userId}`, { config: { private: true } }))
       own
-        .on('broadcast', { event: 'track' }, ({ payload }: Said) => hear(payload.id, false))
+        .on('broadcast', { event: 'track' }, (said: { payload: Hint }) => heard(said.payload, false))
         .on('postgres_changes', { event: '*', ...table, filter: `user_id=eq.${userId}` }, onRow)
         // A deleted row is told by its id alone, so no filter fits it.
         .on('postgres_changes', { event: 'DELETE', ...table }, onRow)

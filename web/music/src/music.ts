@@ -1,4 +1,4 @@
-import { listen, type Listening } from './channel.js'
+import { listen, type Hint, type Listening } from './channel.js'
 import type { Answer, Client, Query } from './client.js'
 import { MusicError } from './error.js'
 import { newId } from './id.js'
@@ -55,8 +55,10 @@ const isFollowed = ({ listeners, reads }: Entry) => listeners.size + reads.size 
 const isAwaited = (entry: Entry) =>
   isFollowed(entry) && !(entry.row ? hasEnded(entry.row) : entry.row === null || entry.isHidden)
 
+type Dated = Pick<Track, 'updated_at'>
+
 /** PostgREST's times have microseconds, which `Date` has not; their text tells the rest. */
-function isNewer({ updated_at: a }: Track, { updated_at: b }: Track): boolean {
+function isNewer({ updated_at: a }: Dated, { updated_at: b }: Dated): boolean {
   return (Date.parse(a) - Date.parse(b) || (a > b ? 1 : -1)) > 0
 }
 
@@ -476,8 +478,12 @@ export class MusicOfClient implements Music {
 
   #listen(): void {
     if (!this.#forgetPage || !this.#userId || this.#listener) return
-    const heard = (id: string, isDeleted: boolean) => {
+    const heard = ({ id, updated_at }: Hint, isDeleted: boolean) => {
+      if (!id) return
       const entry = this.#entries.get(id)
+      // Most is heard twice, and is read by then.
+      const isKnown = updated_at && entry?.row && !isNewer({ updated_at }, entry.row)
+      if (isKnown && !isDeleted) return
       if (entry ? this.#onTrack.size || isFollowed(entry) : this.#onTrack.size && !isDeleted)
         this.#mark(id)
     }
