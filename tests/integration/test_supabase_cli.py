@@ -14,7 +14,7 @@ from local_supabase.stack import Stack
 from music_service.store.schema_version import MADE_FOR
 from tests.support.programs import Said, environment, run_program
 from tests.support.project import SUPABASE
-from tests.support.schema import TYPES, types_of
+from tests.support.schema import TYPES, TYPES_OF_PACKAGE, types_of
 from tests.support.supabase_cli import SupabaseCli, installed_cli
 from tests.support.times import QUICK
 from tests.support.workers import starting_workers_on
@@ -123,6 +123,7 @@ async def test_a_worker_that_is_too_old_for_the_database_says_so_and_ends(
 
 async def test_the_types_are_those_that_the_cli_generates(stack: Stack, cli: SupabaseCli) -> None:
     assert await types_of(cli, stack.database_url) == TYPES.read_text(), "run scripts/schema"
+    assert TYPES_OF_PACKAGE.read_text() == TYPES.read_text(), "run scripts/schema"
 
 
 async def test_the_config_of_this_project_has_no_key_that_the_cli_warns_of(

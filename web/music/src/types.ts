@@ -178,6 +178,8 @@ export interface Music {
   unfinished(): Promise<Track[]>
   /** Words in time of a completed song; none for an instrumental. */
   timedLyrics(id: string): Promise<TimedSection[]>
+  /** Where a file of a private bucket can be had for an hour; another address in time. */
+  addressOf(path: string): Promise<Source>
   /** Told of every track that this client follows or hears of. */
   onTrack(listener: (event: TrackEvent) => void): Stop
   /** For stores such as `useSyncExternalStore`: told when `get(id)` answers something else. */
@@ -188,6 +190,8 @@ export interface Music {
   put(track: Track): void
   readonly connection: Connection
   onConnection(listener: (connection: Connection) => void): Stop
+  /** Read all that is followed and join again at once: where no browser tells that a user is back. */
+  refresh(): void
   /** Close everything; the next call opens it again. */
   dispose(): void
 }

@@ -1,0 +1,27 @@
+import type { Music, Source, Track } from './types.js'
+
+const RENEWED_MS = 600_000 // before its end
+
+const signed = new WeakMap<Music, Map<string, Source>>()
+
+/**
+ * Where to play a track from now: its file, or the stream while there is none; null for neither.
+ *
+ * With a private bucket the address ends at `expiresAt`; ask again before, and it is another one.
+ */
+export async function sourceOf(music: Music, track: Track): Promise<Source | null> {
+  // A track that is made once more keeps its old audio until then.
+  if (track.file_url) return { url: track.file_url, isStream: false, expiresAt: null }
+  if (track.storage_path) return addressOf(music, track.storage_path)
+  return track.stream_url ? { url: track.stream_url, isStream: true, expiresAt: null } : null
+}
+
+async function addressOf(music: Music, path: string): Promise<Source> {
+  const all = signed.get(music) ?? new Map<string, Source>()
+  signed.set(music, all)
+  const known = all.get(path)
+  if (known && known.expiresAt! - Date.now() > RENEWED_MS) return known
+  const source = await music.addressOf(path)
+  all.set(path, source)
+  return source
+}
