@@ -15,6 +15,7 @@ import {
   type ReactNode,
 } from 'react'
 
+import { newId } from './id.js'
 import { progressOf, sourceOf, type MusicError } from './index.js'
 import type {
   Connection,
@@ -82,8 +83,7 @@ export interface UseTracksOptions {
 
 /**
  * The rows with these ids, in their order; one that is not read yet, or gone, is left out.
- * Without ids: the user's tracks that were being made at first, and all that is heard of since,
- * the latest first.
+ * Without ids: the user's tracks that are being made, or were since this is shown, the latest first.
  */
 export function useTracks(
   ids?: readonly string[],
@@ -129,24 +129,29 @@ function useRows(ids: readonly string[], initial: readonly Track[]): Rows {
   return useSyncExternalStore(subscribe, snapshot, first)
 }
 
-/** Ids of what is being made and of what was heard of, the latest first. */
+/** Ids of what is being made, or was since this is shown, the latest first. */
 function useHeardOf(isWanted: boolean): readonly string[] {
   const music = useMusic()
   const [ids, setIds] = useState<readonly string[]>([])
   useEffect(() => {
     if (!isWanted) return
     let isOver = false
-    const add = (some: string[]) => {
-      if (!isOver) setIds((ids) => (some.every((id) => ids.includes(id)) ? ids : union(some, ids)))
+    const add = (tracks: Track[]) => {
+      const found = tracks.map(({ id }) => id)
+      if (!isOver) setIds((ids) => (found.every((id) => ids.includes(id)) ? ids : union(found, ids)))
     }
     const takeUp = () =>
       music.unfinished().then(
-        (tracks) => add(tracks.map(({ id }) => id).reverse()),
-        () => undefined, // once more when the connection is live
+        (tracks) => add(tracks.reverse()),
+        () => undefined, // once more when there is a connection
       )
     const stops = [
-      music.onTrack((event) => add([event.type === 'deleted' ? event.id : event.track.id])),
-      music.onConnection((connection) => connection === 'live' && takeUp()),
+      music.onTrack((event) => {
+        // Many a row is read that ended long ago.
+        if ('track' in event && !(event.type === 'changed' && hasEnded(event.track)))
+          add([event.track])
+      }),
+      music.onConnection((connection) => /live|polling/.test(connection) && takeUp()),
     ]
     void takeUp()
     return () => {
@@ -217,7 +222,7 @@ function useCreating(takenUp?: string | null): Creating {
     async (track: NewTrack) => {
       const request = JSON.stringify(track)
       const isAgain = request === asked.current.request
-      const id = track.id ?? (isAgain ? asked.current.id : crypto.randomUUID())
+      const id = track.id ?? (isAgain ? asked.current.id : newId())
       asked.current = { request, id }
       setError(null)
       setCalls((calls) => calls + 1)
@@ -315,11 +320,12 @@ export function useSource(track: Track | null | undefined): Source | null {
     let timer: ReturnType<typeof setTimeout>
     const find = async () => {
       const { current: track } = latest
-      const found = track ? await sourceOf(music, track).catch(() => null) : null
+      const found = track ? await sourceOf(music, track).catch(() => undefined) : null
       if (isOver) return
-      setSource((last) => (last && last.url === found?.url ? last : found))
-      const inMs = found?.expiresAt ? found.expiresAt - Date.now() - RENEW_EARLY_MS : Infinity
-      if (inMs < LONGEST_TIMER_MS) timer = setTimeout(find, Math.max(inMs, 1000))
+      if (found !== undefined) setSource((last) => (last?.url === found?.url ? last : found))
+      if (found === null || found?.expiresAt === null) return
+      const inMs = found?.expiresAt ? found.expiresAt - Date.now() - RENEW_EARLY_MS : 0
+      timer = setTimeout(find, Math.max(inMs, AGAIN_MS))
     }
     void find()
     return () => {
@@ -331,7 +337,7 @@ export function useSource(track: Track | null | undefined): Source | null {
 }
 
 const RENEW_EARLY_MS = 60_000
-const LONGEST_TIMER_MS = 2 ** 31 - 1
+const AGAIN_MS = 5_000
 
 const NOTHING: Progress = { value: 0, phase: 'waiting', secondsLeft: null }
 const TICK_MS = 500

@@ -3,9 +3,10 @@
 
 import { useEffect, useMemo, useState, type ReactElement, type RefObject } from 'react'
 
+import type { Language } from './index.js'
 import { useMusic } from './react.js'
 import type { TimedLine, TimedSection, Track } from './types.js'
-import { PHRASES, type Language } from './ui-phrases.js'
+import { PHRASES } from './ui-phrases.js'
 
 export interface TrackWordsProps {
   track: Track
@@ -19,7 +20,7 @@ export function TrackWords({ track, audio, language }: TrackWordsProps): ReactEl
   const now = useNow(audio, lines)
   if (!lines.length) return null
   return (
-    <ol className="music-words" aria-label={PHRASES[language].words}>
+    <ol className="music-words" aria-label={PHRASES[language].lyrics}>
       {lines.map((line, index) => (
         <li key={index} aria-current={index === now.line || undefined}>
           <button type="button" className="music-line" onClick={() => goTo(audio, line.start_ms)}>

@@ -3,14 +3,12 @@
 
 import { useRef, useState, type ReactElement } from 'react'
 
-import { explain } from './index.js'
+import { explain, type Language } from './index.js'
 import { useMusic, useProgress, useSource, useTrack } from './react.js'
 import type { Phase, Track } from './types.js'
 import { useSourceOf } from './ui-audio.js'
-import { inWords, PHRASES, type Language } from './ui-phrases.js'
+import { PHRASES, stateOf, timeLeft } from './ui-phrases.js'
 import { TrackWords } from './ui-words.js'
-
-export type { Language } from './ui-phrases.js'
 
 export interface TrackBadgeProps {
   track: Track
@@ -21,10 +19,7 @@ export interface TrackBadgeProps {
 /** A spinner while a track is being made, a note when it is ready, an alert when it has failed. */
 export function TrackBadge({ track, language = 'en', className }: TrackBadgeProps): ReactElement {
   const progress = useProgress(track)
-  const said =
-    progress.phase === 'failed'
-      ? `${PHRASES[language].phases.failed}: ${explain(track, language).title}`
-      : PHRASES[language].phases[progress.phase]
+  const said = stateOf(track, progress, language)
   return (
     <span
       className={classes('music-badge', className)}
@@ -69,7 +64,7 @@ export function TrackPlayer(props: TrackPlayerProps): ReactElement | null {
   useSourceOf(audio, source)
   if (!track) return null
   const { phase } = progress
-  const title = track.title ?? track.prompt ?? PHRASES[language].untitled
+  const title = track.title ?? track.prompt ?? ''
   return (
     <section className={classes('music-player', className)} data-phase={phase} aria-label={title}>
       <p className="music-title">
@@ -79,7 +74,7 @@ export function TrackPlayer(props: TrackPlayerProps): ReactElement | null {
         <progress
           className="music-progress"
           value={progress.value}
-          aria-label={inWords(progress, language)}
+          aria-label={timeLeft(track, progress, language)}
         />
       )}
       {phase === 'failed' && <Failure track={track} language={language} />}

@@ -30,7 +30,7 @@ try {
   const served = await (await page.request.get(address)).text()
   report('reloaded', { isRendered: served.includes('Waiting') })
 
-  await player.getByText('Ready to play').waitFor()
+  await player.getByText('Ready').waitFor()
   const audio = await player.locator('audio[src]').getAttribute('src')
   report('completed', { audio, trouble })
 } catch (error) {

@@ -3,8 +3,9 @@
 import { expect, test } from 'vitest'
 import { commands } from 'vitest/browser'
 
+import type { Language } from '../../src/index.js'
 import { useTrack } from '../../src/react.js'
-import { TrackBadge, TrackPlayer, type Language } from '../../src/ui.js'
+import { TrackBadge, TrackPlayer } from '../../src/ui.js'
 import type { TimedSection } from '../../src/types.js'
 import { eventually, show, shows, signUp, stack } from './app.js'
 
@@ -105,8 +106,8 @@ test('a failed track says why and can be tried again', async () => {
 })
 
 const SAID: Record<Language, string[]> = {
-  en: ['Waiting', 'Being made', 'Ready to play'],
-  ko: ['대기 중', '만드는 중', '재생할 수 있어요'],
+  en: ['Waiting', 'In the making', 'Ready'],
+  ko: ['대기 중', '만드는 중', '완성'],
 }
 
 test.each(Object.entries(SAID))('a badge says in %s what it shows', async (language, said) => {
