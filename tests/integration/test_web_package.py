@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +10,19 @@ import httpx
 import pytest
 
 from local_supabase.stack import Stack
-from tests.support.apps import APPS, new_app, pack, program, serving, visiting
+from tests.support.apps import (
+    APPS,
+    TSCONFIG,
+    files_in,
+    new_app,
+    pack,
+    program,
+    serving,
+    visiting,
+)
 from tests.support.node import run
 from tests.support.recipes import files_of
 from tests.support.workers import StartWorker
-
-TSCONFIG = (APPS / "tsconfig.json").read_text()
 
 # Without an icon each visit is told of one that is missing.
 ICON = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>'
@@ -27,7 +32,7 @@ BUNDLE = """
 const [entry, outfile] = process.argv.slice(1)
 require('esbuild').buildSync({
   entryPoints: [entry], outfile, bundle: true, minify: true, format: 'esm', target: 'es2022',
-  external: ['react', 'react/jsx-runtime', './index.js'],
+  external: ['react', 'react/jsx-runtime', './index.js', './id.js'],
 })
 """
 
@@ -40,8 +45,7 @@ async def archive(node: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def vite_app(archive: Path) -> Path:
     """The small app of `web/music/test/apps/vite` with the package as its only addition."""
-    app = {path.name: path.read_text() for path in (APPS / "vite").iterdir()}
-    return new_app("vite", archive, app | {"tsconfig.json": TSCONFIG})
+    return new_app("vite", archive, files_in(APPS / "vite") | {"tsconfig.json": TSCONFIG})
 
 
 async def test_the_package_is_as_tools_and_types_expect_it(node: str, archive: Path) -> None:
@@ -97,18 +101,12 @@ async def test_an_empty_next_app_renders_on_the_server_and_goes_on_in_the_browse
 
 async def use(node: str, address: str, start_worker: StartWorker) -> dict[str, dict[str, Any]]:
     """Ask for music and reload before a worker is there; answers what was reported of each step."""
-    async with visiting(node, address) as reports:
-        reloaded = await next_report(reports, "reloaded")
+    async with visiting(node, "visit.mjs", address) as person:
+        reloaded = await person.report("reloaded")
         async with start_worker():
-            completed = await next_report(reports, "completed")
+            completed = await person.report("completed")
     assert completed["trouble"] == []
     async with httpx.AsyncClient() as anybody:
         audio = (await anybody.get(completed["audio"])).raise_for_status()
     assert audio.headers["content-type"] == "audio/mpeg"
     return {"reloaded": reloaded, "completed": completed}
-
-
-async def next_report(reports: asyncio.StreamReader, step: str) -> dict[str, Any]:
-    report = json.loads(await reports.readline() or '{"step": "nothing more was said"}')
-    assert report["step"] == step, report
-    return dict(report)

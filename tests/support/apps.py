@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
 import tarfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -24,6 +26,7 @@ from tests.support.project import WEB
 MUSIC = WEB / "music"
 APPS = MUSIC / "test" / "apps"
 SCRATCH = WEB / ".scratch"
+TSCONFIG = (APPS / "tsconfig.base.json").read_text()
 
 
 def program(name: str) -> str:
@@ -45,6 +48,11 @@ async def pack(folder: Path) -> Path:
     await run("npm", "pack", "--pack-destination", str(folder), folder=MUSIC)
     [archive] = folder.glob("music-service-*.tgz")
     return archive
+
+
+def files_in(folder: Path) -> dict[str, str]:
+    """What is in a folder of an app, by its name."""
+    return {path.name: path.read_text() for path in folder.iterdir()}
 
 
 def new_app(name: str, archive: Path, files: Mapping[str, str]) -> Path:
@@ -92,23 +100,41 @@ async def serving(
         await process.wait()
 
 
+class Person:
+    """Somebody who uses an app as a program of `web/music/test/apps` says."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def report(self, step: str) -> dict[str, Any]:
+        """What was seen at the next step, which is to be this one."""
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        seen: dict[str, Any] = json.loads(line or b'{"step": "nothing more was said"}')
+        assert seen["step"] == step, seen
+        return seen
+
+    def go_on(self) -> None:
+        """Say that it is time for the next step."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"\n")
+
+
 @contextlib.asynccontextmanager
-async def visiting(node: str, address: str) -> AsyncIterator[asyncio.StreamReader]:
-    """A person uses the app at an address; answers what they report, a line for each step."""
+async def visiting(node: str, name: str, *arguments: str) -> AsyncIterator[Person]:
+    """Somebody uses an app for the length of a block."""
     process = await asyncio.create_subprocess_exec(
         node,
-        str(APPS / "visit.mjs"),
-        address,
+        str(APPS / name),
+        *arguments,
         env=os.environ | {"CHROMIUM": chromium()},
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        limit=2**20,
     )
-    assert process.stdout is not None
     try:
-        yield process.stdout
+        yield Person(process)
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
-            await process.wait()
+        await process.wait()

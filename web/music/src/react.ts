@@ -13,6 +13,7 @@ import {
   useSyncExternalStore,
   type ReactElement,
   type ReactNode,
+  type RefObject,
 } from 'react'
 
 import { newId } from './id.js'
@@ -46,7 +47,7 @@ export function MusicProvider({ music, children }: MusicProviderProps): ReactEle
 /** What `MusicProvider` was given. */
 export function useMusic(): Music {
   const music = useContext(MusicContext)
-  if (!music) throw new Error('There is no <MusicProvider music={…}> above this component.')
+  if (!music) throw new Error('There is no <MusicProvider> above this component.')
   return music
 }
 
@@ -58,6 +59,13 @@ export function useConnection(): Connection {
     () => music.connection,
     () => 'idle',
   )
+}
+
+/** The value of the last picture, for what outlives it. */
+function useLatest<Value>(value: Value): RefObject<Value> {
+  const latest = useRef(value)
+  latest.current = value
+  return latest
 }
 
 // --- Tracks --------------------------------------------------------------------------------------
@@ -98,8 +106,7 @@ type Rows = readonly (Track | null | undefined)[]
 
 function useRows(ids: readonly string[], initial: readonly Track[]): Rows {
   const music = useMusic()
-  const given = useRef(initial)
-  given.current = initial
+  const given = useLatest(initial)
   const key = ids.join()
   const [subscribe, snapshot, first] = useMemo(() => {
     const ids = key ? key.split(',') : []
@@ -138,7 +145,10 @@ function useHeardOf(isWanted: boolean): readonly string[] {
     let isOver = false
     const add = (tracks: Track[]) => {
       const found = tracks.map(({ id }) => id)
-      if (!isOver) setIds((ids) => (found.every((id) => ids.includes(id)) ? ids : union(found, ids)))
+      if (isOver) return
+      setIds((ids) =>
+        found.every((id) => ids.includes(id)) ? ids : [...new Set([...found, ...ids])],
+      )
     }
     const takeUp = () =>
       music.unfinished().then(
@@ -162,10 +172,6 @@ function useHeardOf(isWanted: boolean): readonly string[] {
   return ids
 }
 
-function union(some: readonly string[], others: readonly string[]): string[] {
-  return [...new Set([...some, ...others])]
-}
-
 export interface TrackHandlers {
   onStarted?: (track: Track) => void
   onCompleted?: (track: Track) => void
@@ -175,10 +181,7 @@ export interface TrackHandlers {
 /** Calls back once for each time that any track of the user starts, is completed or fails. */
 export function useTrackEvents(handlers: TrackHandlers): void {
   const music = useMusic()
-  const latest = useRef(handlers)
-  useEffect(() => {
-    latest.current = handlers
-  })
+  const latest = useLatest(handlers)
   useEffect(
     () =>
       music.onTrack((event: TrackEvent) => {
@@ -204,31 +207,28 @@ export interface CreateTrack {
 
 /** Asks for tracks, and follows the last one. */
 export function useCreateTrack(): CreateTrack {
-  const { create, isCreating, track, error } = useCreating()
-  return { create, isCreating, track, error }
+  return useCreating()[0]
 }
 
-interface Creating extends CreateTrack {
-  setError: (error: MusicError | null) => void
-}
-
-function useCreating(takenUp?: string | null): Creating {
+function useCreating(
+  takenUp?: string | null,
+): [creating: CreateTrack, setError: (error: MusicError | null) => void] {
   const music = useMusic()
   const [id, setId] = useState<string>()
   const [error, setError] = useState<MusicError | null>(null)
   const [calls, setCalls] = useState(0)
-  const asked = useRef({ request: '', id: '' })
+  const asked = useRef<{ request: string; id: string }>(undefined)
   const create = useCallback(
     async (track: NewTrack) => {
       const request = JSON.stringify(track)
-      const isAgain = request === asked.current.request
-      const id = track.id ?? (isAgain ? asked.current.id : newId())
+      const isAgain = request === asked.current?.request
+      const id = track.id ?? (isAgain ? asked.current!.id : newId())
       asked.current = { request, id }
       setError(null)
       setCalls((calls) => calls + 1)
       try {
         const created = await music.create({ ...track, id })
-        asked.current = { request: '', id: '' }
+        asked.current = undefined
         setId(id)
         return created
       } catch (error) {
@@ -240,14 +240,15 @@ function useCreating(takenUp?: string | null): Creating {
     },
     [music],
   )
-  return { create, isCreating: calls > 0, track: useTrack(id ?? takenUp), error, setError }
+  const track = useTrack(id ?? takenUp)
+  return [{ create, isCreating: calls > 0, track, error }, setError]
 }
 
 export interface MusicGeneration {
   /** Ask for music; never rejects, the reason is in `error`. */
   triggerGeneration: (track: NewTrack) => Promise<Track | null>
-  retry: () => Promise<void>
-  cancel: () => Promise<void>
+  retry: () => Promise<Track | null>
+  cancel: () => Promise<Track | null>
   track: Track | null | undefined
   status: TrackStatus | 'idle'
   stage: TrackStage | null
@@ -265,12 +266,12 @@ export interface MusicGeneration {
 /** One track from the wish to the music; `id` takes up one that exists, as after a reload. */
 export function useMusicGeneration(id?: string | null): MusicGeneration {
   const music = useMusic()
-  const { create, isCreating, track, error, setError } = useCreating(id)
+  const [{ create, isCreating, track, error }, setError] = useCreating(id)
   const source = useSource(track)
   const progress = useProgress(track)
-  const trackId = track?.id
-  const guarded = useCallback(
-    async <T>(call: () => Promise<T>): Promise<T | null> => {
+  const trackId = useLatest(track?.id)
+  const calls = useMemo(() => {
+    const guarded = async (call: () => Promise<Track | null>): Promise<Track | null> => {
       setError(null)
       try {
         return await call()
@@ -278,18 +279,18 @@ export function useMusicGeneration(id?: string | null): MusicGeneration {
         setError(error as MusicError)
         return null
       }
-    },
-    [setError],
-  )
+    }
+    const turn = (name: 'retry' | 'cancel') => () =>
+      guarded(async () => (trackId.current ? music[name](trackId.current) : null))
+    return {
+      triggerGeneration: (track: NewTrack) => guarded(() => create(track)),
+      retry: turn('retry'),
+      cancel: turn('cancel'),
+    }
+  }, [music, create, setError])
   const status = track?.status ?? (isCreating ? 'pending' : 'idle')
   return {
-    triggerGeneration: useCallback((track) => guarded(() => create(track)), [guarded, create]),
-    retry: useCallback(async () => {
-      if (trackId) await guarded(() => music.retry(trackId))
-    }, [guarded, music, trackId]),
-    cancel: useCallback(async () => {
-      if (trackId) await guarded(() => music.cancel(trackId))
-    }, [guarded, music, trackId]),
+    ...calls,
     track,
     status,
     stage: track?.stage ?? null,
@@ -312,8 +313,7 @@ function hasEnded(track: Track | null | undefined): boolean {
 export function useSource(track: Track | null | undefined): Source | null {
   const music = useMusic()
   const [source, setSource] = useState<Source | null>(null)
-  const latest = useRef(track)
-  latest.current = track
+  const latest = useLatest(track)
   const key = track && [track.id, track.stream_url, track.file_url, track.storage_path].join()
   useEffect(() => {
     let isOver = false
@@ -323,9 +323,8 @@ export function useSource(track: Track | null | undefined): Source | null {
       const found = track ? await sourceOf(music, track).catch(() => undefined) : null
       if (isOver) return
       if (found !== undefined) setSource((last) => (last?.url === found?.url ? last : found))
-      if (found === null || found?.expiresAt === null) return
-      const inMs = found?.expiresAt ? found.expiresAt - Date.now() - RENEW_EARLY_MS : 0
-      timer = setTimeout(find, Math.max(inMs, AGAIN_MS))
+      const endsAt = found === undefined ? Date.now() : found?.expiresAt // once more soon, where it failed
+      if (endsAt) timer = setTimeout(find, Math.max(endsAt - Date.now() - RENEW_EARLY_MS, AGAIN_MS))
     }
     void find()
     return () => {
@@ -344,7 +343,7 @@ const TICK_MS = 500
 
 /** How far a track is. It moves by itself, and stops while the page is hidden and at the end. */
 export function useProgress(track: Track | null | undefined): Progress {
-  const isMoving = !!track && !hasEnded(track)
+  const isMoving = track && !hasEnded(track)
   const now = useSyncExternalStore(
     isMoving ? clock.subscribe : never,
     () => clock.now,
@@ -363,7 +362,7 @@ const clock = (() => {
     clock.now = Date.now()
     listeners.forEach((listener) => listener())
   }
-  const page = typeof document === 'undefined' ? undefined : document // none in React Native
+  const page: Document | undefined = globalThis.document // none in React Native
   const wind = () => {
     clearInterval(timer)
     if (!listeners.size || page?.hidden) return

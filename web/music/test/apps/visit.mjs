@@ -1,23 +1,10 @@
-/**
- * Uses an app as a person would: asks for music, loads the page again while it is being made, and
- * waits until it plays. Reports each step on a line of JSON.
- */
+/** Asks for music, loads the page again while it is being made, and waits until it plays. */
 
-import { chromium } from 'playwright'
+import { report, visit } from './person.mjs'
 
 const [address] = process.argv.slice(2)
-const report = (step, seen) => console.log(JSON.stringify({ step, ...seen }))
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM,
-  args: ['--no-sandbox'],
-})
-try {
-  const page = await browser.newPage()
-  const trouble = []
-  page.on('pageerror', (error) => trouble.push(String(error)))
-  page.on('console', (said) => said.type() === 'error' && trouble.push(said.text()))
-  await page.goto(address)
+await visit(address, async (page, trouble) => {
   const ask = page.getByRole('button', { name: 'Make music' })
   await ask.waitFor()
   const prompt = page.getByRole('textbox')
@@ -33,8 +20,4 @@ try {
   await player.getByText('Ready').waitFor()
   const audio = await player.locator('audio[src]').getAttribute('src')
   report('completed', { audio, trouble })
-} catch (error) {
-  report('lost', { error: String(error) })
-} finally {
-  await browser.close()
-}
+})

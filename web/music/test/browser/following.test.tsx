@@ -1,5 +1,6 @@
 /** What a user sees of tracks while everything around them changes. */
 
+import type { SupabaseClient } from '@supabase/supabase-js'
 import { expect, test, vi } from 'vitest'
 import { commands } from 'vitest/browser'
 
@@ -92,15 +93,34 @@ test('what was shown and is shown again goes on, and the last to leave closes', 
 
 test('a hidden tab asks for nothing, and knows at once when it is looked at', async () => {
   const asked = vi.fn(fetch)
-  const { music } = await signUp(open(undefined, asked))
+  const { music, supabase } = await signUp(open(undefined, asked))
   const { id } = await music.create({ prompt: 'a waltz' })
   const { page } = show(music, <Status id={id} />)
   await shows(page, 'pending')
+  const heard = await statusesHeard(supabase)
+
   hide(true)
+  const before = asked.mock.calls.length
   await commands.complete(await commands.take(id))
+  await eventually(() => expect(heard.at(-1)).toBe('completed'))
+  expect(asked.mock.calls.slice(before)).toEqual([])
   hide(false)
   await shows(page, 'completed')
 })
+
+/** What the page is told of, hidden or not: later than the core, which also listens to broadcasts. */
+async function statusesHeard(supabase: SupabaseClient): Promise<string[]> {
+  const heard: string[] = []
+  const changes = { event: 'UPDATE', schema: 'public', table: 'music_tracks' } as const
+  await new Promise<void>((resolve) =>
+    supabase
+      .channel('heard')
+      .on('postgres_changes', changes, ({ new: row }) => heard.push(row.status))
+      .on('system', {}, ({ extension }) => extension === 'postgres_changes' && resolve())
+      .subscribe(),
+  )
+  return heard
+}
 
 test('a browser that was offline shows what happened meanwhile', async () => {
   const { music } = await signUp()
