@@ -10,15 +10,15 @@ export async function visit(address, act) {
     executablePath: process.env.CHROMIUM,
     args: ['--no-sandbox'],
   })
+  const trouble = []
   try {
     const page = await browser.newPage()
-    const trouble = []
     page.on('pageerror', (error) => trouble.push(String(error)))
     page.on('console', (said) => said.type() === 'error' && trouble.push(said.text()))
     await page.goto(address)
     await act(page, trouble)
   } catch (error) {
-    report('lost', { error: String(error) })
+    report('lost', { error: String(error), trouble })
   } finally {
     await browser.close()
   }
