@@ -16,13 +16,11 @@ MUSIC_SECONDS = 20
 
 
 async def test_pages_show_tracks_whatever_happens_around_them(stack: Stack, node: str) -> None:
-    environment = stack.environment() | {
-        "CHROMIUM": chromium(),
-        "MUSIC_TEST_AUDIO": json.dumps([await upload(stack, "stream"), await upload(stack, "file")]),
-    }
+    audio = [await upload(stack, name) for name in ("stream", "file")]
+    ours = {"CHROMIUM": chromium(), "MUSIC_TEST_AUDIO": json.dumps(audio)}
     vitest = WEB / "node_modules" / "vitest" / "vitest.mjs"
     browser = (str(vitest), "run", "--project", "browser")
-    await run(node, *browser, environment=environment, folder=WEB / "music")
+    await run(node, *browser, environment=stack.environment() | ours, folder=WEB / "music")
 
 
 async def upload(stack: Stack, name: str) -> str:

@@ -6,22 +6,20 @@ stand-ins, `web/music/test/apps/recipes/native.tsx`.
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from local_supabase.stack import Stack
 from tests.support.apps import APPS, TSCONFIG, files_in, new_app, pack, program, serving, visiting
+from tests.support.fleet import until
 from tests.support.node import run
 from tests.support.project import Connection
 from tests.support.recipes import PAGES, files_of
 from tests.support.workers import StartWorker
 
 SHOWN = [page for page in PAGES if page not in ("README", "next")]
-UNFINISHED = (
-    "select count(*)::int as count from public.music_tracks where status in ('pending', 'generating')"
-)
+UNFINISHED = b"select from public.music_tracks where status in ('pending', 'generating')"
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +48,10 @@ async def test_each_recipe_is_compiled_strictly_and_shows_a_track(
     ):
         await person.report("put away")
         async with start_worker():
-            while (await one(database, UNFINISHED)) > 0:
-                await asyncio.sleep(0.1)
+            await until(lambda: is_done(database), "all tracks are made")
         person.go_on()
         assert (await person.report("shown"))["trouble"] == []
 
 
-async def one(database: Connection, query: str) -> int:
-    row = await (await database.execute(query.encode())).fetchone()
-    assert row is not None
-    return int(row["count"])
+async def is_done(database: Connection) -> bool:
+    return (await database.execute(UNFINISHED)).rowcount == 0

@@ -1,4 +1,4 @@
-"""A browser for tests of web pages: Debian's Chromium, or the one that `CHROMIUM` names."""
+"""A browser for tests of web pages: Chromium, Chrome, or the one that `CHROMIUM` names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 def chromium() -> str:
     """The program; fails with what to do where there is none."""
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    program = os.environ.get("CHROMIUM")
+    program = program or shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         pytest.fail(
             "Chromium was not found: install it (apt-get install chromium) or name it in CHROMIUM.",
