@@ -1,50 +1,15 @@
 'use client'
-/** Components that show a track. `music-service/ui.css` makes them presentable; classes and variables are its hooks. */
+/** A track from waiting to music. */
 
 import { useRef, useState, type ReactElement } from 'react'
 
 import { explain, type Language } from './index.js'
 import { useMusic, useProgress, useSource, useTrack } from './react.js'
-import type { Phase, Track } from './types.js'
+import type { Track } from './types.js'
 import { useSourceOf } from './ui-audio.js'
-import { PHRASES, stateOf, timeLeft } from './ui-phrases.js'
+import { TrackBadge } from './ui-badge.js'
+import { PHRASES, timeLeft } from './ui-phrases.js'
 import { TrackWords } from './ui-words.js'
-
-export interface TrackBadgeProps {
-  track: Track
-  language?: Language
-  className?: string
-}
-
-/** A spinner while a track is being made, a note when it is ready, an alert when it has failed. */
-export function TrackBadge({ track, language = 'en', className }: TrackBadgeProps): ReactElement {
-  const progress = useProgress(track)
-  const said = stateOf(track, progress, language)
-  return (
-    <span
-      className={classes('music-badge', className)}
-      data-phase={progress.phase}
-      role="status"
-      title={said}
-    >
-      <svg viewBox="0 0 24 24" width="1em" height="1em" aria-hidden="true" focusable="false">
-        <path d={ICONS[progress.phase]} />
-      </svg>
-      <span className="music-hidden">{said}</span>
-    </span>
-  )
-}
-
-const SPINNER = 'M12 3a9 9 0 1 0 9 9'
-const NOTE = 'M9 18V5l11-2v13M9 18a3 3 0 1 1-6 0a3 3 0 0 1 6 0M20 16a3 3 0 1 1-6 0a3 3 0 0 1 6 0'
-const ALERT = 'M12 3L22 20H2zM12 9v5M12 17v.01'
-const ICONS: Record<Phase, string> = {
-  waiting: SPINNER,
-  making: SPINNER,
-  late: SPINNER,
-  done: NOTE,
-  failed: ALERT,
-}
 
 export interface TrackPlayerProps {
   id: string
@@ -56,7 +21,7 @@ export interface TrackPlayerProps {
 
 /** One track from waiting to music: the stream first, then the file at the same position. */
 export function TrackPlayer(props: TrackPlayerProps): ReactElement | null {
-  const { id, initial, language = 'en', className } = props
+  const { id, initial, language = 'en', className = '' } = props
   const track = useTrack(id, { initial })
   const progress = useProgress(track)
   const source = useSource(track)
@@ -66,7 +31,7 @@ export function TrackPlayer(props: TrackPlayerProps): ReactElement | null {
   const { phase } = progress
   const title = track.title ?? track.prompt ?? ''
   return (
-    <section className={classes('music-player', className)} data-phase={phase} aria-label={title}>
+    <section className={`music-player ${className}`} data-phase={phase} aria-label={title}>
       <p className="music-title">
         <TrackBadge track={track} language={language} /> {title}
       </p>
@@ -111,8 +76,4 @@ function Failure({ track, language }: { track: Track; language: Language }): Rea
       )}
     </div>
   )
-}
-
-function classes(...names: (string | undefined)[]): string {
-  return names.filter(Boolean).join(' ')
 }
