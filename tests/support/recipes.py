@@ -28,3 +28,15 @@ def files_of(page: str) -> list[RecipeFile]:
     """The files of a recipe, in the order of its page."""
     text = (RECIPES / f"{page}.md").read_text()
     return [RecipeFile(**found.groupdict()) for found in _FILE.finditer(text)]
+
+
+PUSH_PAGE = "docs/other-clients.md"
+_MARKED = re.compile(
+    r"^<!-- (?:push: )?(?P<mark>[\w ]+) -->\n```\w+\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+
+
+def blocks_of_other_clients() -> list[tuple[str, str]]:
+    """Each block of the page on other clients, with what the comment above calls it."""
+    text = (ROOT / PUSH_PAGE).read_text()
+    return [(found["mark"], found["code"]) for found in _MARKED.finditer(text)]
