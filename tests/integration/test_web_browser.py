@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import httpx
+import pytest
 
 from local_supabase.simulator.music import compose_mp3
 from local_supabase.stack import Stack
@@ -15,6 +16,7 @@ from tests.support.project import WEB
 MUSIC_SECONDS = 20
 
 
+@pytest.mark.timeout(600)
 async def test_pages_show_tracks_whatever_happens_around_them(stack: Stack, node: str) -> None:
     audio = [await upload(stack, name) for name in ("stream", "file")]
     ours = {"CHROMIUM": chromium(), "MUSIC_TEST_AUDIO": json.dumps(audio)}

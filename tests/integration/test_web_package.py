@@ -68,6 +68,7 @@ async def test_the_hooks_are_small_and_run_in_the_browser_alone(
         assert (dist / entry).read_text().startswith("'use client'")
 
 
+@pytest.mark.timeout(600)
 async def test_an_empty_vite_app_makes_music_and_survives_a_reload(
     node: str, vite_app: Path, stack: Stack, start_worker: StartWorker
 ) -> None:
@@ -80,7 +81,7 @@ async def test_an_empty_vite_app_makes_music_and_survives_a_reload(
         await use(node, address, start_worker)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 async def test_an_empty_next_app_renders_on_the_server_and_goes_on_in_the_browser(
     node: str, archive: Path, stack: Stack, start_worker: StartWorker
 ) -> None:

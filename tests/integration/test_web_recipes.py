@@ -31,6 +31,7 @@ async def app(node: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return new_app("recipes", archive, files)
 
 
+@pytest.mark.timeout(600)
 async def test_each_recipe_is_compiled_strictly_and_shows_a_track(
     node: str, app: Path, stack: Stack, start_worker: StartWorker, database: Connection
 ) -> None:

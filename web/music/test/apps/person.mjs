@@ -13,6 +13,7 @@ export async function visit(address, act) {
   const trouble = []
   try {
     const page = await browser.newPage()
+    page.setDefaultTimeout(120_000) // a machine may be slow
     page.on('pageerror', (error) => trouble.push(String(error)))
     page.on('console', (said) => said.type() === 'error' && trouble.push(said.text()))
     await page.goto(address)

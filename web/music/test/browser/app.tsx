@@ -87,7 +87,7 @@ export function show(music: Music, element: ReactElement): { page: HTMLElement; 
 
 /** Wait for something to be so, however slow the machine. */
 export function eventually(look: () => unknown): Promise<unknown> {
-  return vi.waitFor(look, { timeout: 30_000, interval: 20 })
+  return vi.waitFor(look, { timeout: 60_000, interval: 20 })
 }
 
 export function shows(page: HTMLElement, text: string | RegExp): Promise<unknown> {
