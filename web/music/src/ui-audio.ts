@@ -17,6 +17,7 @@ export function useSourceOf(audio: RefObject<HTMLAudioElement | null>, source: S
   const last = useRef<Source | null>(null)
   useEffect(() => {
     const element = audio.current
+    if (!source) last.current = null // the next element starts from nothing
     if (!element || !source || source.url === last.current?.url) return
     const before = last.current
     if (!before) {

@@ -20,7 +20,11 @@ export interface TrackPlayerProps {
 }
 
 /** One track from waiting to music: the stream first, then the file at the same position. */
-export function TrackPlayer(props: TrackPlayerProps): ReactElement | null {
+export function TrackPlayer(props: TrackPlayerProps): ReactElement {
+  return <Player key={props.id} {...props} /> // another track starts from nothing
+}
+
+function Player(props: TrackPlayerProps): ReactElement | null {
   const { id, initial, language = 'en', className = '' } = props
   const track = useTrack(id, { initial })
   const progress = useProgress(track)

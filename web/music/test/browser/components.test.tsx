@@ -1,5 +1,6 @@
 /** The components as people see, hear and reach them. */
 
+import { useState } from 'react'
 import { expect, test } from 'vitest'
 import { commands } from 'vitest/browser'
 
@@ -125,4 +126,25 @@ test.each(Object.entries(SAID))('a badge says in %s what it shows', async (langu
   await shows(page, said[2]!)
   const badge = page.querySelector('[role=status]')!
   expect(badge.querySelector('svg')!.getAttribute('aria-hidden')).toBe('true')
+})
+
+test('another track in the same player starts at its beginning', async () => {
+  const { music } = await signUp()
+  const first = await music.create({ prompt: 'a waltz' })
+  const second = await music.create({ prompt: 'a tango' })
+  await commands.stream(await commands.take(first.id), STREAM)
+  await commands.complete(await commands.take(second.id), FILE)
+  let turnTo!: (id: string) => void
+  function Turning() {
+    const [id, setId] = useState(first.id)
+    turnTo = setId
+    return <TrackPlayer id={id} />
+  }
+  const { page } = show(music, <Turning />)
+  await eventually(() => expect(audioOf(page)?.duration).toBeGreaterThan(10))
+  audioOf(page).currentTime = 7
+  turnTo(second.id)
+  await eventually(() => expect(audioOf(page)?.src).toBe(FILE))
+  await eventually(() => expect(audioOf(page).duration).toBeGreaterThan(10))
+  expect(audioOf(page).currentTime).toBe(0)
 })
