@@ -4,6 +4,11 @@ README.md          each `js` block is a program that makes a track
 docs/clients.md    each `js` and `python` block is such a program where the comment before it is
                    `<!-- run: program -->`; else it runs as a signed-in user, with `supabase`
                    and `id` given
+docs/recipes/      each block is a file of an app, which `test_web_package.py` (that of Next.js) and
+                   `test_web_recipes.py` (the others) build and use
+docs/other-clients.md
+                   Dart, Swift and what needs `pg_net` are marked `<!-- not run -->`; the others
+                   are the push that `test_push_recipe.py` runs
 docs/operating.md  each `sql` block runs as an operator, with the placeholder id replaced; so do
                    those of docs/existing-apps.md
 
@@ -30,6 +35,7 @@ import pytest
 
 from local_supabase.stack import Stack
 from tests.support.project import ROOT, WEB, Connection, SignedIn
+from tests.support.recipes import PUSH_PAGE, RECIPES, blocks_of_other_clients, files_of
 
 PLACEHOLDER = "00000000-0000-0000-0000-000000000000"
 
@@ -127,7 +133,14 @@ def test_each_block_of_the_documents_is_run_or_marked_as_not_to_be() -> None:
         page = str(path.relative_to(ROOT))
         languages = re.findall(r"^ *```(\w*)\n", path.read_text(), re.MULTILINE)
         others = [name for name in languages if name not in ("", "text", "console", "mermaid")]
-        assert others == [snippet.language for snippet in tested.get(page, [])], page
+        if page == PUSH_PAGE:
+            marks = [mark for mark, _ in blocks_of_other_clients()]
+            assert marks == ["not run", "not run", "table", "function", "not run"]
+            assert len(others) == 5
+        elif path.parent == RECIPES:
+            assert others == [file.language for file in files_of(path.stem)], page
+        else:
+            assert others == [snippet.language for snippet in tested.get(page, [])], page
 
 
 # --- Programs -------------------------------------------------------------------------------------

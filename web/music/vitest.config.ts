@@ -1,6 +1,10 @@
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
 
+import { commands } from './test/browser/commands.js'
+
+const { SUPABASE_URL = '', SUPABASE_PUBLISHABLE_KEY = '', MUSIC_TEST_AUDIO = '[]' } = process.env
+
 export default defineConfig({
   test: {
     projects: [
@@ -15,10 +19,21 @@ export default defineConfig({
         },
       },
       {
+        // Known beforehand: a page that finds one more is loaded again in the middle of a test.
+        optimizeDeps: {
+          include: ['react-dom/client', 'react-dom/server.browser', 'react/jsx-dev-runtime'],
+        },
         test: {
           name: 'browser',
           include: ['test/browser/**/*.test.{ts,tsx}'],
-          testTimeout: 60_000,
+          testTimeout: 120_000,
+          provide: {
+            stack: {
+              url: SUPABASE_URL,
+              key: SUPABASE_PUBLISHABLE_KEY,
+              audio: JSON.parse(MUSIC_TEST_AUDIO) as string[],
+            },
+          },
           browser: {
             enabled: true,
             headless: true,
@@ -26,10 +41,11 @@ export default defineConfig({
             provider: playwright({
               launchOptions: {
                 executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-                args: ['--no-sandbox'],
+                args: ['--no-sandbox', '--autoplay-policy=no-user-gesture-required'],
               },
             }),
             instances: [{ browser: 'chromium' }],
+            commands,
           },
         },
       },

@@ -1,0 +1,8 @@
+'use client'
+/**
+ * Components that show a track. `music-service/ui.css` makes them presentable; classes and
+ * variables are its hooks.
+ */
+
+export { TrackBadge, type TrackBadgeProps } from './ui-badge.js'
+export { TrackPlayer, type TrackPlayerProps } from './ui-player.js'
