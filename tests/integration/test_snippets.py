@@ -1,8 +1,8 @@
 """The code in the documents does what they say.
 
-README.md          each `js` block is a program that makes a track
-docs/clients.md    each `js` and `python` block is such a program where the comment before it is
-                   `<!-- run: program -->`; else it runs as a signed-in user, with `supabase`
+README.md          the `ts` block is a program that makes a track, the `tsx` block compiles
+docs/clients.md    each `ts`, `js` and `python` block is such a program where the comment before it
+                   is `<!-- run: program -->`; else it runs as a signed-in user, with `supabase`
                    and `id` given
 docs/recipes/      each block is a file of an app, which `test_web_package.py` (that of Next.js) and
                    `test_web_recipes.py` (the others) build and use
@@ -34,6 +34,9 @@ import psycopg
 import pytest
 
 from local_supabase.stack import Stack
+from tests.support.apps import program
+from tests.support.node import built
+from tests.support.node import run as run_node
 from tests.support.project import ROOT, WEB, Connection, SignedIn
 from tests.support.recipes import PUSH_PAGE, RECIPES, blocks_of_other_clients, files_of
 
@@ -46,6 +49,18 @@ globalThis.WebSocket ??= ws
 await import('./snippet.mjs')
 process.exit(0)
 """
+WITHOUT_TYPES = """
+const { readFileSync, writeFileSync } = require('node:fs')
+const { code } = require('esbuild').transformSync(readFileSync('snippet.mjs', 'utf8'), {
+  loader: 'ts',
+})
+writeFileSync('snippet.mjs', code)
+"""
+STRICT = """{"compilerOptions": {
+  "strict": true, "noUncheckedIndexedAccess": true, "exactOptionalPropertyTypes": true,
+  "target": "ES2022", "module": "NodeNext", "lib": ["ES2023", "DOM"], "jsx": "react-jsx",
+  "types": ["node"], "skipLibCheck": true, "noEmit": true
+}}"""
 SIGNED_IN_JS = """
 import { createClient } from '@supabase/supabase-js'
 const id = process.env.TRACK_ID
@@ -110,16 +125,19 @@ def snippets(page: str, *languages: str) -> list[Snippet]:
     ]
 
 
-README = snippets("README.md", "js")
-CLIENTS = snippets("docs/clients.md", "js", "python")
-PROGRAMS = [snippet for snippet in README + CLIENTS if snippet.is_program]
+README = snippets("README.md", "ts", "tsx")
+CLIENTS = snippets("docs/clients.md", "ts", "js", "python")
+TYPED = [snippet for snippet in README + CLIENTS if snippet.language in ("ts", "tsx")]
+PROGRAMS = [
+    snippet for snippet in README + CLIENTS if snippet.is_program and snippet.language != "tsx"
+]
 EXAMPLES = [snippet for snippet in CLIENTS if not snippet.is_program]
 EXISTING = snippets("docs/existing-apps.md", "sql")
 OPERATING = snippets("docs/operating.md", "sql") + EXISTING
 
 
 def test_each_block_of_the_documents_is_run_or_marked_as_not_to_be() -> None:
-    assert [snippet.language for snippet in PROGRAMS] == ["js", "js", "python", "python"]
+    assert [snippet.language for snippet in PROGRAMS] == ["ts", "ts", "python", "python"]
     assert len(EXAMPLES) >= 5
     assert len(OPERATING) >= 20
     assert [str(snippet) for snippet in CLIENTS + OPERATING if not snippet.is_marked] == []
@@ -150,13 +168,16 @@ Run = Callable[..., Awaitable[str]]
 
 @pytest.fixture
 def run(stack: Stack, node: str, tmp_path: Path) -> Run:
-    """Runs a program in JavaScript or Python against the stack; answers what it printed."""
+    """Runs a program in TypeScript, JavaScript or Python on the stack; answers what it printed."""
     (tmp_path / "node_modules").symlink_to(WEB / "node_modules")
 
     async def run(language: str, code: str, **environment: str) -> str:
-        if language == "js":
+        if language in ("js", "ts"):
+            await built(WEB / "music")
             (tmp_path / "run.mjs").write_text(RUN_JS)
             (tmp_path / "snippet.mjs").write_text(code)
+            if language == "ts":
+                await run_node(node, "-e", WITHOUT_TYPES, folder=tmp_path)
             command = [node, "run.mjs"]
         else:
             (tmp_path / "snippet.py").write_text(code)
@@ -221,6 +242,17 @@ async def put_audio(user: SignedIn, track_id: str, database: Connection) -> None
         "insert into storage.objects (bucket_id, name, metadata) values ('music-tracks', %s, %s)",
         (f"{user.id}/{track_id}/x.mp3", '{"mimetype": "audio/mpeg", "size": 1}'),
     )
+
+
+async def test_typescript_of_the_documents_is_strictly_typed(node: str, tmp_path: Path) -> None:
+    await built(WEB / "music")
+    (tmp_path / "node_modules").symlink_to(WEB / "node_modules")
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "tsconfig.json").write_text(STRICT)
+    for number, snippet in enumerate(TYPED):
+        (tmp_path / f"snippet{number}.{snippet.language}").write_text(snippet.code)
+    assert len(TYPED) == 3
+    await run_node(node, program("tsc"), "-p", ".", folder=tmp_path)
 
 
 # --- SQL ------------------------------------------------------------------------------------------

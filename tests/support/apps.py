@@ -20,7 +20,7 @@ import httpx
 
 from local_supabase.ports import Ports
 from tests.support.browser import chromium
-from tests.support.node import run
+from tests.support.node import built, run
 from tests.support.project import WEB
 
 MUSIC = WEB / "music"
@@ -44,7 +44,7 @@ def program(name: str) -> str:
 
 async def pack(folder: Path) -> Path:
     """Build the package and pack it as it would be published; answers the archive."""
-    await run("npm", "run", "build", folder=MUSIC)
+    await built(MUSIC)
     await run("npm", "pack", "--pack-destination", str(folder), folder=MUSIC)
     [archive] = folder.glob("music-service-*.tgz")
     return archive

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import os
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -39,9 +42,32 @@ async def installed_node(folder: Path = WEB) -> str:
         pytest.fail("npm was not found. Install Node.js 20 or newer to run the tests that need it.")
     lock = folder / "package-lock.json"
     installed = folder / "node_modules" / ".package-lock.json"  # npm writes it last
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        # Not `ci`, which refuses a lock without the programs of other systems, where a registry
-        # does not have all of them; what is locked is installed as locked, and the lock stays.
-        quietly = ("--no-save", "--no-audit", "--no-fund", "--loglevel=error")
-        await run(npm, "install", *quietly, folder=folder)
+    async with _alone(folder):
+        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+            # Not `ci`, which refuses a lock without the programs of other systems, where a registry
+            # does not have all of them; what is locked is installed as locked, and the lock stays.
+            quietly = ("--no-save", "--no-audit", "--no-fund", "--loglevel=error")
+            await run(npm, "install", *quietly, folder=folder)
     return program
+
+
+async def built(package: Path) -> Path:
+    """The `dist` of a package of `web/`, built again where one of its sources is newer."""
+    await installed_node()
+    stamp = package / "dist" / ".built"
+    async with _alone(WEB):
+        sources = [package / "package.json", *(package / "src").rglob("*")]
+        built_at = stamp.stat().st_mtime if stamp.exists() else 0
+        if any(source.stat().st_mtime > built_at for source in sources):
+            await run(shutil.which("npm") or "npm", "run", "build", folder=package)
+            stamp.touch()
+    return stamp.parent
+
+
+@contextlib.asynccontextmanager
+async def _alone(folder: Path) -> AsyncIterator[None]:
+    """No other process of the tests installs or builds there meanwhile."""
+    (folder / "node_modules").mkdir(exist_ok=True)
+    with (folder / "node_modules" / ".lock-of-tests").open("w") as lock:
+        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+        yield
