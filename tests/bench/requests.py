@@ -20,7 +20,7 @@ from supabase import acreate_client
 
 from local_supabase.ports import Ports
 from local_supabase.stack import Stack
-from music_service.watch import wait_for_track
+from music_service.client import wait_for_track
 from tests.support.bench_worker import worker
 from tests.support.project import ROOT
 
