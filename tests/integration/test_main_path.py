@@ -122,7 +122,7 @@ async def test_repeating_an_insert_with_the_same_id_is_harmless(
 async def test_the_stream_is_offered_while_generating_and_gone_when_completed(
     stack: Stack, user: SignedIn, start_worker: StartWorker
 ) -> None:
-    stack.simulator.seconds = 1.0
+    stack.simulator.seconds = 2.0
     try:
         async with start_worker():
             seen = [row async for row in watch_track(user.client, await ask(user))]

@@ -7,8 +7,9 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import httpx
 import pytest
-from supabase import AsyncClient, create_client
+from supabase import AsyncClient, ClientOptions, create_client
 
 from local_supabase.stack import Stack
 from music_service.client import (
@@ -26,7 +27,6 @@ from tests.support.fleet import until
 from tests.support.project import Connection, MakeClient, SignedIn, ask, rows
 from tests.support.realtime_link import Link
 from tests.support.watching import BY_EVENTS, settled, watching
-from tests.support.workers import StartWorker
 
 TITLE = b"update public.music_tracks set title = %s where id = any(%s)"
 CANCEL = b"update public.music_tracks set status = 'error' where id = any(%s)"
@@ -85,23 +85,24 @@ async def test_an_owners_changes_are_heard_by_broadcast_alone(
         await backend.ended()
 
 
-async def test_a_quiet_track_is_read_no_more_and_a_change_is_read_once(
+async def test_a_quiet_track_is_not_read_and_a_change_is_read_once(
     stack: Stack, database: Connection, user: SignedIn
 ) -> None:
+    stack.faults.realtime.swallow_changes = True  # which tell of the same once more
     track_id = await ask(user)
     counted = stack.faults.gateway.count("/rest/v1/music_tracks")
     async with watching(user.client, [track_id], Pace()) as watched:
         await settled(stack)
-        await watched.sees(lambda: counted.met >= 2, "it has read after the join")
-        await asyncio.sleep(2)  # a while in which nothing happens, but for the last reads
-        quiet = counted.met
-        assert quiet <= 3, "at first, on the join, and once changes are told"
+        for title in ("one", "two"):
+            await database.execute(TITLE, (title, [track_id]))
+            await watched.shows("title", title)
+        assert counted.met <= 5, "at first, on the join, once changes are told, and two changes"
+        before = counted.met
         await asyncio.sleep(4)  # longer than the pause of those who hear nothing
-        assert counted.met == quiet
-        await database.execute(TITLE, ("Rain", [track_id]))
-        await watched.shows("title", "Rain")
-        await asyncio.sleep(1)  # broadcast and change tell of the same
-        assert counted.met == quiet + 1
+        assert counted.met == before
+        await database.execute(TITLE, ("three", [track_id]))
+        await watched.shows("title", "three")
+        assert counted.met == before + 1
 
 
 async def test_without_the_policy_changes_are_heard_on_a_public_channel(
@@ -242,7 +243,7 @@ async def test_a_guest_asks_and_sees_the_track_to_its_end(make_client: MakeClien
     await client.auth.sign_in_anonymously()
     track = await MusicClient(client).create(prompt="for a guest")
     seen = [row["status"] async for row in watch_track(client, track["id"])]
-    assert (seen[0], seen[-1]) == ("pending", "completed")
+    assert seen[-1] == "completed"
 
 
 async def test_the_track_of_another_user_is_none(user: SignedIn, make_user: MakeUser) -> None:
@@ -328,7 +329,9 @@ async def test_nothing_is_left_behind(stack: Stack, user: SignedIn, how: str) ->
     if how == "cancelled":
         await settled(stack)
         following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
+    [ended] = await asyncio.gather(following, return_exceptions=True)
+    expected = {"cancelled": asyncio.CancelledError, "left": type(None), "timed out": TimeoutError}
+    assert type(ended) is expected[how]
 
     async def is_tidy() -> bool:
         return not stack.realtime._sockets and asyncio.all_tasks() <= before
@@ -367,13 +370,13 @@ async def test_the_client_that_blocks_gives_up_in_time_and_knows_what_is_gone(
 
 def blocking(stack: Stack, user: SignedIn, track_id: uuid.UUID, **options: Any) -> Any:
     """Sign in with the client that blocks and wait."""
-    client = create_client(stack.url, stack.keys.publishable)
-    try:
+    with httpx.Client(timeout=20) as http:
+        client = create_client(stack.url, stack.keys.publishable, ClientOptions(httpx_client=http))
         client.auth.sign_in_with_password({"email": user.email, "password": user.password})
-        return wait_for_track_sync(client, track_id, **options)
-    finally:
-        client.auth.close()
-        client.postgrest.session.close()
+        try:
+            return wait_for_track_sync(client, track_id, **options)
+        finally:
+            client.auth.sign_out({"scope": "local"})  # else a timer of the client's goes on
 
 
 @pytest.fixture
@@ -414,16 +417,3 @@ async def test_a_token_that_an_app_sets_by_hand_is_a_users(
         await database.execute(CANCEL, ([track_id],))
         await watched.ended()
     assert watched.of("status") == ["pending", "error"]
-
-
-async def test_the_stream_is_seen_while_it_lasts(
-    stack: Stack, user: SignedIn, start_worker: StartWorker
-) -> None:
-    stack.simulator.seconds = 1.0
-    try:
-        async with start_worker(), watching(user.client, [await ask(user)]) as watched:
-            await watched.ended()
-    finally:
-        stack.simulator.seconds = 0.3
-    assert any(watched.of("stream_url"))
-    assert watched.of("status")[-1] == "completed"

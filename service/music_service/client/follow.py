@@ -52,13 +52,13 @@ async def follow_tracks(
     changed = await limit.within(reader.read_into(newest, newest.unfinished))
     if newest.gone:
         raise not_there(newest.gone)
-    for row in changed:
-        yield row
     hearing = Hearing(access, newest, pace)
     following = _Following(reader, newest, hearing)
     try:
         if newest.unfinished:
             hearing.begin()
+        for row in changed:
+            yield row
         while newest.unfinished:
             for row in await limit.within(following.changes()):
                 yield row
