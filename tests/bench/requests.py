@@ -73,7 +73,7 @@ async def counted(stack: Stack, doing: object) -> dict[str, int]:
 
 
 async def make_one(stack: Stack, prompt: str) -> None:
-    """Ask for a track and wait for it, by polling so seldom that it does not count."""
+    """Ask for a track and wait for it."""
     client = await acreate_client(stack.url, stack.keys.secret)
     answer = await client.table("music_tracks").insert({"prompt": prompt}).execute()
     row = answer.data[0]

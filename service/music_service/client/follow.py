@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
 from music_service.client.access import GetAccess
@@ -34,7 +34,7 @@ async def follow_tracks(
     *,
     timeout: float | None = None,  # noqa: ASYNC109  of the whole, not of one wait
     pace: Pace = PACE,
-) -> AsyncIterator[TrackRow]:
+) -> AsyncGenerator[TrackRow, None]:
     """As `watch_tracks`, for any client.
 
     Args:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from typing import TYPE_CHECKING, cast
+from collections.abc import AsyncGenerator, Iterable
+from typing import TYPE_CHECKING
 
 from music_service.client.access import access_of, access_of_sync
 from music_service.client.follow import (
@@ -31,7 +31,7 @@ def watch_track(
     track_id: TrackId,
     *,
     timeout: float | None = None,
-) -> AsyncIterator[TrackRow]:
+) -> AsyncGenerator[TrackRow, None]:
     """The track's row now and after each change, until it is completed or in error.
 
     The row is read when an event tells of a change, on each (re)join, each minute while events are
@@ -57,7 +57,7 @@ def watch_tracks(
     track_ids: Iterable[TrackId],
     *,
     timeout: float | None = None,
-) -> AsyncIterator[TrackRow]:
+) -> AsyncGenerator[TrackRow, None]:
     """The row of each track now, and each row that has changed, until all of them have ended.
 
     They share one channel and each read. Arguments and errors are those of `watch_track`; rows that
@@ -74,8 +74,7 @@ async def wait_for_track(
 ) -> TrackRow:
     """The track's row once it is completed or in error; raises as `watch_track` does."""
     last: TrackRow | None = None
-    watching = cast("AsyncGenerator[TrackRow]", watch_track(client, track_id, timeout=timeout))
-    async with contextlib.aclosing(watching):
+    async with contextlib.aclosing(watch_track(client, track_id, timeout=timeout)) as watching:
         async for row in watching:
             last = row
     assert last is not None  # noqa: S101  it raises where there is none
