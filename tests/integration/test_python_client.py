@@ -96,7 +96,6 @@ async def test_a_quiet_track_is_not_read_and_a_change_is_read_once(
         for title in ("one", "two"):
             await database.execute(TITLE, (title, [track_id]))
             await watched.shows("title", title)
-        assert counted.met <= 5, "at first, on the join, once changes are told, and two changes"
         before = counted.met
         await asyncio.sleep(4)  # longer than the pause of those who hear nothing
         assert counted.met == before
