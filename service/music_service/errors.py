@@ -11,14 +11,18 @@
     ├── AudioRefusedError      Storage will never take this audio
     ├── SubmissionUnknownError a paid call whose answer was lost: never sent again
     ├── LostClaimError         the track is not ours any more: write nothing
+    ├── RefusedError           an app's own call that the database refuses, in its words
+    ├── TrackDeletedError      a track that an app followed is gone
     ├── EmbeddedStackError     a part of the Supabase on this machine failed or ended
     └── ContractError          an answer that was not understood
 
-Each error has one `code`: what a row says that ends or waits because of it.
+Each error has one `code`: what a row says that ends or waits because of it, and of the two that
+only apps meet, `deleted` and the SQLSTATE.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -50,9 +54,9 @@ class MusicServiceError(Exception):
         code: where it is not the class's own.
     """
 
-    code: ErrorCode = ErrorCode.INTERNAL
+    code: str = ErrorCode.INTERNAL
 
-    def __init__(self, message: str, *, code: ErrorCode | None = None) -> None:
+    def __init__(self, message: str, *, code: str | None = None) -> None:
         super().__init__(message)
         if code is not None:
             self.code = code
@@ -128,6 +132,34 @@ class SubmissionUnknownError(MusicServiceError):
 
 class LostClaimError(MusicServiceError):
     """The claim under which a write was made is gone; the track belongs to somebody else."""
+
+
+class RefusedError(MusicServiceError):
+    """The database refuses what an app asks for; asking again changes nothing.
+
+    Args:
+        message: the database's own sentence.
+        code: its SQLSTATE, such as `MU010`.
+        hint: what it says to do instead, if it does.
+    """
+
+    def __init__(self, message: str, *, code: str, hint: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.hint = hint
+
+
+class TrackDeletedError(MusicServiceError):
+    """Tracks that were followed are gone.
+
+    Args:
+        track_ids: their ids.
+    """
+
+    code = "deleted"
+
+    def __init__(self, track_ids: Sequence[str]) -> None:
+        super().__init__(f"Deleted before its end: {', '.join(track_ids)}.")
+        self.track_ids = tuple(track_ids)
 
 
 class EmbeddedStackError(MusicServiceError):

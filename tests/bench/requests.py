@@ -20,7 +20,7 @@ from supabase import acreate_client
 
 from local_supabase.ports import Ports
 from local_supabase.stack import Stack
-from music_service.watch import wait_for_track
+from music_service.client import wait_for_track
 from tests.support.bench_worker import worker
 from tests.support.project import ROOT
 
@@ -73,7 +73,7 @@ async def counted(stack: Stack, doing: object) -> dict[str, int]:
 
 
 async def make_one(stack: Stack, prompt: str) -> None:
-    """Ask for a track and wait for it, by polling so seldom that it does not count."""
+    """Ask for a track and wait for it."""
     client = await acreate_client(stack.url, stack.keys.secret)
     answer = await client.table("music_tracks").insert({"prompt": prompt}).execute()
     row = answer.data[0]

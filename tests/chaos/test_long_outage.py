@@ -16,8 +16,9 @@ from structlog.testing import capture_logs
 
 from local_supabase.ports import Ports
 from local_supabase.stack import Stack
-from music_service.store.realtime import Channel
-from music_service.watch import follow_track
+from music_service.client.access import Access
+from music_service.client.follow import follow_tracks
+from music_service.client.hearing import Pace
 from tests.support.fleet import until
 from tests.support.project import ROOT
 from tests.support.times import QUICK
@@ -61,7 +62,7 @@ class OneRow:
     def __call__(self, *_: object) -> OneRow:
         return self
 
-    select = eq = __call__
+    select = in_ = __call__
 
     async def execute(self) -> Any:
         answer = await self._ask()
@@ -101,8 +102,8 @@ async def test_a_watch_makes_its_channel_again_and_hears_changes(
     track_id = await tracks.ask()
     seen: list[str] = []
 
-    async def channel() -> Channel:
-        return Channel(stack.url, stack.keys.secret, f"watch-{track_id}")
+    async def access() -> Access:
+        return Access(stack.url, stack.keys.secret)
 
     async def is_heard() -> bool:
         return bool(stack.realtime._changes._subscribers)
@@ -111,7 +112,8 @@ async def test_a_watch_makes_its_channel_again_and_hears_changes(
         table = OneRow(stack, http, track_id)
 
         async def watch() -> None:
-            async for row in follow_track(table, channel, track_id, poll_seconds=0.2):
+            pace = Pace(while_live=0.2, while_not=0.2)
+            async for row in follow_tracks(table, access, [track_id], pace=pace):
                 seen.append(row["status"])
 
         watching = asyncio.create_task(watch(), name="watch of the test")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from local_supabase.stack import Stack
-from music_service.watch import wait_for_track
+from music_service.client import wait_for_track
 from tests.support.project import Connection, SignedIn, ask, rows
 from tests.support.workers import StartWorker, starting_workers_on
 

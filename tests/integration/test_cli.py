@@ -17,6 +17,7 @@ from local_supabase.stack import Stack
 from tests.support.programs import PROGRAM, Command, environment, run_program
 from tests.support.project import Connection, SignedIn
 from tests.support.times import QUICK
+from tests.support.watching import settled
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -131,6 +132,22 @@ async def test_enqueue_answers_the_id_and_watch_follows_it_to_the_file(command: 
     word, shown_id, url = watched.out.split()
     assert (word, shown_id) == ("completed", track_id)
     assert url.endswith(".mp3")
+
+
+async def test_watching_a_track_that_is_deleted_says_so_and_exits_1(
+    stack: Stack, database: Connection, command: Command
+) -> None:
+    found = await database.execute(
+        b"insert into public.music_tracks (prompt, run_after) values ('soon gone', 'tomorrow')"
+        b" returning id"
+    )
+    [row] = await found.fetchall()
+    watching = asyncio.ensure_future(command("watch", str(row["id"])))
+    await settled(stack)
+    await database.execute(b"delete from public.music_tracks where id = %s", (row["id"],))
+    said = await watching
+    assert (said.code, said.out) == (1, "")
+    assert f"Deleted before its end: {row['id']}." in said.err
 
 
 @pytest.mark.usefixtures("worker")

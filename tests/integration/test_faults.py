@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.types import Receive, Scope, Send
 
 from local_supabase.stack import Stack
-from music_service.watch import wait_for_track
+from music_service.client import wait_for_track
 from tests.support.project import Connection, SignedIn, rows
 from tests.support.workers import StartWorker
 
@@ -55,7 +55,7 @@ async def make(stack: Stack, user: SignedIn, database: Connection, *faults: dict
         stack.faults.simulator.plan(match=prompt, **fault)
     inserted = await user.client.table("music_tracks").insert({"prompt": prompt}).execute()
     track_id = uuid.UUID(rows(inserted)[0]["id"])
-    row = await wait_for_track(user.client, track_id)
+    row = dict(await wait_for_track(user.client, track_id))
     cursor = await database.execute(
         "select kind, detail from music.events where track_id = %s order by id", (track_id,)
     )

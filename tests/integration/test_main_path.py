@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from local_supabase.stack import Stack
-from music_service.watch import wait_for_track, watch_track
+from music_service.client import wait_for_track, watch_track
 from tests.support.limits import LIFT_LIMITS
 from tests.support.project import Connection, SignedIn, ask, rows
 from tests.support.workers import StartWorker
@@ -26,6 +26,9 @@ LIFE = ["pending", "generating", "completed"]
 async def test_a_track_ends_as_an_mp3_as_long_as_the_row_says(user: SignedIn) -> None:
     row = await wait_for_track(user.client, await ask(user))
     assert row["status"] == "completed"
+    assert row["storage_path"]
+    assert row["file_url"]
+    assert row["duration_ms"]
     assert row["storage_path"].startswith(f"{user.id}/{row['id']}/")
     assert (row["stage"], row["stream_url"], row["error_code"]) == (None, None, None)
     async with httpx.AsyncClient() as anybody:
@@ -119,7 +122,7 @@ async def test_repeating_an_insert_with_the_same_id_is_harmless(
 async def test_the_stream_is_offered_while_generating_and_gone_when_completed(
     stack: Stack, user: SignedIn, start_worker: StartWorker
 ) -> None:
-    stack.simulator.seconds = 1.0
+    stack.simulator.seconds = 2.0
     try:
         async with start_worker():
             seen = [row async for row in watch_track(user.client, await ask(user))]
@@ -147,7 +150,7 @@ async def test_the_expected_time_comes_from_recent_generations(user: SignedIn) -
     expected = [
         datetime.fromisoformat(row["expected_ready_at"]) - datetime.fromisoformat(row["started_at"])
         async for row in watch_track(user.client, await ask(user))
-        if row["status"] == "generating"
+        if row["status"] == "generating" and row["expected_ready_at"] and row["started_at"]
     ]
     assert expected, "it was seen while it was made"
     assert all(timedelta(0) < each < timedelta(seconds=30) for each in expected), "no mere guess"

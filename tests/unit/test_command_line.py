@@ -153,7 +153,7 @@ def test_without_the_extra_what_needs_it_names_it(tmp_path: Path, command: str) 
 
 
 def test_without_the_extra_all_else_works(tmp_path: Path) -> None:
-    watching = python(tmp_path, without_extra("import music_service.watch, music_service.compose"))
+    watching = python(tmp_path, without_extra("import music_service.client, music_service.compose"))
     assert (watching.returncode, watching.stderr) == (0, "")
     doctor = python(tmp_path, without_extra(MAIN), "doctor")
     assert doctor.returncode == 2

@@ -15,9 +15,11 @@ from music_service.errors import (
     ConfigurationError,
     ContractError,
     MusicServiceError,
+    RefusedError,
     TransientError,
 )
 from music_service.store.failures import (
+    calling_as_app,
     calling_database,
     calling_storage,
     of_database,
@@ -115,6 +117,31 @@ def test_a_database_in_trouble_is_asked_again_later(code: str | None) -> None:
 def test_any_other_refusal_was_not_agreed_on(code: str) -> None:
     failure = of_database(refused(code, None))
     assert isinstance(failure, ContractError)
+
+
+@pytest.mark.parametrize("code", ["MU002", "MU010", "23514", "22P02", "42501", "P0001"])
+def test_an_apps_own_call_is_refused_with_the_code_the_words_and_the_hint(code: str) -> None:
+    said = {"code": code, "message": "Not so.", "hint": "Do so.", "details": None}
+    with pytest.raises(RefusedError, match=r"^Not so\.$") as raised, calling_as_app():
+        raise APIError(said)
+    assert (raised.value.code, raised.value.hint) == (code, "Do so.")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (refused("PGRST205"), ConfigurationError),
+        (refused("PGRST301"), ConfigurationError),
+        (refused("PGRST100"), ContractError),
+        (refused("57014"), TransientError),
+        (httpx.ConnectError("refused"), TransientError),
+    ],
+)
+def test_what_is_no_refusal_of_an_apps_call_stays_what_it_is(
+    error: Exception, expected: type[MusicServiceError]
+) -> None:
+    with pytest.raises(expected), calling_as_app():
+        raise error
 
 
 @pytest.mark.parametrize("error", NOT_THERE, ids=lambda error: type(error).__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +14,13 @@ from music_service.cli.output import ExitCode, answer, answer_json, complain, sa
 from music_service.cli.progress import TrackProgress
 from music_service.cli.project import project
 from music_service.cli.signals import run_async
+from music_service.client.access import Access
+from music_service.client.follow import follow_tracks
+from music_service.client.rows import TrackRow
 from music_service.operations.tracks import TrackTable
 from music_service.store.client import ProjectClient
-from music_service.store.realtime import Channel
 from music_service.timed_lyrics import to_json
 from music_service.tracks import Status
-from music_service.watch import follow_track
 
 
 def watch(track_id: TrackId, *, karaoke: Karaoke = False, json: Json = False) -> None:
@@ -37,7 +38,7 @@ async def follow(
     client: ProjectClient, track_id: UUID, *, karaoke: bool = False, json: bool = False
 ) -> int:
     """Show a track until it has ended; the last line on stdout says how. Answers the exit code."""
-    row: dict[str, Any] = {}
+    row: Mapping[str, Any] = {}
     if json:
         async for row in _rows(client, track_id):
             answer_json(row)
@@ -55,7 +56,7 @@ async def follow(
     return ExitCode.OK
 
 
-async def _sing(client: ProjectClient, row: dict[str, Any], *, json: bool) -> None:
+async def _sing(client: ProjectClient, row: Mapping[str, Any], *, json: bool) -> None:
     """Show the words of a completed track in time; where nothing can be drawn, all at once."""
     sections = await TrackTable(client).timed_lyrics(UUID(row["id"]))
     if json:
@@ -71,12 +72,12 @@ async def _sing(client: ProjectClient, row: dict[str, Any], *, json: bool) -> No
         say("This track has no words in time.")
 
 
-def _answer_completed(row: dict[str, Any]) -> None:
+def _answer_completed(row: Mapping[str, Any]) -> None:
     answer(f"completed {row['id']} {row['file_url'] or row['storage_path']}")
 
 
-def _rows(client: ProjectClient, track_id: UUID) -> AsyncIterator[dict[str, Any]]:
-    async def channel() -> Channel:
-        return Channel(client.url, client.key, f"watch-{track_id}")
+def _rows(client: ProjectClient, track_id: UUID) -> AsyncIterator[TrackRow]:
+    async def access() -> Access:
+        return Access(client.url, client.key)
 
-    return follow_track(client.table, channel, track_id)
+    return follow_tracks(client.table, access, [track_id])

@@ -20,6 +20,7 @@ from music_service.errors import (
     ContractError,
     ErrorCode,
     MusicServiceError,
+    RefusedError,
     TransientError,
 )
 from music_service.network import proxy_to
@@ -48,6 +49,20 @@ def calling_database() -> Iterator[None]:
         raise ConfigurationError("SUPABASE_URL is not an address that can be asked.") from error
     except (APIError, httpx.HTTPError) as error:
         raise of_database(error) from error
+
+
+@contextmanager
+def calling_as_app() -> Iterator[None]:
+    """The same for an app's own call, whose refusals are told in the database's own words."""
+    try:
+        with calling_database():
+            yield
+    except (ConfigurationError, ContractError) as error:
+        cause = error.__cause__
+        if not isinstance(cause, APIError) or not _is_refusal(code := plain(str(cause.code or ""))):
+            raise
+        hint = plain(cause.hint) if cause.hint else None
+        raise RefusedError(plain(cause.message or ""), code=code, hint=hint) from error
 
 
 @contextmanager
@@ -146,6 +161,12 @@ def of_storage(error: StorageApiError | httpx.HTTPError) -> MusicServiceError:
     return TransientError(
         f"The music is made, but Storage does not take it now ({status}: {reason}).",
         code=ErrorCode.STORAGE_FAILED,
+    )
+
+
+def _is_refusal(code: str) -> bool:
+    return code in _NOT_ALLOWED or (
+        code.startswith((*_BAD_INPUT, "P0")) and bool(_SQLSTATE.fullmatch(code))
     )
 
 

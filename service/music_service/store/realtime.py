@@ -71,14 +71,14 @@ class Channel:
 
     def hear_changes(
         self,
-        event: Literal["INSERT", "UPDATE"],
+        event: Literal["INSERT", "UPDATE", "DELETE"],
         table: str,
         heard: Heard,
         *,
         where: str,
         columns: list[str] | None = None,
     ) -> None:
-        """Call back with the new row of each change in a table of `public`.
+        """Call back with the row of each change in a table of `public`; of one deleted, its key.
 
         Args:
             event: the kind of change.
@@ -89,7 +89,7 @@ class Channel:
         """
         self._channel.on_postgres_changes(
             event,  # type: ignore[arg-type]  # an enum of strings
-            self._calling(heard, "data", "record"),
+            self._calling(heard, "data", "old_record" if event == "DELETE" else "record"),
             table=table,
             schema="public",
             filter=where,

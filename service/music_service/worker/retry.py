@@ -84,7 +84,7 @@ def decide(
         error = TransientError(_OUR_TROUBLE, code=ErrorCode.INTERNAL)
     outcome = outcome_of(error, is_paid=paid_seconds_ago is not None)
     if not isinstance(error, TransientError):
-        return Fail(outcome, error.code, _sentence(error))
+        return Fail(outcome, ErrorCode(error.code), _sentence(error))
     if paid_seconds_ago is not None and paid_seconds_ago > _KEPT_SECONDS:
         return Fail(outcome, error.code, _NOT_DELIVERED)
     delay_seconds = _pause_seconds(error, paid_seconds_ago, attempts, options, jitter)
