@@ -69,6 +69,7 @@ class Program:
         self._supervisor: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._is_known = asyncio.Event()
 
     @property
     def running(self) -> bool:
@@ -79,6 +80,7 @@ class Program:
         """Start it and return at once, before it is ready for anything."""
         self._log_path.parent.mkdir(parents=True, exist_ok=True)
         self._stopping = False
+        self._is_known.clear()
         self._control, their_end = socket.socketpair()
         self._control.setblocking(False)
         with contextlib.ExitStack() as opened:
@@ -108,7 +110,10 @@ class Program:
     async def end(self, number: signal.Signals, *, within_seconds: float) -> None:
         """Send it a signal and wait for its end; after so many seconds it is stopped."""
         self._stopping = True
-        if self.pid is not None and self._watch is not None:
+        if self._watch is None:
+            return
+        await self._is_known.wait()
+        if self.pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
             await asyncio.wait([self._watch], timeout=within_seconds)
@@ -132,11 +137,13 @@ class Program:
                 self.pid = int(line)
                 with private.opened(self._pid_path, "wb") as file:
                     file.write(line)
+                self._is_known.set()
         code = await asyncio.to_thread(self._supervisor.wait)
         if code < 0 and self.pid is not None:  # the supervisor was killed and could not clean up
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
         self.pid, self.exit_code = None, code
+        self._is_known.set()
         self._pid_path.unlink(missing_ok=True)
         if self.on_end is not None and not self._stopping:
             self.on_end(f"{self.name} ended by itself: {self.end_of_log() or f'exit code {code}'}")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from local_supabase.stack import Stack
 from music_service.cli.dev_page import DevPage
 from tests.support.dev import DevServer, dev_server
 from tests.support.fleet import until
+from tests.support.programs import PROGRAM, environment, heed_ctrl_c, run_program
 from tests.support.project import ROOT
 from tests.support.times import QUICK
 from tests.support.tracks import Tracks
@@ -269,7 +273,7 @@ async def test_many_orders_at_once_leave_one_worker(
     marks = f"stack={served.stack.data_dir}"
 
     async def workers() -> int:
-        command = ("ps", "-eo", "args=")
+        command = ("ps", "-ewwo", "args=")
         listing = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         lines = (await listing.communicate())[0].decode().splitlines()
         return sum(marks in line and "supervise" not in line for line in lines)
@@ -339,3 +343,104 @@ async def test_the_real_mureka_is_not_steered_and_not_counted(
         assert (await page.post("/dev/provider", json={"fail_next": 1})).status_code == 404
     finally:
         served.stack.serve_also(DevPage(served.stack, served.worker).routes)
+
+
+@dataclass
+class Dev:
+    """`music-service dev` as a program."""
+
+    process: asyncio.subprocess.Process
+    url: str
+    home: str
+
+    async def line(self) -> str:
+        """The next line of its results."""
+        assert self.process.stdout is not None
+        return (await self.process.stdout.readline()).decode().strip()
+
+    async def left(self) -> list[str]:
+        """The processes of its stack, its own among them."""
+        command = ("ps", "-ewwo", "args=")
+        listing = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        lines = (await listing.communicate())[0].decode().splitlines()
+        return [line for line in lines if self.home in line]
+
+    async def pid_of_worker(self) -> int:
+        """The worker's process."""
+        path = Path(self.home, "worker.pid")
+
+        async def is_there() -> bool:
+            return path.exists() and bool(path.read_text())
+
+        await until(is_there, "there is a worker")
+        return int(path.read_text())
+
+
+@pytest.fixture
+async def dev(site: Path, tmp_path: Path) -> AsyncIterator[Dev]:
+    """A started `dev` with a page, whose worker and demo track are not awaited."""
+    port, home = Ports.free_in_a_row().gateway, str(tmp_path / "data")
+    process = await asyncio.create_subprocess_exec(
+        *(*PROGRAM, "dev", "--port", str(port), "--data-dir", home),
+        *("--sim-seconds", "0.3", "--site", str(site)),
+        cwd=tmp_path,
+        env=environment(None, MUSIC_LEASE_SECONDS="1.2", MUSIC_SWEEP_SECONDS="0.5"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        preexec_fn=heed_ctrl_c,
+    )
+    yield Dev(process, f"http://127.0.0.1:{port}", home)
+    if process.returncode is None:
+        process.kill()
+    await process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+async def test_dev_names_its_page_first_and_leaves_nothing_however_it_ends(
+    dev: Dev, number: signal.Signals
+) -> None:
+    assert await dev.line() == f"open {dev.url}/"
+    async with httpx.AsyncClient(base_url=dev.url, timeout=20) as page:
+        assert (await page.get("/operate")).text == "<title>The page</title>"
+        await page.post("/dev/worker", json={"running": False})
+        assert (await state(page))["worker"] == "stopped"
+        await page.post("/dev/worker", json={"running": True})
+        while (line := await dev.line()) != f"ready {dev.url}":
+            assert line.startswith("completed"), line
+        told = await state(page)
+        assert told == {"worker": "running", "paid_calls": 1, "realtime": "on"}
+    dev.process.send_signal(number)
+    code = await dev.process.wait()
+    assert code == (-number if number == signal.SIGKILL else 0)
+
+    async def is_gone() -> bool:
+        return not await dev.left()
+
+    await until(is_gone, "nothing is left")
+
+
+async def test_dev_ends_with_a_worker_that_ends_by_itself(dev: Dev) -> None:
+    assert (await dev.line()).startswith("open ")
+    os.kill(await dev.pid_of_worker(), signal.SIGKILL)
+    _, said = await dev.process.communicate()
+    assert dev.process.returncode == 1
+    assert "the worker ended by itself" in said.decode()
+    assert await dev.left() == []
+
+
+async def test_dev_tells_what_keeps_its_worker_from_working(stack: Stack, tmp_path: Path) -> None:
+    variables = environment(None, MUREKA_API_URL=stack.simulator_url, MUREKA_API_KEY="wrong")
+    port = str(Ports.free_in_a_row().gateway)
+    said = await run_program(
+        tmp_path, variables, "dev", "--once", "--port", port, "--data-dir", str(tmp_path / "data")
+    )
+    assert said.code == 2
+    assert "Mureka refused the API key" in said.sentence
+    assert said.out == ""
+
+
+async def test_a_folder_without_a_page_is_refused(tmp_path: Path) -> None:
+    said = await run_program(tmp_path, environment(None), "dev", "--site", str(tmp_path))
+    assert said.code == 2
+    assert "has no index.html" in said.sentence

@@ -77,6 +77,10 @@ def dev(
     sim_seconds: SimSeconds = 8,
     allow_host: AllowHost = None,
     reset: Reset = False,
+    site: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Serve this page in place of the demo app."),
+    ] = None,
 ) -> None:
     """Run a Supabase, the worker and a demo track on this machine.
 
@@ -84,18 +88,18 @@ def dev(
     Mureka if MUREKA_API_KEY is set; else an embedded stack and a simulator.
     """
     check_named_project()
+    page = built_page(site)
     if MurekaSettings.is_given():
         confirm_cost(MurekaSettings.load(), yes=yes)
     file, names = env_file or data_dir / ENV_FILE, checked_hosts(allow_host)
     options = StackOptions(port, data_dir, file, sim_seconds, names, reset)
-    raise typer.Exit(run_async(_dev(options, once=once)))
+    raise typer.Exit(run_async(_dev(options, site=page, once=once)))
 
 
-async def _dev(options: StackOptions, *, once: bool) -> int:
+async def _dev(options: StackOptions, *, site: Path | None, once: bool) -> int:
     async with AsyncExitStack() as open_things:
         own_mureka = MurekaSettings.is_given()
         stack: Stack | None = None
-        site = demo_app()
         if not ProjectSettings.is_given():
             stack = await open_things.enter_async_context(opened(options, site=site))
             use(stack.environment(), with_mureka=not own_mureka)
@@ -148,10 +152,18 @@ def say_what_is_used(settings: Settings, *, own_project: bool, own_mureka: bool)
         say(f"That Mureka is used because of {where_named(MUREKA)}; {out}.")
 
 
-def demo_app() -> Path | None:
-    """The folder of the built demo app; None where it was not built."""
-    folder = project_dir() / DEMO / "dist"
-    return folder if (folder / "index.html").is_file() else None
+def built_page(named: Path | None) -> Path | None:
+    """The folder of the page: the one that is named, or the demo app; None where that is not built.
+
+    Raises:
+        ConfigurationError: there is no page in the folder that is named.
+    """
+    folder = named or project_dir() / DEMO / "dist"
+    if (folder / "index.html").is_file():
+        return folder
+    if named is not None:
+        raise ConfigurationError(f"--site {named} has no index.html; name the folder of a page.")
+    return None
 
 
 def say_what_is_missing(site: Path | None, *, own_project: bool) -> None:

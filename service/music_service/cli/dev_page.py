@@ -85,11 +85,10 @@ class DevPage:
 
     async def _steer_worker(self, request: Request) -> Response:
         if await _given(request, "running", bool):
-            say("A worker is started, as the page asked.")
-            await self._worker.start()
-        else:
-            say("The worker is killed, as the page asked.")
-            await self._worker.kill()
+            if await self._worker.start():
+                say("Another worker was started, as the page asked.")
+        elif await self._worker.kill():
+            say("The worker was killed, as the page asked.")
         return await self._state(request)
 
     async def _steer_realtime(self, request: Request) -> Response:

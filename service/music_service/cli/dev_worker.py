@@ -50,17 +50,21 @@ class DevWorker:
         """Whether there is one at the moment."""
         return self._program.running
 
-    async def start(self) -> None:
-        """Start one, unless there is one."""
+    async def start(self) -> bool:
+        """Start one; answers False where there is one."""
         async with self._turn:
-            if not self.is_running:
-                self._program = self._new()
-                await self._program.start()
+            if self.is_running:
+                return False
+            self._program = self._new()
+            await self._program.start()
+            return True
 
-    async def kill(self) -> None:
-        """Kill it as a power cut would (SIGKILL); safe where there is none."""
+    async def kill(self) -> bool:
+        """Kill it as a power cut would (SIGKILL); answers False where there is none."""
         async with self._turn:
+            was_running = self.is_running
             await self._program.end(signal.SIGKILL, within_seconds=_DRAIN_SECONDS)
+            return was_running
 
     async def stop(self) -> None:
         """Let it drain and end; safe where there is none."""
