@@ -32,7 +32,7 @@ async def dev_server(
         is_simulated: False has the routes behave as with the real Mureka.
         variables: settings of the worker that differ from the quick ones.
     """
-    worker = DevWorker(stack, QUICK | variables)
+    worker = DevWorker(stack, stack.environment() | QUICK | variables)
     stack.serve_also(DevPage(stack, worker, is_simulated=is_simulated).routes)
     stop, ready = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(worker.run(stop=stop, ready=ready), name="worker")

@@ -33,7 +33,7 @@ class DevWorker:
 
     Args:
         stack: the started stack that it works for.
-        variables: settings that differ from this process's environment and the stack's.
+        variables: settings that differ from those of this process's environment.
     """
 
     def __init__(self, stack: Stack, variables: Mapping[str, str] | None = None) -> None:
@@ -98,10 +98,7 @@ class DevWorker:
             log_path=home / "worker.log",
             is_shown=True,
             keeps_account=True,
-            environment=os.environ
-            | self._stack.environment()
-            | self._variables
-            | {"WORKER_ID": self._worker_id},
+            environment=os.environ | self._variables | {"WORKER_ID": self._worker_id},
         )
         program.on_end = self._note_end
         return program
