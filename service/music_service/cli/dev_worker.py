@@ -40,6 +40,7 @@ class DevWorker:
         self._stack = stack
         self._variables = dict(variables or {})
         self._turn = asyncio.Lock()
+        self._is_over = False
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._worker_id = ""
         self._program = self._new()
@@ -51,9 +52,9 @@ class DevWorker:
         return self._program.running
 
     async def start(self) -> bool:
-        """Start one; answers False where there is one."""
+        """Start one; answers False where there is one, or all is over."""
         async with self._turn:
-            if self.is_running:
+            if self.is_running or self._is_over:
                 return False
             self._program = self._new()
             await self._program.start()
@@ -67,8 +68,9 @@ class DevWorker:
             return was_running
 
     async def stop(self) -> None:
-        """Let it drain and end; safe where there is none."""
+        """Let it drain and end, and start no other; safe where there is none, and twice."""
         async with self._turn:
+            self._is_over = True
             await self._program.end(signal.SIGINT, within_seconds=_DRAIN_SECONDS)
 
     async def run(self, *, stop: asyncio.Event, ready: asyncio.Event) -> None:
