@@ -2,7 +2,8 @@
 
 By its own name a page may lead the browser to 127.0.0.1 (DNS rebinding), and then read the answers;
 so a request must name this machine, or one of the names that were given. Paths that begin with
-`/_` steer a server: pages of another origin are refused there, and none is told that it may read.
+`/_` or `/dev/` steer a server: pages of another origin are refused there, and none is told that it
+may read.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
-_CONTROLS = "/_"
+CONTROLS = ("/_", "/dev/")
+_OWN_PAGES = ("same-origin", "none")  # none: what a person typed
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\s:/@\[\]]+))(?::\d+)?", re.IGNORECASE)
 
 
@@ -51,15 +53,20 @@ class CallerCheck:
                 "or start the stack with --allow-host."
             )
             return JSONResponse({"message": message}, 421)
-        origin = headers.get("origin")
-        if _is_control(scope) and origin is not None and origin.lower() != f"http://{hosts[0]}":
+        if _is_control(scope) and _is_of_another_page(headers, f"{scope['scheme']}://{hosts[0]}"):
             message = "Pages of another origin may not steer this server."
             return JSONResponse({"message": message}, 403)
         return None
 
 
 def _is_control(scope: Scope) -> bool:
-    return scope["type"] == "http" and str(scope["path"]).startswith(_CONTROLS)
+    return scope["type"] == "http" and str(scope["path"]).startswith(CONTROLS)
+
+
+def _is_of_another_page(headers: Headers, own_origin: str) -> bool:
+    origin = headers.get("origin", own_origin)
+    site = headers.get("sec-fetch-site", _OWN_PAGES[0])
+    return origin.lower() != own_origin.lower() or site not in _OWN_PAGES
 
 
 def _unseen(scope: Scope) -> Scope:

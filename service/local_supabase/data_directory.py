@@ -31,6 +31,7 @@ MADE_BY_A_STACK = (
     "simulator",
     "stack.env",
     "storage",
+    "worker.pid",
 )
 _SENTENCE = b"A local stack keeps its data in this directory.\n"
 

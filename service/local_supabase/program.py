@@ -20,19 +20,22 @@ from local_supabase import private
 from local_supabase.errors import PartFailedError
 
 _LEFTOVER_SECONDS = 10
+_STANDARD_ERROR = 2
 
 
 class Program:
     """One process of the stack, which ends when this process ends, however that happens.
 
-    `pid` is its process id while it runs; `on_end`, if set, is called with a sentence when it ends
-    without having been stopped.
+    `pid` is its process id while it runs, `exit_code` how it ended the last time, negative for a
+    signal; `on_end`, if set, is called with a sentence when it ends without having been stopped.
 
     Args:
         name: what it is called in messages.
         command: the program and its arguments; one of them must contain `home`.
         home: the directory it works for, by which one that was left running is recognised.
-        log_path: its output is added there.
+        log_path: its output is added there; its process id is kept beside it.
+        is_shown: its output goes to this process's standard error instead.
+        keeps_account: it runs as whoever runs this process, root among them.
         owns: paths that it must be able to read and write, whoever it runs as.
         passes: directories that it must be able to pass through, whoever it runs as.
         environment: its environment variables; None for this process's own.
@@ -45,24 +48,28 @@ class Program:
         *,
         home: Path,
         log_path: Path,
+        is_shown: bool = False,
+        keeps_account: bool = False,
         owns: Sequence[Path] = (),
         passes: Sequence[Path] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.pid: int | None = None
+        self.exit_code: int | None = None
         self.on_end: Callable[[str], None] | None = None
         self._command = command
         self._home = home
         self._log_path = log_path
         self._pid_path = log_path.with_suffix(".pid")
-        self._owns = owns
-        self._passes = passes
+        self._is_shown = is_shown
+        self._supervised = _supervised(owns, passes, keeps_account=keeps_account)
         self._environment = environment
         self._stopping = False
         self._supervisor: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._is_known = asyncio.Event()
 
     @property
     def running(self) -> bool:
@@ -73,11 +80,16 @@ class Program:
         """Start it and return at once, before it is ready for anything."""
         self._log_path.parent.mkdir(parents=True, exist_ok=True)
         self._stopping = False
+        self._is_known.clear()
         self._control, their_end = socket.socketpair()
         self._control.setblocking(False)
-        with private.opened(self._log_path, "ab") as log, their_end:
+        with contextlib.ExitStack() as opened:
+            opened.enter_context(their_end)
+            log = _STANDARD_ERROR
+            if not self._is_shown:
+                log = opened.enter_context(private.opened(self._log_path, "ab")).fileno()
             self._supervisor = subprocess.Popen(  # noqa: ASYNC220  a fork takes a millisecond
-                [*_supervised(self._owns, self._passes), *self._command],
+                [*self._supervised, *self._command],
                 stdin=their_end.fileno(),
                 stdout=log,
                 stderr=log,
@@ -94,6 +106,18 @@ class Program:
         with contextlib.suppress(OSError):  # it may have ended by itself
             self._control.shutdown(socket.SHUT_WR)
         await self._watch
+
+    async def end(self, number: signal.Signals, *, within_seconds: float) -> None:
+        """Send it a signal and wait for its end; after so many seconds it is stopped."""
+        self._stopping = True
+        if self._watch is None:
+            return
+        await self._is_known.wait()
+        if self.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+            await asyncio.wait([self._watch], timeout=within_seconds)
+        await self.stop()
 
     def end_of_log(self, lines: int = 3) -> str:
         """The last lines of its log, joined to one."""
@@ -113,11 +137,13 @@ class Program:
                 self.pid = int(line)
                 with private.opened(self._pid_path, "wb") as file:
                     file.write(line)
+                self._is_known.set()
         code = await asyncio.to_thread(self._supervisor.wait)
         if code < 0 and self.pid is not None:  # the supervisor was killed and could not clean up
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
-        self.pid = None
+        self.pid, self.exit_code = None, code
+        self._is_known.set()
         self._pid_path.unlink(missing_ok=True)
         if self.on_end is not None and not self._stopping:
             self.on_end(f"{self.name} ended by itself: {self.end_of_log() or f'exit code {code}'}")
@@ -161,9 +187,12 @@ def end_leftover(pid_path: Path, home: Path) -> None:
             time.sleep(0.05)
 
 
-def _supervised(owns: Sequence[Path], passes: Sequence[Path]) -> list[str]:
+def _supervised(
+    owns: Sequence[Path], passes: Sequence[Path], *, keeps_account: bool = False
+) -> list[str]:
     named = [part for path in owns for part in ("--owns", str(path))]
     named += [part for path in passes for part in ("--passes", str(path))]
+    named += ["--keep-account"] if keeps_account else []
     return [sys.executable, "-m", "local_supabase.supervise", *named, "--"]
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from starlette.routing import BaseRoute
 
 from local_supabase import data_directory, migrations
 from local_supabase.auth import AuthApi
@@ -23,6 +25,7 @@ from local_supabase.postgrest import PostgREST
 from local_supabase.realtime import RealtimeApi
 from local_supabase.rest import RestApi
 from local_supabase.simulator import Simulator
+from local_supabase.site import FrontDoor
 from local_supabase.storage import StorageApi
 from local_supabase.times import Times
 
@@ -35,6 +38,7 @@ class Stack:
     Args:
         data_dir: keeps everything between runs; made on the first start. One stack at a time.
         ports: where the parts listen on 127.0.0.1.
+        site: a folder with a page, which the gateway serves at `/`; None for none.
         project_dir: the folder whose `supabase/` holds migrations and seed; None for none.
         simulator_seconds: how long a simulated generation takes.
         names: by which gateway and simulator may be called besides those of this machine.
@@ -48,6 +52,7 @@ class Stack:
         data_dir: Path,
         ports: Ports,
         *,
+        site: Path | None = None,
         project_dir: Path | None = None,
         simulator_seconds: float = 8,
         names: Collection[str] = (),
@@ -62,6 +67,7 @@ class Stack:
         self.ready_seconds = 0.0
         self.faults = Faults()
         self._ports = ports
+        self._site = site
         self._project_dir = project_dir
         self._simulator_seconds = simulator_seconds
         self._names = names
@@ -120,6 +126,13 @@ class Stack:
             await self.stop()
             raise
         self.ready_seconds = time.monotonic() - began
+
+    def serve_also(self, routes: Sequence[BaseRoute]) -> None:
+        """Let the started gateway answer by these what begins with `/dev/`; no key is asked for.
+
+        Pages of another origin are refused.
+        """
+        self._front.serve_also(routes)
 
     async def stop(self) -> None:
         """Stop everything, the last started first; safe to call twice."""
@@ -185,7 +198,8 @@ class Stack:
         for api in apis:
             await api.start()
         app = self.faults.gateway.around(application(apis, self.keys))
-        server = Server(app, self._ports.gateway, "the gateway", names=self._names)
+        self._front = FrontDoor(app, self._site)
+        server = Server(self._front, self._ports.gateway, "the gateway", names=self._names)
         await server.start()
         for api in apis:
             self._open.push_async_callback(api.stop)

@@ -1,7 +1,7 @@
 """Run one program that ends with the process that started it, however that process ends.
 
-    python -m local_supabase.supervise [--owns PATH ...] [--passes DIRECTORY ...] -- \
-        PROGRAM [ARGUMENT ...]
+    python -m local_supabase.supervise [--owns PATH ...] [--passes DIRECTORY ...] \
+        [--keep-account] -- PROGRAM [ARGUMENT ...]
 
 Standard input is a socket whose other end the parent holds. The program's process id is written
 to it, as a line. When the parent closes it or ends, the program gets SIGINT (for Postgres: a fast
@@ -12,7 +12,7 @@ is the program's own.
 Postgres refuses to serve root. A root user's program therefore runs in a user namespace where it
 is not root, or, where those are not allowed (in most containers), as the account `nobody`, which
 is then given the paths named with `--owns` and, without what is in them, the directories named
-with `--passes`.
+with `--passes`. With `--keep-account` it runs as whoever started it.
 """
 
 from __future__ import annotations
@@ -39,11 +39,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="supervise")
     parser.add_argument("--owns", action="append", default=[], type=Path)
     parser.add_argument("--passes", action="append", default=[], type=Path)
+    parser.add_argument("--keep-account", action="store_true")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, not the terminal
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and not options.keep_account:
         stop_being_root(options.owns, options.passes, Path(options.command[0]))
     process = subprocess.Popen(
         options.command,

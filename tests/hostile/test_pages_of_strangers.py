@@ -91,14 +91,18 @@ async def test_a_page_neither_steers_the_simulator_nor_reads_what_it_says(
     stack: Stack, http: httpx.AsyncClient, method: str, path: str
 ) -> None:
     before = stack.simulator.seconds
-    for origin in (EVIL, "null", "http://localhost:5173", stack.url):
+    origins = (EVIL, "null", "http://localhost:5173", stack.url)
+    marks = [{"origin": origin} for origin in origins]
+    # What the address of a picture fetches has no origin, but says from where it is wanted.
+    marks += [{"sec-fetch-site": site} for site in ("cross-site", "same-site")]
+    for mark in marks:
         answer = await http.request(
             method,
             f"{stack.simulator_url}{path}",
-            headers={"origin": origin, "access-control-request-method": method},
+            headers={"access-control-request-method": method} | mark,
             content=b"7",
         )
-        assert answer.status_code == 403, origin
+        assert answer.status_code == 403, mark
         assert "another origin" in answer.json()["message"]
         assert [name for name in answer.headers if name.startswith("access-control")] == []
     assert stack.simulator.seconds == before
@@ -107,7 +111,8 @@ async def test_a_page_neither_steers_the_simulator_nor_reads_what_it_says(
 async def test_without_an_origin_and_from_its_own_the_simulator_is_steered(
     stack: Stack, http: httpx.AsyncClient
 ) -> None:
-    for headers in ({}, {"origin": stack.simulator_url}):
+    own = {"origin": stack.simulator_url, "sec-fetch-site": "same-origin"}
+    for headers in ({}, own, {"sec-fetch-site": "none"}):
         answer = await http.get(f"{stack.simulator_url}/_simulator/ledger", headers=headers)
         assert answer.status_code == 200
         assert [name for name in answer.headers if name.startswith("access-control")] == []

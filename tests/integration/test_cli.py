@@ -252,7 +252,7 @@ async def test_dev_once_makes_a_track_from_nothing_and_leaves_no_process(
     out, err = await process.communicate()
     assert process.returncode == 0, err.decode()
     assert out.decode().splitlines()[-1].startswith("completed ")
-    listing = await asyncio.create_subprocess_exec("ps", "-eo", "args=", stdout=subprocess.PIPE)
+    listing = await asyncio.create_subprocess_exec("ps", "-ewwo", "args=", stdout=subprocess.PIPE)
     assert str(data_dir) not in (await listing.communicate())[0].decode()
 
 

