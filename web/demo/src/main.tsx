@@ -1,0 +1,30 @@
+import './style.css'
+import 'music-service/ui.css'
+
+import { MusicProvider } from 'music-service/react'
+import { StrictMode } from 'react'
+import { createRoot } from 'react-dom/client'
+
+import { App } from './app.js'
+import { PreferencesProvider } from './preferences.js'
+import { SetupProvider } from './session.js'
+import { findProject, setUp } from './setup.js'
+
+const root = createRoot(document.getElementById('root') as HTMLElement)
+findProject().then(
+  (project) => {
+    const setup = setUp(project)
+    root.render(
+      <StrictMode>
+        <PreferencesProvider>
+          <SetupProvider setup={setup}>
+            <MusicProvider music={setup.music}>
+              <App />
+            </MusicProvider>
+          </SetupProvider>
+        </PreferencesProvider>
+      </StrictMode>,
+    )
+  },
+  (error: Error) => root.render(<p role="alert">{error.message}</p>),
+)
