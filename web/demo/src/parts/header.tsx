@@ -1,5 +1,6 @@
 import { Activity, BookHeart, LogOut, Moon, Sun } from 'lucide-react'
 import { lazy, Suspense, useState, type ReactElement } from 'react'
+import { createPortal } from 'react-dom'
 import { Link } from 'wouter'
 
 import { usePreferences, useSay } from '../preferences.js'
@@ -59,11 +60,14 @@ export function Header(): ReactElement {
           </>
         )}
       </div>
-      {user && isOpen && (
-        <Suspense>
-          <Drawer onClose={() => setIsOpen(false)} />
-        </Suspense>
-      )}
+      {user &&
+        isOpen &&
+        createPortal(
+          <Suspense>
+            <Drawer onClose={() => setIsOpen(false)} />
+          </Suspense>,
+          document.body, // what is blurred would keep it within the header
+        )}
     </header>
   )
 }
