@@ -1,7 +1,5 @@
 import './style.css'
-import 'music-service/ui.css'
 
-import { MusicProvider } from 'music-service/react'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 
@@ -18,9 +16,7 @@ findProject().then(
       <StrictMode>
         <PreferencesProvider>
           <SetupProvider setup={setup}>
-            <MusicProvider music={setup.music}>
-              <App />
-            </MusicProvider>
+            <App />
           </SetupProvider>
         </PreferencesProvider>
       </StrictMode>,

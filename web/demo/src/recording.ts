@@ -1,5 +1,7 @@
 /** What goes between this page and the project, for whoever wants to look: the last two hundred. */
 
+import type { Track } from 'music-service'
+
 export interface Recorded {
   number: number
   at: Date
@@ -10,9 +12,18 @@ export interface Recorded {
   milliseconds?: number
 }
 
+export interface Change {
+  number: number
+  at: Date
+  title: string
+  /** The columns that have another value, with the new one. */
+  what: string
+}
+
 const KEPT = 200
 const listeners = new Set<() => void>()
 let recorded: readonly Recorded[] = []
+let changes: readonly Change[] = []
 let count = 0
 
 export function subscribe(listener: () => void): () => void {
@@ -21,13 +32,39 @@ export function subscribe(listener: () => void): () => void {
 }
 
 /** The latest first. */
-export function all(): readonly Recorded[] {
+export function messages(): readonly Recorded[] {
   return recorded
+}
+
+/** Changes of rows, the latest first. */
+export function rows(): readonly Change[] {
+  return changes
 }
 
 function record(entry: Omit<Recorded, 'number' | 'at'>): void {
   recorded = [{ ...entry, number: ++count, at: new Date() }, ...recorded].slice(0, KEPT)
   listeners.forEach((listener) => listener())
+}
+
+const COLUMNS = ['status', 'stage', 'stream_url', 'file_url', 'title', 'error_code'] as const
+const before = new Map<string, Track>()
+
+/** Remembers what has changed in the row since it was last seen. */
+export function recordRow(track: Track): void {
+  const last = before.get(track.id)
+  before.set(track.id, track)
+  const what = COLUMNS.filter((column) => track[column] !== (last?.[column] ?? null))
+    .map((column) => `${column} = ${shortened(track[column])}`)
+    .join('  ')
+  if (!what) return
+  const title = track.title ?? track.id.slice(0, 8)
+  changes = [{ number: ++count, at: new Date(), title, what }, ...changes].slice(0, KEPT)
+  listeners.forEach((listener) => listener())
+}
+
+function shortened(value: string | null): string {
+  if (value === null) return 'null'
+  return value.length > 48 ? `…${value.slice(-40)}` : value
 }
 
 /** `fetch`, seen. Of an address only what tells no secret is kept. */

@@ -1,7 +1,6 @@
-/** The one Supabase client of the page, and what is known about tracks. */
+/** The project behind the page, and the one client of it. */
 
 import { createClient, type SupabaseClient } from '@supabase/supabase-js'
-import { createMusic, type Music } from 'music-service'
 import type { Database } from 'music-service/database'
 
 import { recordingFetch, recordRealtime } from './recording.js'
@@ -16,7 +15,6 @@ export interface Project {
 export interface Setup {
   project: Project
   supabase: SupabaseClient<Database>
-  music: Music
 }
 
 /** A hosted project by two variables at build time, else whatever serves this page. */
@@ -33,5 +31,5 @@ export function setUp(project: Project): Setup {
     global: { fetch: recordingFetch },
     realtime: { logger: recordRealtime },
   })
-  return { project, supabase, music: createMusic(supabase) }
+  return { project, supabase }
 }

@@ -1,8 +1,7 @@
-import { ArrowLeft, BookCheck, Play } from 'lucide-react'
+import { ArrowLeft, BookCheck, PenLine, Play } from 'lucide-react'
 import type { Track } from 'music-service'
 import { useTracks } from 'music-service/react'
 import { useMemo, useRef, useState, type ReactElement } from 'react'
-import { toast } from 'sonner'
 import { Link } from 'wouter'
 
 import { takesOf, useJourney, useWriting, type Log, type WholeJourney } from '../journeys.js'
@@ -13,6 +12,7 @@ import { Failed, Loading, Message } from '../parts/states.js'
 import { TrackStrip } from '../parts/track-strip.js'
 import { usePlayer } from '../player.js'
 import { usePreferences, useSay } from '../preferences.js'
+import { tell } from '../toasts.js'
 
 export default function JourneyPage({ id }: { id: string }): ReactElement {
   const say = useSay()
@@ -37,7 +37,7 @@ function Whole({ whole, reload }: { whole: WholeJourney; reload: () => Promise<v
         {!isFinished && (
           <div className="lg:order-last">
             <div className="lg:sticky lg:top-24">
-              <LogForm journeyId={journey.id} onAdded={() => void reload()} />
+              <WriteDown journeyId={journey.id} onAdded={() => void reload()} />
             </div>
           </div>
         )}
@@ -48,6 +48,33 @@ function Whole({ whole, reload }: { whole: WholeJourney; reload: () => Promise<v
             </li>
           ))}
         </ol>
+      </div>
+    </>
+  )
+}
+
+/** The form; where there is little room, behind a button, so that the music is what is seen. */
+function WriteDown(props: { journeyId: string; onAdded: () => void }): ReactElement {
+  const say = useSay()
+  const [isOpen, setIsOpen] = useState(false)
+  return (
+    <>
+      <button
+        type="button"
+        className="button button-quiet w-full lg:hidden"
+        aria-expanded={isOpen}
+        onClick={() => setIsOpen(!isOpen)}
+      >
+        <PenLine size={16} aria-hidden /> {say('addLog')}
+      </button>
+      <div className={`mt-3 lg:mt-0 lg:block ${isOpen ? '' : 'hidden'}`}>
+        <LogForm
+          journeyId={props.journeyId}
+          onAdded={() => {
+            setIsOpen(false)
+            props.onAdded()
+          }}
+        />
       </div>
     </>
   )
@@ -118,10 +145,10 @@ function Finish(props: { journeyId: string; onFinished: () => Promise<void> }): 
     try {
       await finish(props.journeyId, isSung)
       dialog.current?.close()
-      toast(say('finishedNow'))
+      tell('message', say('finishedNow'))
       await props.onFinished()
     } catch (error) {
-      toast.error(say('somethingWrong', { reason: (error as Error).message }))
+      tell('error', say('somethingWrong', { reason: (error as Error).message }))
       setIsBusy(false)
     }
   }

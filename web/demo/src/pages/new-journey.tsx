@@ -1,6 +1,5 @@
 import { ArrowLeft, Search } from 'lucide-react'
 import { useMemo, useRef, useState, type FormEvent, type ReactElement } from 'react'
-import { toast } from 'sonner'
 import { Link, useLocation } from 'wouter'
 
 import { search, type Book } from '../books.js'
@@ -8,6 +7,7 @@ import { useWriting } from '../journeys.js'
 import { Cover } from '../parts/cover.js'
 import { Feelings } from '../parts/feelings.js'
 import { usePreferences, useSay } from '../preferences.js'
+import { tell } from '../toasts.js'
 
 interface Chosen {
   title: string
@@ -92,11 +92,11 @@ function Begin({ chosen, typed }: { chosen: Chosen | null; typed: string }): Rea
     id.current ??= crypto.randomUUID() // the same if it has to be sent again
     try {
       const { journey } = await begin(id.current, shownTitle.trim(), author.trim(), emotions)
-      toast(say('started'))
+      tell('message', say('started'))
       go(`/journey/${journey.id}`)
     } catch (error) {
       setIsBusy(false)
-      toast.error(say('somethingWrong', { reason: (error as Error).message }))
+      tell('error', say('somethingWrong', { reason: (error as Error).message }))
     }
   }
   return (

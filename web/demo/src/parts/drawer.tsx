@@ -1,12 +1,12 @@
 /** What happens between this page and the project: the row, the requests, the channel that told. */
 
-import { useConnection, useMusic } from 'music-service/react'
-import type { Track } from 'music-service'
 import { X } from 'lucide-react'
-import { useCallback, useEffect, useRef, useState, useSyncExternalStore, type ReactElement } from 'react'
+import { useConnection } from 'music-service/react'
+import { useCallback, useEffect, useState, useSyncExternalStore, type ReactElement } from 'react'
 
+import { usePlayer } from '../player.js'
 import { useSay } from '../preferences.js'
-import { all, subscribe, type Recorded } from '../recording.js'
+import { messages, rows, subscribe, type Recorded } from '../recording.js'
 import { useSetup } from '../session.js'
 import type { TextName } from '../texts.js'
 
@@ -14,11 +14,12 @@ export default function Drawer({ onClose }: { onClose: () => void }): ReactEleme
   const say = useSay()
   const { project } = useSetup()
   const connection = useConnection()
+  const player = usePlayer()
   const name: TextName = connection === 'offline' ? 'offlineShort' : connection
   return (
     <aside
       aria-label={say('drawer')}
-      className="fixed top-16 right-0 bottom-0 z-40 flex w-full max-w-md flex-col border-l border-line bg-sheet shadow-2xl"
+      className="fixed top-16 right-0 bottom-0 z-25 flex w-full max-w-md flex-col border-l border-line bg-sheet shadow-2xl"
       onKeyDown={({ key }) => key === 'Escape' && onClose()}
     >
       <div className="flex items-start gap-3 border-b border-line p-4">
@@ -33,12 +34,18 @@ export default function Drawer({ onClose }: { onClose: () => void }): ReactEleme
         >
           {say(name)}
         </span>
-        <button type="button" className="button-icon" aria-label={say('close')} onClick={onClose}>
+        <button
+          type="button"
+          className="button-icon"
+          aria-label={say('close')}
+          autoFocus
+          onClick={onClose}
+        >
           <X size={18} aria-hidden />
         </button>
       </div>
       {project.dev && <Machine />}
-      <div className="grid min-h-0 flex-1 grid-rows-2 text-xs">
+      <div className={`grid min-h-0 flex-1 grid-rows-2 text-xs ${player.id ? 'pb-24' : ''}`}>
         <Rows />
         <Requests />
       </div>
@@ -46,39 +53,16 @@ export default function Drawer({ onClose }: { onClose: () => void }): ReactEleme
   )
 }
 
-interface Change {
-  number: number
-  at: Date
-  title: string
-  what: string
-}
-
-const FIELDS = ['status', 'stage', 'stream_url', 'file_url', 'title', 'error_code'] as const
-const KEPT = 100
-
 /** Each change of a row, with what has changed. */
 function Rows(): ReactElement {
   const say = useSay()
-  const music = useMusic()
-  const before = useRef(new Map<string, Track>())
-  const [changes, setChanges] = useState<Change[]>([])
-  useEffect(
-    () =>
-      music.onTrack((event) => {
-        if (event.type === 'deleted') return
-        const { track } = event
-        const what = changed(before.current.get(track.id), track)
-        before.current.set(track.id, track)
-        if (!what) return
-        const title = track.title ?? track.id.slice(0, 8)
-        setChanges((known) =>
-          [{ number: (known[0]?.number ?? 0) + 1, at: new Date(), title, what }, ...known].slice(0, KEPT),
-        )
-      }),
-    [music],
-  )
+  const changes = useSyncExternalStore(subscribe, rows)
   return (
-    <section className="min-h-0 overflow-y-auto border-b border-line p-4" aria-label={say('rowChanges')} tabIndex={0}>
+    <section
+      className="min-h-0 overflow-y-auto border-b border-line p-4"
+      aria-label={say('rowChanges')}
+      tabIndex={0}
+    >
       <h3 className="mb-2 text-sm font-semibold">{say('rowChanges')}</h3>
       {changes.length === 0 && <p className="text-soft">{say('nothingYet')}</p>}
       <ol className="space-y-2">
@@ -95,20 +79,9 @@ function Rows(): ReactElement {
   )
 }
 
-function changed(before: Track | undefined, now: Track): string {
-  return FIELDS.filter((field) => now[field] !== (before?.[field] ?? null))
-    .map((field) => `${field} = ${shortened(now[field])}`)
-    .join('  ')
-}
-
-function shortened(value: string | null): string {
-  if (value === null) return 'null'
-  return value.length > 48 ? `…${value.slice(-40)}` : value
-}
-
 function Requests(): ReactElement {
   const say = useSay()
-  const entries = useSyncExternalStore(subscribe, all)
+  const entries = useSyncExternalStore(subscribe, messages)
   return (
     <section className="min-h-0 overflow-y-auto p-4" aria-label={say('requests')} tabIndex={0}>
       <h3 className="mb-2 text-sm font-semibold">{say('requests')}</h3>

@@ -1,8 +1,8 @@
 import { useRef, useState, type FormEvent, type ReactElement } from 'react'
-import { toast } from 'sonner'
 
 import { useWriting, type NewLog } from '../journeys.js'
 import { useSay } from '../preferences.js'
+import { tell } from '../toasts.js'
 import type { TextName } from '../texts.js'
 import { Feelings } from './feelings.js'
 
@@ -50,10 +50,10 @@ export function LogForm(props: { journeyId: string; onAdded: () => void }): Reac
       setMemo('')
       setEmotions([])
       setLyrics('')
-      toast(say('logAdded'))
+      tell('message', say('logAdded'))
       onAdded()
     } catch (error) {
-      toast.error(say('somethingWrong', { reason: (error as Error).message }))
+      tell('error', say('somethingWrong', { reason: (error as Error).message }))
     }
     setIsBusy(false)
   }

@@ -11,7 +11,7 @@ import { usePreferences, useSay } from '../preferences.js'
 
 const Waveform = lazy(() => import('./waveform.js'))
 
-export function PlayerBar(): ReactElement | null {
+export default function PlayerBar(): ReactElement | null {
   const player = usePlayer()
   const track = useTrack(player.id)
   return track ? <Bar track={track} /> : null

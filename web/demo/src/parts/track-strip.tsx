@@ -5,10 +5,10 @@ import { explain, type Track } from 'music-service'
 import { useMusic, useProgress, useTrack } from 'music-service/react'
 import { TrackBadge } from 'music-service/ui'
 import { useState, type ReactElement } from 'react'
-import { toast } from 'sonner'
 
 import { usePlayer } from '../player.js'
 import { usePreferences, useSay } from '../preferences.js'
+import { tell } from '../toasts.js'
 
 export interface TrackStripProps {
   initial: Track
@@ -125,7 +125,7 @@ function Actions({ track, onNew }: { track: Track; onNew: () => void }): ReactEl
     try {
       await call()
     } catch (error) {
-      toast.error(say('somethingWrong', { reason: (error as Error).message }))
+      tell('error', say('somethingWrong', { reason: (error as Error).message }))
     }
     setIsBusy(false)
   }
@@ -166,7 +166,7 @@ function Actions({ track, onNew }: { track: Track; onNew: () => void }): ReactEl
       onClick={() =>
         void run(async () => {
           await music.anotherTake(track.id)
-          toast(say('takeStarted'))
+          tell('message', say('takeStarted'))
           onNew()
         })
       }
