@@ -164,7 +164,7 @@ function Finish(props: { journeyId: string; onFinished: () => Promise<void> }): 
       <dialog
         ref={dialog}
         aria-label={say('finish')}
-        className="m-auto w-full max-w-sm rounded-2xl border border-line bg-sheet p-6 text-ink backdrop:bg-black/50"
+        className="m-auto w-[calc(100%-2rem)] max-w-sm rounded-2xl border border-line bg-sheet p-6 text-ink backdrop:bg-black/50"
       >
         <p className="font-serif text-xl">{say('finishAsk')}</p>
         <label className="mt-4 flex items-center gap-2.5">

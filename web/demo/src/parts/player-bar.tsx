@@ -32,7 +32,7 @@ function Bar({ track }: { track: Track }): ReactElement {
       className="fixed inset-x-0 bottom-0 z-30 border-t border-line bg-sheet/95 pb-[env(safe-area-inset-bottom)] shadow-[0_-8px_32px_rgb(0_0_0/0.08)] backdrop-blur"
     >
       {shown === 'words' && (
-        <div className="player-words mx-auto max-h-[45vh] max-w-3xl overflow-y-auto px-4 pt-4 font-serif text-lg">
+        <div className="player-words mx-auto max-w-3xl px-4 pt-4 font-serif text-lg">
           {track.lyrics ? (
             <TrackWords track={track} audio={player.audio} language={language} />
           ) : (
