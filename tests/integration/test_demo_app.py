@@ -27,6 +27,13 @@ from tests.support.web import DEMO, built_demo
 # As many tests at a time; each has a stack to itself, whose worker it may kill.
 SIDE_BY_SIDE = 2
 GENERATION_SECONDS = 5
+# A busy machine loses no lease, and a killed worker's pieces are not long in coming.
+WORKER = {
+    "MUSIC_LEASE_SECONDS": "15",
+    "MUSIC_SWEEP_SECONDS": "1",
+    "MUSIC_MAX_CONCURRENT": "20",
+    "MUREKA_POLL_SECONDS": "0.5",
+}
 MUSIC_SECONDS = 40  # a slow machine must not come to the end before it has looked
 
 
@@ -60,7 +67,7 @@ async def served(data_dir: Path, site: Path) -> AsyncIterator[str]:
         stack.simulator.music_seconds = MUSIC_SECONDS
         async with stack.database.administrator() as administrator:
             await administrator.execute(LIFT_LIMITS.encode())
-        async with dev_server(stack) as server:
+        async with dev_server(stack, **WORKER) as server:
             lead = Lead(stack)
             stack.serve_also([*DevPage(stack, server.worker).routes, *lead.routes])
             yield stack.url

@@ -78,11 +78,14 @@ export class Machine {
   realtime = (on: boolean) => this.post('realtime', { on })
   worker = (running: boolean) => this.post('worker', { running })
 
+  /** So many of the next pieces come to nothing. */
+  fail = (times: number) => this.post('provider', { fail_next: times })
+
   /** All is well again. */
   async mend(): Promise<void> {
     await this.lead('done')
     await this.post('pace', {})
-    await this.post('provider', { fail_next: 0 })
+    await this.fail(0)
     await this.realtime(true)
     await this.worker(true)
   }
@@ -217,4 +220,15 @@ export async function listen(page: Page): Promise<() => Promise<Heard[]>> {
     }, 100)
   })
   return () => page.evaluate(() => (window as unknown as { heard: Heard[] }).heard)
+}
+
+/** Waits until the piece that began last is heard, and goes on a few seconds before its end. */
+export async function goNearTheEnd(page: Page): Promise<void> {
+  await page.waitForFunction(() => {
+    const playing = [...document.querySelectorAll('audio')].filter(({ paused }) => !paused)
+    const [last] = playing.sort((one, other) => one.currentTime - other.currentTime)
+    if (!last || last.currentTime < 0.5) return false
+    last.currentTime = last.duration - 4
+    return true
+  })
 }
