@@ -463,9 +463,10 @@ export class MusicOfClient implements Music {
     this.#userId = userId
     this.#hangUp()
     if (before) this.#forget()
-    this.#entries.forEach((entry) => (entry.isHidden = false))
+    this.#entries.forEach((entry) => (entry.isHidden = !!before && !userId))
     this.#listen()
-    this.refresh()
+    if (userId || !before) this.refresh()
+    else this.#guard() // who has signed out is refused whatever is asked
   }
 
   /** Nothing of one user is seen by the next. */
