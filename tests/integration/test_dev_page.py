@@ -337,12 +337,12 @@ async def test_the_operator_sees_the_whole_queue(page: httpx.AsyncClient, tracks
 async def test_the_real_mureka_is_not_steered_and_not_counted(
     served: DevServer, page: httpx.AsyncClient
 ) -> None:
-    served.stack.serve_also(DevPage(served.stack, served.worker, is_simulated=False).routes)
+    served.stack.serve_also(DevPage(served.stack, served.worker, is_simulated=False).answers)
     try:
         assert (await state(page))["paid_calls"] is None
         assert (await page.post("/dev/provider", json={"fail_next": 1})).status_code == 404
     finally:
-        served.stack.serve_also(DevPage(served.stack, served.worker).routes)
+        served.stack.serve_also(DevPage(served.stack, served.worker).answers)
 
 
 @dataclass

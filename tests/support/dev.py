@@ -25,15 +25,15 @@ class DevServer:
 async def dev_server(
     stack: Stack, *, is_simulated: bool = True, **variables: str
 ) -> AsyncIterator[DevServer]:
-    """Serve the routes under `/dev/` of a started stack and have a worker, for a block.
+    """Serve the calls under `/dev/` of a started stack and have a worker, for a block.
 
     Args:
         stack: made with `site=` where it is to have a page.
-        is_simulated: False has the routes behave as with the real Mureka.
+        is_simulated: False has them behave as with the real Mureka.
         variables: settings of the worker that differ from the quick ones.
     """
     worker = DevWorker(stack, stack.environment() | QUICK | variables)
-    stack.serve_also(DevPage(stack, worker, is_simulated=is_simulated).routes)
+    stack.serve_also(DevPage(stack, worker, is_simulated=is_simulated).answers)
     stop, ready = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(worker.run(stop=stop, ready=ready), name="worker")
     is_ready = asyncio.create_task(ready.wait(), name="ready")
