@@ -2,7 +2,8 @@
 
 LocalSupabaseError
 ├── SetupError       a person must change something before it can start; the text says what
-└── PartFailedError  a part could not start, or ended by itself; the text says which
+├── PartFailedError  a part could not start, or ended by itself; the text says which
+└── CallRefusedError a call under `/dev/` is refused (steering.py)
 """
 
 from __future__ import annotations

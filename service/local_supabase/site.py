@@ -1,11 +1,11 @@
-"""What the gateway serves besides the APIs: a page, and routes that steer this machine's stack.
+"""What the gateway serves besides the APIs: a page, and calls that steer this machine's stack.
 
 Neither asks for a key, and no header lets pages of another origin read it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from starlette.applications import Starlette
@@ -14,9 +14,11 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from local_supabase.steering import Answer, Call, CallRefusedError
 
 STEERING = "/dev/"
 _APIS = ("rest", "auth", "storage", "realtime", "functions", "graphql", "pg", "dev")
@@ -25,7 +27,7 @@ _HASHED = "assets/"  # where Vite puts files that have the hash of their content
 
 
 class FrontDoor:
-    """An application that serves a site and further routes, and hands on what is neither.
+    """An application that serves a site and further calls, and hands on what is neither.
 
     Args:
         gateway: answers all else.
@@ -38,9 +40,12 @@ class FrontDoor:
         self._site = None if site is None else _application(Mount("/", _Files(site)))
         self._steering: ASGIApp | None = None
 
-    def serve_also(self, routes: Sequence[BaseRoute]) -> None:
-        """Answer by these what begins with `/dev/`, in place of any that were given before."""
-        self._steering = _application(*routes)
+    def serve_also(self, answers: Mapping[str, Answer]) -> None:
+        """Answer by these what begins with `/dev/`, in place of any that were given before.
+
+        Their names are like `POST /dev/worker`.
+        """
+        self._steering = _application(*(_route(name, answers[name]) for name in answers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Find who answers."""
@@ -71,6 +76,23 @@ class _Files(StaticFiles):
         # Another page could show ours in a frame and have its buttons pressed unseen.
         response.headers["content-security-policy"] = "frame-ancestors 'none'"
         return response
+
+
+def _route(name: str, answer: Answer) -> Route:
+    method, _, path = name.partition(" ")
+
+    async def serve(request: Request) -> Response:
+        try:
+            body = await request.json()
+        except (ValueError, RecursionError):
+            body = None
+        try:
+            told = await answer(Call(str(request.base_url).rstrip("/"), body))
+        except CallRefusedError as error:
+            raise HTTPException(error.status, str(error)) from error
+        return JSONResponse(told, headers={"cache-control": "no-store"})
+
+    return Route(path, serve, methods=[method])
 
 
 def _application(*routes: BaseRoute) -> Starlette:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-
-from starlette.routing import BaseRoute
 
 from local_supabase import data_directory, migrations
 from local_supabase.auth import AuthApi
@@ -26,6 +24,7 @@ from local_supabase.realtime import RealtimeApi
 from local_supabase.rest import RestApi
 from local_supabase.simulator import Simulator
 from local_supabase.site import FrontDoor
+from local_supabase.steering import Answer
 from local_supabase.storage import StorageApi
 from local_supabase.times import Times
 
@@ -127,12 +126,12 @@ class Stack:
             raise
         self.ready_seconds = time.monotonic() - began
 
-    def serve_also(self, routes: Sequence[BaseRoute]) -> None:
-        """Let the started gateway answer by these what begins with `/dev/`; no key is asked for.
+    def serve_also(self, answers: Mapping[str, Answer]) -> None:
+        """Let the started gateway answer these calls, named like `POST /dev/worker`.
 
-        Pages of another origin are refused.
+        No key is asked for, and pages of another origin are refused.
         """
-        self._front.serve_also(routes)
+        self._front.serve_also(answers)
 
     async def stop(self) -> None:
         """Stop everything, the last started first; safe to call twice."""

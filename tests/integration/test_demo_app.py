@@ -8,13 +8,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from typing import Any
 
 from local_supabase.ports import Ports
 from local_supabase.stack import Stack
+from local_supabase.steering import Answer, Call
 from music_service.cli.dev_page import DevPage
 from tests.support.browser import chromium
 from tests.support.dev import dev_server
@@ -69,30 +67,29 @@ async def served(data_dir: Path, site: Path) -> AsyncIterator[str]:
             await administrator.execute(LIFT_LIMITS.encode())
         async with dev_server(stack, **WORKER) as server:
             lead = Lead(stack)
-            stack.serve_also([*DevPage(stack, server.worker).routes, *lead.routes])
+            stack.serve_also(DevPage(stack, server.worker).answers | lead.answers)
             yield stack.url
 
 
 class Lead:
-    """Routes by which tests lead what is made, and end the time of a session."""
+    """Calls by which tests lead what is made, and end the time of a session."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self.routes = [
-            Route("/dev/pace", self._pace, methods=["POST"]),
-            Route("/dev/lead", self._lead, methods=["POST"]),
-            Route("/dev/expired", self._expired, methods=["POST"]),
-        ]
+        self.answers: dict[str, Answer] = {
+            "POST /dev/pace": self._pace,
+            "POST /dev/lead": self._lead,
+            "POST /dev/expired": self._expired,
+        }
 
-    async def _pace(self, request: Request) -> Response:
+    async def _pace(self, call: Call) -> dict[str, Any]:
         """How long what is asked for from now on takes; as usual where no seconds are given."""
-        body = await request.json()
-        self._stack.simulator.seconds = body.get("seconds", GENERATION_SECONDS)
-        return JSONResponse({})
+        self._stack.simulator.seconds = call.body.get("seconds", GENERATION_SECONDS)
+        return {}
 
-    async def _lead(self, request: Request) -> Response:
+    async def _lead(self, call: Call) -> dict[str, Any]:
         """Let all that is being made sound, or be done."""
-        stage, now = (await request.json())["stage"], time.time()
+        stage, now = call.body["stage"], time.time()
         for task in self._stack.simulator.account.tasks.values():
             if task.status(now) in ("failed", "succeeded"):
                 continue
@@ -100,12 +97,12 @@ class Lead:
                 task.seconds = now - task.accepted_at
             else:
                 task.accepted_at = now - task.seconds * 0.6
-        return JSONResponse({})
+        return {}
 
-    async def _expired(self, request: Request) -> Response:
+    async def _expired(self, call: Call) -> dict[str, Any]:
         """The same token, but good until a minute ago."""
-        token = (await request.json())["token"]
+        token = call.body["token"]
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         claims["exp"] = int(time.time()) - 60
-        return JSONResponse({"token": self._stack.keys.sign(claims), "expires_at": claims["exp"]})
+        return {"token": self._stack.keys.sign(claims), "expires_at": claims["exp"]}

@@ -85,10 +85,15 @@ async def test_it_is_built_once_and_again_when_a_source_changed(checkout: Path) 
         os.utime(checkout / "web" / source, (1, 1))
 
 
-async def test_what_builds_leave_is_no_source(checkout: Path) -> None:
+async def test_what_builds_leave_and_tests_are_no_sources(checkout: Path) -> None:
     await demo(checkout)
     os.utime(checkout / "web" / "demo" / "dist" / "index.html", (2, 2))
-    for made in ("music/dist/index.js", "demo/node_modules/x/index.js", "demo/dist/x.js"):
+    for made in (
+        "music/dist/index.js",
+        "demo/node_modules/x/index.js",
+        "demo/dist/x.js",
+        "demo/tests/x.ts",
+    ):
         (checkout / "web" / made).parent.mkdir(parents=True, exist_ok=True)
         (checkout / "web" / made).touch()
     assert await demo(checkout) == (0, "")

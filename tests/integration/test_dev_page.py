@@ -337,12 +337,12 @@ async def test_the_operator_sees_the_whole_queue(page: httpx.AsyncClient, tracks
 async def test_the_real_mureka_is_not_steered_and_not_counted(
     served: DevServer, page: httpx.AsyncClient
 ) -> None:
-    served.stack.serve_also(DevPage(served.stack, served.worker, is_simulated=False).routes)
+    served.stack.serve_also(DevPage(served.stack, served.worker, is_simulated=False).answers)
     try:
         assert (await state(page))["paid_calls"] is None
         assert (await page.post("/dev/provider", json={"fail_next": 1})).status_code == 404
     finally:
-        served.stack.serve_also(DevPage(served.stack, served.worker).routes)
+        served.stack.serve_also(DevPage(served.stack, served.worker).answers)
 
 
 @dataclass
@@ -409,15 +409,15 @@ async def is_gone(dev: Dev) -> None:
     await until(is_empty, "nothing is left")
 
 
-async def test_dev_names_its_page_first_and_another_worker_finishes_the_track(dev: Dev) -> None:
+async def test_dev_names_its_page_first_and_lets_it_kill_the_worker(dev: Dev) -> None:
     assert await dev.line() == f"open {dev.url}/"
     async with httpx.AsyncClient(base_url=dev.url, timeout=20) as page:
         assert (await page.get("/operate")).text == "<title>The page</title>"
+        assert (await dev.line()).startswith("completed")
+        assert await dev.line() == f"ready {dev.url}"
         await page.post("/dev/worker", json={"running": False})
         assert (await state(page))["worker"] == "stopped"
         await page.post("/dev/worker", json={"running": True})
-        assert (await dev.line()).startswith("completed")
-        assert await dev.line() == f"ready {dev.url}"
         told = await state(page)
         assert told == {"worker": "running", "paid_calls": 1, "realtime": "on"}
     dev.process.send_signal(signal.SIGINT)

@@ -22,18 +22,15 @@ class DevServer:
 
 
 @asynccontextmanager
-async def dev_server(
-    stack: Stack, *, is_simulated: bool = True, **variables: str
-) -> AsyncIterator[DevServer]:
-    """Serve the routes under `/dev/` of a started stack and have a worker, for a block.
+async def dev_server(stack: Stack, **variables: str) -> AsyncIterator[DevServer]:
+    """Serve the calls under `/dev/` of a started stack and have a worker, for a block.
 
     Args:
         stack: made with `site=` where it is to have a page.
-        is_simulated: False has the routes behave as with the real Mureka.
         variables: settings of the worker that differ from the quick ones.
     """
     worker = DevWorker(stack, stack.environment() | QUICK | variables)
-    stack.serve_also(DevPage(stack, worker, is_simulated=is_simulated).routes)
+    stack.serve_also(DevPage(stack, worker).answers)
     stop, ready = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(worker.run(stop=stop, ready=ready), name="worker")
     is_ready = asyncio.create_task(ready.wait(), name="ready")

@@ -22,6 +22,7 @@ from uuid import UUID
 import typer
 
 from music_service import log
+from music_service.cli.dev_page import DevPage
 from music_service.cli.dev_worker import DevWorker
 from music_service.cli.named import MUREKA, PROJECT, way_out, where_named
 from music_service.cli.output import PROGRAM, ExitCode, answer, say, say_command
@@ -181,12 +182,10 @@ def say_what_is_missing(site: Path | None, *, own_project: bool) -> None:
 
 def worker_of_page(stack: Stack, log_level: str, *, is_simulated: bool) -> RunWorker:
     """What runs the stack's worker as a process, which the page may kill and start again."""
-    from music_service.cli.dev_page import DevPage  # noqa: PLC0415  an extra that may be missing
-
     given = given_values()
     quick = {name: value for name, value in IMPATIENT.items() if name not in given}
     worker = DevWorker(stack, quick | {"LOG_LEVEL": log_level, "LOG_FORMAT": "console"})
-    stack.serve_also(DevPage(stack, worker, is_simulated=is_simulated).routes)
+    stack.serve_also(DevPage(stack, worker, is_simulated=is_simulated).answers)
     return worker.run
 
 

@@ -9,11 +9,7 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-
+from local_supabase.steering import Answer, Call, CallRefusedError
 from music_service.cli.output import say
 
 if TYPE_CHECKING:
@@ -38,7 +34,7 @@ select
 
 
 class DevPage:
-    """The routes under `/dev/`, for `Stack.serve_also`.
+    """The calls under `/dev/`: `answers` is for `Stack.serve_also`.
 
     Args:
         stack: the started stack.
@@ -51,83 +47,73 @@ class DevPage:
         self._worker = worker
         self._is_simulated = is_simulated
         self._since = time.time()
-        self.routes = [
-            Route("/dev/config.json", self._config),
-            Route("/dev/state", self._state),
-            Route("/dev/operate", self._operate),
-            Route("/dev/worker", self._steer_worker, methods=["POST"]),
-            Route("/dev/realtime", self._steer_realtime, methods=["POST"]),
-            Route("/dev/realtime/cut", self._cut_realtime, methods=["POST"]),
-            Route("/dev/provider", self._steer_provider, methods=["POST"]),
-        ]
+        self.answers: dict[str, Answer] = {
+            "GET /dev/config.json": self._config,
+            "GET /dev/state": self._state,
+            "GET /dev/operate": self._operate,
+            "POST /dev/worker": self._steer_worker,
+            "POST /dev/realtime": self._steer_realtime,
+            "POST /dev/realtime/cut": self._cut_realtime,
+            "POST /dev/provider": self._steer_provider,
+        }
 
-    async def _config(self, request: Request) -> Response:
-        url = str(request.base_url).rstrip("/")
-        return _answer({"url": url, "key": self._stack.keys.publishable, "dev": True})
+    async def _config(self, call: Call) -> dict[str, Any]:
+        return {"url": call.origin, "key": self._stack.keys.publishable, "dev": True}
 
-    async def _state(self, _: Request) -> Response:
-        return _answer(
-            {
-                "worker": "running" if self._worker.is_running else "stopped",
-                "paid_calls": self._paid_calls() if self._is_simulated else None,
-                "realtime": "refused" if self._stack.faults.realtime.refuse_sockets else "on",
-            }
-        )
+    async def _state(self, _: Call) -> dict[str, Any]:
+        return {
+            "worker": "running" if self._worker.is_running else "stopped",
+            "paid_calls": self._paid_calls() if self._is_simulated else None,
+            "realtime": "refused" if self._stack.faults.realtime.refuse_sockets else "on",
+        }
 
     def _paid_calls(self) -> int:
         """How many calls the simulator took money for since the start, in all."""
         return sum(entry["accepted_at"] >= self._since for entry in self._stack.simulator.ledger)
 
-    async def _operate(self, _: Request) -> Response:
+    async def _operate(self, _: Call) -> dict[str, Any]:
         async with self._stack.database.acting_as({"role": "service_role"}) as operator:
             row = await (await operator.execute(_OPERATE)).fetchone()
-        return _answer(row)
+        assert row is not None  # noqa: S101  it is one row of five values
+        return row
 
-    async def _steer_worker(self, request: Request) -> Response:
-        if await _given(request, "running", bool):
+    async def _steer_worker(self, call: Call) -> dict[str, Any]:
+        if _given(call.body, "running", bool):
             if await self._worker.start():
                 say("Another worker was started, as the page asked.")
         elif await self._worker.kill():
             say("The worker was killed, as the page asked.")
-        return await self._state(request)
+        return await self._state(call)
 
-    async def _steer_realtime(self, request: Request) -> Response:
-        if await _given(request, "on", bool):
+    async def _steer_realtime(self, call: Call) -> dict[str, Any]:
+        if _given(call.body, "on", bool):
             self._stack.faults.realtime.refuse_sockets = False
         else:
             self._stack.faults.realtime.shut()
-        return await self._state(request)
+        return await self._state(call)
 
-    async def _cut_realtime(self, request: Request) -> Response:
+    async def _cut_realtime(self, call: Call) -> dict[str, Any]:
         self._stack.faults.realtime.drop_all()
-        return await self._state(request)
+        return await self._state(call)
 
-    async def _steer_provider(self, request: Request) -> Response:
+    async def _steer_provider(self, call: Call) -> dict[str, Any]:
         if not self._is_simulated:
-            raise HTTPException(HTTPStatus.NOT_FOUND, "Nothing steers the real Mureka.")
-        times = await _given(request, "fail_next", int)
+            raise CallRefusedError(HTTPStatus.NOT_FOUND, "Nothing steers the real Mureka.")
+        times = _given(call.body, "fail_next", int)
         if not 0 <= times <= _MOST_FAILURES:
             message = f"fail_next must be between 0 and {_MOST_FAILURES}."
-            raise HTTPException(HTTPStatus.BAD_REQUEST, message)
+            raise CallRefusedError(HTTPStatus.BAD_REQUEST, message)
         self._stack.faults.simulator.clear()
         if times:
             self._stack.faults.simulator.plan(on="task", outcome="failed", times=times)
-        return await self._state(request)
+        return await self._state(call)
 
 
-async def _given(request: Request, name: str, kind: type[bool] | type[int]) -> Any:
+def _given(body: Any, name: str, kind: type[bool] | type[int]) -> Any:
     """The value of this name in the body; refuses a body that is anything else."""
-    try:
-        body = await request.json()
-    except (ValueError, RecursionError):
-        body = None
     value = body.get(name) if isinstance(body, dict) else None
     if type(value) is not kind:  # for Python, true is a number
         example = "true" if kind is bool else "1"
         message = f'The body must be a JSON object like {{"{name}": {example}}}.'
-        raise HTTPException(HTTPStatus.BAD_REQUEST, message)
+        raise CallRefusedError(HTTPStatus.BAD_REQUEST, message)
     return value
-
-
-def _answer(value: Any) -> Response:
-    return JSONResponse(value, headers={"cache-control": "no-store"})
