@@ -72,7 +72,7 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 function missing(isStranger = false, last?: TrackChange): MusicError {
   if (isStranger) return new MusicError('not_signed_in', 'Sign in first.')
   return last === undefined
-    ? new MusicError('not_found', 'There is no such music.')
+    ? new MusicError('not_found', 'This music is not there.')
     : new MusicError('deleted', 'This music is gone.', last)
 }
 
@@ -463,9 +463,10 @@ export class MusicOfClient implements Music {
     this.#userId = userId
     this.#hangUp()
     if (before) this.#forget()
-    this.#entries.forEach((entry) => (entry.isHidden = false))
+    this.#entries.forEach((entry) => (entry.isHidden = !!before && !userId))
     this.#listen()
-    this.refresh()
+    if (userId || !before) this.refresh()
+    else this.#guard() // who has signed out is refused whatever is asked
   }
 
   /** Nothing of one user is seen by the next. */

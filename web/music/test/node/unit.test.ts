@@ -185,13 +185,19 @@ test('one client has one music, and making it touches nothing', () => {
 })
 
 /** As much of a client as reading needs; answers at once and counts. */
+interface Session {
+  user: { id: string }
+}
+
 class FakeClient {
+  signOut = () => {}
   reads: string[][] = []
   rows = new Map<string, Track>()
   channels = 0
   auth = {
-    onAuthStateChange: (callback: (event: string, session: { user: { id: string } }) => void) => {
+    onAuthStateChange: (callback: (event: string, session: Session | null) => void) => {
       void Promise.resolve().then(() => callback('INITIAL_SESSION', { user: { id: 'alice' } }))
+      this.signOut = () => callback('SIGNED_OUT', null)
       return { data: { subscription: { unsubscribe: () => {} } } }
     },
   }
@@ -298,7 +304,10 @@ test('offline nothing is asked, and all at once when the network is back', async
   const { connect } = page()
   const { fake, music } = followed(false)
   await vi.advanceTimersByTimeAsync(1_000)
+  const said: string[] = []
+  music.onConnection((connection) => said.push(connection))
   connect(false)
+  expect(said).toEqual(['offline'])
   expect(music.connection).toBe('offline')
   fake.reads.length = 0
   await vi.advanceTimersByTimeAsync(60_000)
@@ -310,6 +319,18 @@ test('offline nothing is asked, and all at once when the network is back', async
   expect(fake.reads.length).toBeGreaterThan(0)
   expect(fake.channels).toBe(1)
   expect(music.connection).toBe('live')
+})
+
+test('nothing is asked for a reader who has just signed out', async () => {
+  page()
+  const { fake, music, row } = followed()
+  music.subscribe(row.id, () => undefined)
+  await vi.advanceTimersByTimeAsync(1_000)
+  fake.reads.length = 0
+  fake.signOut()
+  expect(music.get(row.id)).toBeUndefined()
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(fake.reads).toEqual([])
 })
 
 test('who comes and goes at once, as in StrictMode, shares one channel', async () => {
