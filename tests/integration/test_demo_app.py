@@ -14,10 +14,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_supabase.ports import Ports
+from local_supabase.simulator.tasks import SimulatedTask
 from local_supabase.stack import Stack
 from music_service.cli.dev_page import DevPage
 from tests.support.browser import chromium
 from tests.support.dev import dev_server
+from tests.support.fleet import until
 from tests.support.limits import LIFT_LIMITS
 from tests.support.node import installed_node, run
 from tests.support.project import ROOT, WEB
@@ -91,16 +93,24 @@ class Lead:
         return JSONResponse({})
 
     async def _lead(self, request: Request) -> Response:
-        """Let all that is being made sound, or be done."""
-        stage, now = (await request.json())["stage"], time.time()
-        for task in self._stack.simulator.account.tasks.values():
-            if task.status(now) in ("failed", "succeeded"):
-                continue
-            if stage == "done":
+        """Let all that is being made sound, or be done; waits until it is so many pieces."""
+        body = await request.json()
+
+        async def are_enough() -> bool:
+            return len(self._running()) >= body["pieces"]
+
+        await until(are_enough, f"{body['pieces']} pieces are being made")
+        now = time.time()
+        for task in self._running():
+            if body["stage"] == "done":
                 task.seconds = now - task.accepted_at
             else:
                 task.accepted_at = now - task.seconds * 0.6
         return JSONResponse({})
+
+    def _running(self) -> list[SimulatedTask]:
+        now, tasks = time.time(), self._stack.simulator.account.tasks.values()
+        return [task for task in tasks if task.status(now) not in ("failed", "succeeded")]
 
     async def _expired(self, request: Request) -> Response:
         """The same token, but good until a minute ago."""
