@@ -69,7 +69,7 @@ async def served(data_dir: Path, site: Path) -> AsyncIterator[str]:
         stack.simulator.music_seconds = MUSIC_SECONDS
         async with stack.database.administrator() as administrator:
             await administrator.execute(LIFT_LIMITS.encode())
-        async with dev_server(stack, **WORKER) as server:
+        async with dev_server(stack, is_simulated=True, **WORKER) as server:
             lead = Lead(stack)
             stack.serve_also([*DevPage(stack, server.worker).routes, *lead.routes])
             yield stack.url
@@ -95,11 +95,12 @@ class Lead:
     async def _lead(self, request: Request) -> Response:
         """Let all that is being made sound, or be done; waits until it is so many pieces."""
         body = await request.json()
+        pieces = int(body["pieces"])
 
         async def are_enough() -> bool:
-            return len(self._running()) >= body["pieces"]
+            return len(self._running()) >= pieces
 
-        await until(are_enough, f"{body['pieces']} pieces are being made")
+        await until(are_enough, f"{pieces} pieces are being made")
         now = time.time()
         for task in self._running():
             if body["stage"] == "done":
