@@ -41,13 +41,14 @@ async def installed_node(folder: Path = WEB) -> str:
     if program is None or npm is None:
         pytest.fail("npm was not found. Install Node.js 20 or newer to run the tests that need it.")
     lock = folder / "package-lock.json"
-    installed = folder / "node_modules" / ".package-lock.json"  # npm writes it last
+    installed = folder / "node_modules" / ".installed-for-tests"  # scripts/demo installs less
     async with _alone(folder):
         if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
             # Not `ci`, which refuses a lock without the programs of other systems, where a registry
             # does not have all of them; what is locked is installed as locked, and the lock stays.
             quietly = ("--no-save", "--no-audit", "--no-fund", "--loglevel=error")
             await run(npm, "install", *quietly, folder=folder)
+            installed.touch()
     return program
 
 

@@ -41,7 +41,7 @@ else {
             page.screenshot({
               path: join(folder, `${state}-${size}-${theme}-${language}.jpg`),
               type: 'jpeg',
-              quality: 60,
+              quality: 45,
             }),
           ),
         )

@@ -8,5 +8,14 @@ const target = process.env.MUSIC_DEV_URL ?? 'http://127.0.0.1:54321'
 export default defineConfig({
   plugins: [react(), tailwind()],
   build: { target: 'es2022', reportCompressedSize: true },
-  server: { proxy: { '/dev': { target, changeOrigin: true } } },
+  server: {
+    proxy: {
+      '/dev': {
+        target,
+        changeOrigin: true,
+        // It answers no other page than its own, and this one stands in for it.
+        configure: (proxy) => proxy.on('proxyReq', (request) => request.removeHeader('origin')),
+      },
+    },
+  },
 })

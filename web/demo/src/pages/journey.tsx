@@ -33,7 +33,9 @@ function Whole({ whole, reload }: { whole: WholeJourney; reload: () => Promise<v
         <ArrowLeft size={16} aria-hidden /> {say('back')}
       </Link>
       <Head whole={whole} onFinished={reload} />
-      <div className={`mt-10 grid gap-8 ${isFinished ? '' : 'lg:grid-cols-[1fr_24rem]'}`}>
+      <div
+        className={`mt-10 grid grid-cols-[minmax(0,1fr)] gap-8 ${isFinished ? '' : 'lg:grid-cols-[minmax(0,1fr)_24rem]'}`}
+      >
         {!isFinished && (
           <div className="lg:order-last">
             <div className="lg:sticky lg:top-24">
