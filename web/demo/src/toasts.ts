@@ -8,5 +8,8 @@ const load = () => import('./parts/toaster.js')
 
 /** Tell the reader something in passing. */
 export function tell(kind: Kind, words: string, more?: ExternalToast): void {
-  void load().then(({ toast }) => toast[kind](words, more))
+  void load().then(({ draw, toast }) => {
+    draw()
+    toast[kind](words, more)
+  })
 }
