@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from local_supabase.ports import Ports
+from local_supabase.simulator.tasks import SimulatedTask
 from local_supabase.stack import Stack
 from local_supabase.steering import Answer, Call
 from music_service.cli.dev_page import DevPage
 from tests.support.browser import chromium
 from tests.support.dev import dev_server
+from tests.support.fleet import until
 from tests.support.limits import LIFT_LIMITS
 from tests.support.node import installed_node, run
 from tests.support.project import ROOT, WEB
@@ -88,16 +90,24 @@ class Lead:
         return {}
 
     async def _lead(self, call: Call) -> dict[str, Any]:
-        """Let all that is being made sound, or be done."""
-        stage, now = call.body["stage"], time.time()
-        for task in self._stack.simulator.account.tasks.values():
-            if task.status(now) in ("failed", "succeeded"):
-                continue
-            if stage == "done":
+        """Let all that is being made sound, or be done; waits until it is so many pieces."""
+        pieces = int(call.body["pieces"])
+
+        async def are_enough() -> bool:
+            return len(self._running()) >= pieces
+
+        await until(are_enough, f"{pieces} pieces are being made")
+        now = time.time()
+        for task in self._running():
+            if call.body["stage"] == "done":
                 task.seconds = now - task.accepted_at
             else:
                 task.accepted_at = now - task.seconds * 0.6
         return {}
+
+    def _running(self) -> list[SimulatedTask]:
+        now, tasks = time.time(), self._stack.simulator.account.tasks.values()
+        return [task for task in tasks if task.status(now) not in ("failed", "succeeded")]
 
     async def _expired(self, call: Call) -> dict[str, Any]:
         """The same token, but good until a minute ago."""

@@ -114,7 +114,7 @@ test('A session whose time is over is renewed without a word', async ({ page, re
   await reader.isNow(reader.track('v0'), 'generating')
   await machine.expire(page)
   await reader.write({ memo: 'An hour later' })
-  await machine.lead('done')
+  await machine.lead('done', 2)
   for (const version of ['v0', 'v1']) await reader.isNow(reader.track(version), 'completed')
   await machine.expire(page)
   await page.reload()

@@ -72,8 +72,8 @@ export class Machine {
   /** Each piece stays where it is in its making from now on, until it is led on by `lead`. */
   hold = () => this.post('pace', { seconds: 600 })
 
-  /** Lets the pieces that are being made sound, or be done. */
-  lead = (stage: 'streaming' | 'done') => this.post('lead', { stage })
+  /** Lets the pieces that are being made sound, or be done, once they are as many as that. */
+  lead = (stage: 'streaming' | 'done', pieces = 1) => this.post('lead', { stage, pieces })
 
   realtime = (on: boolean) => this.post('realtime', { on })
   worker = (running: boolean) => this.post('worker', { running })
@@ -83,7 +83,7 @@ export class Machine {
 
   /** All is well again. */
   async mend(): Promise<void> {
-    await this.lead('done')
+    await this.lead('done', 0)
     await this.post('pace', {})
     await this.fail(0)
     await this.realtime(true)

@@ -17,9 +17,9 @@ test('Two entries are made side by side, and the words of a song are lit as they
   await reader.write({ memo: '비가 온다', words: 'ownWords', lyrics: LYRICS })
   const made = ['v1', 'v2'].map((version) => reader.track(version))
   for (const track of made) await reader.isNow(track, 'generating')
-  await machine.lead('streaming')
+  await machine.lead('streaming', 3)
   for (const track of made) await expect(track.getByRole('button', { name: say('listenEarly') })).toBeEnabled()
-  await machine.lead('done')
+  await machine.lead('done', 3)
   for (const track of [...made, reader.track('v0')]) await reader.isNow(track, 'completed')
   await expect(made[1]!.getByTestId('phase')).toContainText(say('done'))
 
