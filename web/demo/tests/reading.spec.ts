@@ -1,4 +1,4 @@
-import { expect, test } from './reader.js'
+import { expect, listen, test } from './reader.js'
 
 test.use({ language: 'ko' })
 
@@ -33,4 +33,26 @@ test('Two entries are made side by side, and the words of a song are lit as they
   await expect(lit).toHaveText('open')
   await words.getByRole('button', { name: 'The rain has a name' }).click()
   await expect(words.locator('[aria-current]')).toHaveText('The rain has a name')
+})
+
+test('Another piece begins at its beginning, though a stream was heard before', async ({
+  page,
+  reader,
+  machine,
+  say,
+}) => {
+  await reader.enterAsGuest()
+  await reader.begin('엠마')
+  await reader.isNow(reader.track('v0'), 'completed')
+  await machine.hold()
+  await reader.write({ memo: '비가 온다' })
+  await machine.lead('streaming')
+  const heard = await listen(page)
+  const last = async () => (await heard()).at(-1)
+  await reader.track('v1').getByRole('button', { name: say('listenEarly') }).click()
+  await expect.poll(async () => (await last())?.seconds).toBeGreaterThan(4)
+  await reader.track('v0').getByRole('button', { name: say('play'), exact: true }).click()
+  await expect.poll(async () => (await last())?.source).not.toContain('/stream/')
+  const first = (await heard()).find(({ source }) => !source.includes('/stream/'))
+  expect(first!.seconds).toBeLessThan(4)
 })
