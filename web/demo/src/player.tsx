@@ -1,5 +1,6 @@
 /** What plays: a queue on two audio elements, so that one piece can fade into the next. */
 
+import type { Source } from 'music-service'
 import { useSource, useTrack } from 'music-service/react'
 import { useAudioSource } from 'music-service/ui'
 import {
@@ -145,9 +146,11 @@ interface DeckProps {
 
 function Deck(props: DeckProps): ReactElement {
   const { id, audio, isActive, isWanted, onPlaying, onWanted, onNearEnd, onEnd } = props
-  const source = useSource(useTrack(id))
+  const [source, setSource] = useState<Source | null>(null)
   const isStream = source?.isStream ?? true
-  useAudioSource(audio, source)
+  useEffect(() => {
+    if (id === null) audio.current?.pause()
+  }, [audio, id])
   useEffect(() => {
     const element = audio.current
     if (!element || !isActive || !source) return
@@ -158,23 +161,39 @@ function Deck(props: DeckProps): ReactElement {
   }, [audio, isActive, isWanted, source, id])
   const tell = () => isActive && onPlaying(!audio.current?.paused)
   return (
-    <audio
-      ref={audio}
-      preload="auto"
-      onPlay={tell}
-      onPause={() => {
-        tell()
-        // Stopped by a key of the keyboard or by another program, not by us.
-        if (isActive && isWanted && !audio.current?.ended && !isStream) onWanted(false)
-      }}
-      onEnded={() => isActive && !isStream && onEnd()}
-      onTimeUpdate={({ currentTarget: { currentTime, duration } }) => {
-        if (isActive && !isStream && duration > 3 * FADE_SECONDS) {
-          if (duration - currentTime < FADE_SECONDS) onNearEnd?.()
-        }
-      }}
-    />
+    <>
+      {id !== null && <Feed key={id} id={id} audio={audio} onSource={setSource} />}
+      <audio
+        ref={audio}
+        preload="auto"
+        onPlay={tell}
+        onPause={() => {
+          tell()
+          // Stopped by a key of the keyboard or by another program, not by us.
+          if (isActive && isWanted && !audio.current?.ended && !isStream) onWanted(false)
+        }}
+        onEnded={() => isActive && !isStream && onEnd()}
+        onTimeUpdate={({ currentTarget: { currentTime, duration } }) => {
+          if (isActive && !isStream && duration > 3 * FADE_SECONDS) {
+            if (duration - currentTime < FADE_SECONDS) onNearEnd?.()
+          }
+        }}
+      />
+    </>
   )
+}
+
+/** Gives a deck what one track has to play; the next track starts from nothing. */
+function Feed(props: {
+  id: string
+  audio: RefObject<HTMLAudioElement | null>
+  onSource: (source: Source | null) => void
+}): null {
+  const { id, audio, onSource } = props
+  const source = useSource(useTrack(id))
+  useAudioSource(audio, source)
+  useEffect(() => onSource(source), [source, onSource])
+  return null
 }
 
 /** After a change of decks the new one grows loud while the old one dies away. */

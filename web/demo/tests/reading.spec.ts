@@ -55,4 +55,7 @@ test('Another piece begins at its beginning, though a stream was heard before', 
   await expect.poll(async () => (await last())?.source).not.toContain('/stream/')
   const first = (await heard()).find(({ source }) => !source.includes('/stream/'))
   expect(first!.seconds).toBeLessThan(4)
+  await reader.button('closePlayer').click()
+  const isSilent = () => [...document.querySelectorAll('audio')].every(({ paused }) => paused)
+  await expect.poll(() => page.evaluate(isSilent)).toBe(true)
 })
