@@ -72,7 +72,7 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 function missing(isStranger = false, last?: TrackChange): MusicError {
   if (isStranger) return new MusicError('not_signed_in', 'Sign in first.')
   return last === undefined
-    ? new MusicError('not_found', 'There is no such music.')
+    ? new MusicError('not_found', 'This music is not there.')
     : new MusicError('deleted', 'This music is gone.', last)
 }
 
