@@ -10,6 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from local_supabase.ports import Ports
 from local_supabase.simulator.tasks import SimulatedTask
 from local_supabase.stack import Stack
@@ -36,6 +38,7 @@ WORKER = {
 MUSIC_SECONDS = 40  # a slow machine must not come to the end before it has looked
 
 
+@pytest.mark.timeout(900)  # it is a whole suite of its own
 async def test_readers_are_served_whatever_happens(tmp_path: Path) -> None:
     node, site = await installed_node(), await built_demo()
     async with AsyncExitStack() as opened:
