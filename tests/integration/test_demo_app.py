@@ -10,6 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from local_supabase.ports import Ports
 from local_supabase.simulator.tasks import SimulatedTask
 from local_supabase.stack import Stack
@@ -19,10 +21,9 @@ from tests.support.browser import chromium
 from tests.support.dev import dev_server
 from tests.support.fleet import until
 from tests.support.limits import LIFT_LIMITS
-from tests.support.node import installed_node, run
+from tests.support.node import built_demo, installed_node, run
 from tests.support.project import ROOT, WEB
 from tests.support.times import QUICK
-from tests.support.web import DEMO, built_demo
 
 # As many tests at a time; each has a stack to itself, whose worker it may kill.
 SIDE_BY_SIDE = 2
@@ -37,6 +38,7 @@ WORKER = {
 MUSIC_SECONDS = 40  # a slow machine must not come to the end before it has looked
 
 
+@pytest.mark.timeout(900)  # it is a whole suite of its own
 async def test_readers_are_served_whatever_happens(tmp_path: Path) -> None:
     node, site = await installed_node(), await built_demo()
     async with AsyncExitStack() as opened:
@@ -48,7 +50,7 @@ async def test_readers_are_served_whatever_happens(tmp_path: Path) -> None:
             "DEMO_URLS": json.dumps(urls),
             "DEMO_OUTPUT": str(tmp_path / "output"),
         }
-        await run(node, str(playwright), "test", environment=environment, folder=DEMO)
+        await run(node, str(playwright), "test", environment=environment, folder=WEB / "demo")
 
 
 @asynccontextmanager

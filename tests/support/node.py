@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.project import WEB
+from tests.support.project import ROOT, WEB
 
 
 async def run(*command: str, environment: dict[str, str] | None = None, folder: Path = WEB) -> None:
@@ -63,6 +63,14 @@ async def built(package: Path) -> Path:
             await run(shutil.which("npm") or "npm", "run", "build", folder=package)
             stamp.touch()
     return stamp.parent
+
+
+async def built_demo() -> Path:
+    """The folder with the demo app's page, built again where one of its sources is newer."""
+    await installed_node()
+    async with _alone(WEB):
+        await run(str(ROOT / "scripts" / "demo"))
+    return WEB / "demo" / "dist"
 
 
 @contextlib.asynccontextmanager

@@ -1,3 +1,6 @@
 /** Where the page is served: one address for each test at a time. */
 
-export const addresses = JSON.parse(process.env.DEMO_URLS ?? '["http://127.0.0.1:54321"]') as string[]
+const { DEMO_URLS } = process.env
+if (!DEMO_URLS) throw new Error('tests/integration/test_demo_app.py runs these and says where.')
+
+export const addresses = JSON.parse(DEMO_URLS) as string[]
