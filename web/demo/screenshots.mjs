@@ -178,8 +178,8 @@ async function makeFilm() {
     await track(page, 'v0', 'generating').waitFor()
     await page.waitForTimeout(1500)
     await addLog(page, 'en')
-    await page.evaluate(() => scrollTo({ top: 0, behavior: 'smooth' }))
-    await track(page, 'v0', 'generating').locator('button:enabled').first().click()
+    await page.evaluate(() => scrollTo(0, 200))
+    await track(page, 'v0', 'generating').getByRole('button', { name: 'Listen' }).click()
     await track(page, 'v1', 'completed').waitFor()
     await page.waitForTimeout(1500)
     await track(page, 'v1', 'completed').getByRole('button').first().click()
@@ -190,7 +190,7 @@ async function makeFilm() {
   })
   execFileSync('ffmpeg', [
     ...['-loglevel', 'error', '-y', '-framerate', '4', '-i', join(frames, '%04d.png')],
-    ...['-vf', 'scale=840:-1', '-loop', '0', '-quality', '60', join(folder, 'first-minute.webp')],
+    ...['-vf', 'scale=840:-1', '-loop', '0', '-quality', '80', join(folder, 'first-minute.webp')],
   ])
   rmSync(frames, { recursive: true })
 }
