@@ -244,7 +244,7 @@ function useCreating(
     [music],
   )
   if (made && made.insteadOf !== given) setMade(undefined) // another one was taken up since
-  const track = useTrack(made?.insteadOf === given ? made.id : given)
+  const track = useTrack(made?.id ?? given)
   return [{ create, isCreating: calls > 0, track, error }, setError]
 }
 
@@ -316,7 +316,7 @@ function hasEnded(track: Track | null | undefined): boolean {
 /** Where to play the track from, renewed before a signed address ends; null while there is nothing. */
 export function useSource(track: Track | null | undefined): Source | null {
   const music = useMusic()
-  const [found, setFound] = useState<{ id: string | undefined; source: Source | null }>()
+  const [[id, source], setFound] = useState<[id?: string | undefined, source?: Source | null]>([])
   const latest = useLatest(track)
   const key = track && [track.id, track.stream_url, track.file_url, track.storage_path].join()
   useEffect(() => {
@@ -324,15 +324,10 @@ export function useSource(track: Track | null | undefined): Source | null {
     let timer: ReturnType<typeof setTimeout>
     const find = async () => {
       const { current: track } = latest
-      const source = track ? await sourceOf(music, track).catch(() => undefined) : null
+      const found = track ? await sourceOf(music, track).catch(() => undefined) : null
       if (isOver) return
-      const id = track?.id
-      if (source !== undefined)
-        setFound((last) =>
-          last?.id === id && last?.source?.url === source?.url ? last : { id, source },
-        )
-      // Once more soon, where it failed.
-      const endsAt = source === undefined ? Date.now() : source?.expiresAt
+      if (found !== undefined) setFound([track?.id, found])
+      const endsAt = found === undefined ? Date.now() : found?.expiresAt // once more soon, where it failed
       if (endsAt) timer = setTimeout(find, Math.max(endsAt - Date.now() - RENEW_EARLY_MS, AGAIN_MS))
     }
     void find()
@@ -341,7 +336,7 @@ export function useSource(track: Track | null | undefined): Source | null {
       clearTimeout(timer)
     }
   }, [music, key])
-  return track && found?.id === track.id ? found.source : null
+  return (track?.id === id && source) || null
 }
 
 const RENEW_EARLY_MS = 60_000
