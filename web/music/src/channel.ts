@@ -56,22 +56,24 @@ export function listen(
       await client.realtime.setAuth() // the token of now
       if (!isOpen || channel) return
       const table = { schema: 'public', table: 'music_tracks' }
-      const own = (channel = client.channel(`music:${userId}`, { config: { private: true } }))
-      own
-        .on('broadcast', { event: 'track' }, (said: { payload: Hint }) => heard(said.payload, false))
+      const own = client
+        .channel(`music:${userId}`, { config: { private: true } })
+        // First, since it throws where this is a channel that the app itself has joined.
         .on('postgres_changes', { event: '*', ...table, filter: `user_id=eq.${userId}` }, onRow)
         // A deleted row is told by its id alone, so no filter fits it.
         .on('postgres_changes', { event: 'DELETE', ...table }, onRow)
+        .on('broadcast', { event: 'track' }, (said: { payload: Hint }) => heard(said.payload, false))
         .on('system', {}, changed) // rows are told from now on
-        .subscribe((status) => {
-          if (channel !== own) return
-          if (status === 'SUBSCRIBED') {
-            listening.isJoined = true
-            listening.hasFailed = false
-            pauseMs = firstPauseMs
-          } else rejoin()
-          changed()
-        })
+      channel = own // to be removed from now on; not that of the app
+      own.subscribe((status) => {
+        if (channel !== own) return
+        if (status === 'SUBSCRIBED') {
+          listening.isJoined = true
+          listening.hasFailed = false
+          pauseMs = firstPauseMs
+        } else rejoin()
+        changed()
+      })
     } catch {
       rejoin() // no WebSocket, or an app that has a channel of this name
       changed()

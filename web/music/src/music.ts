@@ -51,10 +51,6 @@ const hasEnded = ({ status }: Track) => status === 'completed' || status === 'er
 
 const isFollowed = ({ listeners, reads }: Entry) => listeners.size + reads.size > 0
 
-/** Whether there is more to come that somebody wants to know. */
-const isAwaited = (entry: Entry) =>
-  isFollowed(entry) && !(entry.row ? hasEnded(entry.row) : entry.row === null || entry.isHidden)
-
 type Dated = Pick<Track, 'updated_at'>
 
 /** PostgREST's times have microseconds, which `Date` has not; their text tells the rest. */
@@ -66,6 +62,9 @@ const isUnreachable = ({ status }: Answer) => !status || status === 429 || statu
 
 /** Whether asking again is of no use; a token that has run out is renewed. */
 const isRefused = ({ error }: Answer) => !/^PGRST30/.test(error!.code ?? '')
+
+/** One that is none would have the whole request refused. */
+const isId = (id: string) => /^[\da-f-]{36}$/.test(id)
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -358,6 +357,12 @@ export class MusicOfClient implements Music {
     return entry
   }
 
+  /** Whether there is more to come that somebody wants to know. */
+  #isAwaited = (entry: Entry): boolean =>
+    entry.row
+      ? !hasEnded(entry.row) && (this.#onTrack.size > 0 || isFollowed(entry))
+      : entry.row !== null && !entry.isHidden && isFollowed(entry)
+
   /** Calls `onEnd` once, when the track has ended, is gone, or the answer is called. */
   #watch(
     id: string,
@@ -397,7 +402,7 @@ export class MusicOfClient implements Music {
     this.#open()
     this.#mark(id) // a row that has ended long ago may have been taken up again
     this.#guard()
-    look()
+    queueMicrotask(() => this.#ends.has(end) && look()) // when the caller knows how to stop it
     return end
   }
 
@@ -410,8 +415,8 @@ export class MusicOfClient implements Music {
     }
   }
 
-  #isWanted(): boolean {
-    return this.#onTrack.size > 0 || [...this.#entries.values()].some(isFollowed)
+  #some(is: (entry: Entry) => boolean): boolean {
+    return [...this.#entries.values()].some(is)
   }
 
   #open(): void {
@@ -426,7 +431,7 @@ export class MusicOfClient implements Music {
   /** Close soon, if nobody follows by then: components come and go. */
   #leave(): void {
     clearTimeout(this.#closing)
-    if (!this.#forgetPage || this.#isWanted()) return this.#guard()
+    if (!this.#forgetPage || this.#onTrack.size || this.#some(isFollowed)) return this.#guard()
     this.#closing = setTimeout(() => this.#close(), this.pace.linger)
   }
 
@@ -515,7 +520,7 @@ export class MusicOfClient implements Music {
   }
 
   #markAll(): void {
-    for (const [id, entry] of this.#entries) if (isFollowed(entry)) this.#mark(id)
+    for (const [id, entry] of this.#entries) if (isFollowed(entry) || this.#isAwaited(entry)) this.#mark(id)
   }
 
   /** One request at a time, so that answers come in the order of their questions. */
@@ -529,7 +534,7 @@ export class MusicOfClient implements Music {
     const before = new Map(ids.map((id) => [id, this.get(id)]))
     ids.forEach((id) => this.#marked.delete(id))
     this.#isReading = true
-    const answer = await this.#request(this.#tracks().in('id', ids))
+    const answer = await this.#request(this.#tracks().in('id', ids.filter(isId)))
     this.#isReading = false
     if (user === this.#userId && this.connection !== 'idle') this.#take(answer, before)
     if (!this.#hasFailed) this.#marked.forEach((id) => this.#mark(id))
@@ -584,7 +589,7 @@ export class MusicOfClient implements Music {
     const isDue =
       this.#forgetPage &&
       !isAway() &&
-      (this.#marked.size > 0 || [...this.#entries.values()].some(isAwaited))
+      (this.#marked.size || this.#some(this.#isAwaited))
     const isLive = this.#listener?.isJoined && !this.#hasFailed
     const ms = isDue ? (isLive ? this.pace.whileLive : this.pace.whileNot) : 0
     if (ms === this.#safetyMs) return
@@ -593,7 +598,7 @@ export class MusicOfClient implements Music {
     if (!ms) return
     this.#safety = setTimeout(() => {
       this.#safetyMs = 0
-      for (const [id, entry] of this.#entries) if (isAwaited(entry)) this.#marked.add(id)
+      for (const [id, entry] of this.#entries) if (this.#isAwaited(entry)) this.#marked.add(id)
       void this.#read()
       this.#guard()
     }, ms)

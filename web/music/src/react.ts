@@ -214,12 +214,15 @@ function useCreating(
   takenUp?: string | null,
 ): [creating: CreateTrack, setError: (error: MusicError | null) => void] {
   const music = useMusic()
-  const [id, setId] = useState<string>()
+  const given = takenUp || null
+  const latest = useLatest(given)
+  const [made, setMade] = useState<{ id: string; insteadOf: string | null }>()
   const [error, setError] = useState<MusicError | null>(null)
   const [calls, setCalls] = useState(0)
   const asked = useRef<{ request: string; id: string }>(undefined)
   const create = useCallback(
     async (track: NewTrack) => {
+      const insteadOf = latest.current
       const request = JSON.stringify(track)
       const isAgain = request === asked.current?.request
       const id = track.id ?? (isAgain ? asked.current!.id : newId())
@@ -229,7 +232,7 @@ function useCreating(
       try {
         const created = await music.create({ ...track, id })
         asked.current = undefined
-        setId(id)
+        setMade({ id, insteadOf })
         return created
       } catch (error) {
         setError(error as MusicError)
@@ -240,7 +243,8 @@ function useCreating(
     },
     [music],
   )
-  const track = useTrack(id ?? takenUp)
+  if (made && made.insteadOf !== given) setMade(undefined) // another one was taken up since
+  const track = useTrack(made?.id ?? given)
   return [{ create, isCreating: calls > 0, track, error }, setError]
 }
 
@@ -312,7 +316,7 @@ function hasEnded(track: Track | null | undefined): boolean {
 /** Where to play the track from, renewed before a signed address ends; null while there is nothing. */
 export function useSource(track: Track | null | undefined): Source | null {
   const music = useMusic()
-  const [source, setSource] = useState<Source | null>(null)
+  const [[id, source], setFound] = useState<[id?: string | undefined, source?: Source | null]>([])
   const latest = useLatest(track)
   const key = track && [track.id, track.stream_url, track.file_url, track.storage_path].join()
   useEffect(() => {
@@ -322,7 +326,7 @@ export function useSource(track: Track | null | undefined): Source | null {
       const { current: track } = latest
       const found = track ? await sourceOf(music, track).catch(() => undefined) : null
       if (isOver) return
-      if (found !== undefined) setSource((last) => (last?.url === found?.url ? last : found))
+      if (found !== undefined) setFound([track?.id, found])
       const endsAt = found === undefined ? Date.now() : found?.expiresAt // once more soon, where it failed
       if (endsAt) timer = setTimeout(find, Math.max(endsAt - Date.now() - RENEW_EARLY_MS, AGAIN_MS))
     }
@@ -332,7 +336,7 @@ export function useSource(track: Track | null | undefined): Source | null {
       clearTimeout(timer)
     }
   }, [music, key])
-  return track ? source : null
+  return (track?.id === id && source) || null
 }
 
 const RENEW_EARLY_MS = 60_000

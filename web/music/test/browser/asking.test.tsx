@@ -1,5 +1,6 @@
 /** Asking for music from a page, and what is shown until it plays. */
 
+import { useState } from 'react'
 import { hydrateRoot } from 'react-dom/client'
 import { renderToString } from 'react-dom/server.browser'
 import { expect, test, vi } from 'vitest'
@@ -10,6 +11,7 @@ import {
   useCreateTrack,
   useMusicGeneration,
   useProgress,
+  useSource,
   useTrack,
   type MusicGeneration,
 } from '../../src/react.js'
@@ -39,6 +41,55 @@ test('one hook leads from the wish to the music', async () => {
   await shows(page, 'completed')
   await eventually(() => expect(now.fileUrl).toBe('https://example.com/music.mp3'))
   expect(now).toMatchObject({ progress: 1, isGenerating: false, error: null, streamUrl: null })
+})
+
+test('what was asked for makes room for another track that is taken up', async () => {
+  const { music } = await signUp()
+  const other = await music.create({ prompt: 'a tango' })
+  let now!: MusicGeneration
+  let turnTo!: (id: string | undefined) => void
+  function Studio() {
+    const [id, setId] = useState<string>()
+    turnTo = setId
+    now = useMusicGeneration(id)
+    return <>{now.track?.prompt ?? 'nothing'}</>
+  }
+  const { page } = show(music, <Studio />)
+  await shows(page, 'nothing')
+  const made = await now.triggerGeneration({ prompt: 'a waltz' })
+  await shows(page, 'a waltz')
+  turnTo(other.id)
+  await shows(page, 'a tango')
+  turnTo(undefined)
+  await shows(page, 'nothing')
+  turnTo(made!.id)
+  await shows(page, 'a waltz')
+})
+
+test('the address of one track is never that of another', async () => {
+  const { music } = await signUp()
+  const first = await music.create({ prompt: 'a waltz' })
+  const second = await music.create({ prompt: 'a tango' })
+  await commands.complete(await commands.take(first.id))
+  const seen = new Set<string>()
+  let turnTo!: (id: string) => void
+  function Turning() {
+    const [id, setId] = useState(first.id)
+    turnTo = setId
+    const track = useTrack(id)
+    const source = useSource(track)
+    if (track) seen.add(`${track.prompt}: ${source?.url ?? 'nothing'}`)
+    return <>{source ? 'found' : 'nothing'}</>
+  }
+  const { page } = show(music, <Turning />)
+  await shows(page, 'found')
+  turnTo(second.id)
+  await shows(page, 'nothing')
+  expect([...seen]).toEqual([
+    'a waltz: nothing',
+    'a waltz: https://example.com/music.mp3',
+    'a tango: nothing',
+  ])
 })
 
 test('a failure is a sentence, and the track is tried again and cancelled from there', async () => {

@@ -108,6 +108,31 @@ test('a track that is asked for may be watched before it is there', async () => 
   expect(seen).not.toContain(null)
 })
 
+test('an id that is none disturbs no other track', async () => {
+  const { music } = await begin()
+  const { id } = await music.create({ prompt: 'a waltz' })
+  const seen: TrackChange[] = []
+  music.subscribe('page-of-an-app', () => undefined)
+  music.watch(id, (track) => seen.push(track))
+  await expect(music.wait('42')).rejects.toMatchObject({ code: 'not_found' })
+  expect(music.get('page-of-an-app')).toBeNull()
+  await complete(await take(id))
+  await until('the end', () => row(seen, 'completed'))
+  expect(seen).not.toContain(null)
+})
+
+test('a follower may stop at the first row, also at one that was known', async () => {
+  const { music } = await begin()
+  const { id } = await music.create({ prompt: 'a waltz' })
+  const seen: TrackChange[] = []
+  const stop = music.watch(id, (track) => {
+    seen.push(track)
+    stop()
+  })
+  await until('the end', () => music.connection === 'idle')
+  expect(seen).toHaveLength(1)
+})
+
 test('a track is cancelled, retried and made once more, also when that is asked twice', async () => {
   const { music } = await begin()
   const { id } = await music.create({ prompt: 'a waltz', title: 'One' })

@@ -217,3 +217,32 @@ test('a listener that throws disturbs no other', async () => {
     before.forEach((listener) => process.on('uncaughtException', listener))
   }
 })
+
+test('whoever hears of all tracks hears of the end that no event told', async () => {
+  const { music } = await begin({ whileLive: 300, whileNot: 200 })
+  const told: string[] = []
+  music.onTrack(({ type }) => told.push(type))
+  await until('live', () => music.connection === 'live')
+  const { id } = await music.create({ prompt: 'rain' })
+  await steer('realtime', { swallow_changes: true, swallow_broadcasts: true })
+  await complete(await take(id))
+  await until('the end', () => told.includes('completed'))
+})
+
+test('a channel that the app itself has joined goes on', async () => {
+  const { music, supabase, id: userId } = await begin({ whileNot: 200 })
+  const told: string[] = []
+  const heard: unknown[] = []
+  supabase
+    .channel(`music:${userId}`, { config: { private: true } })
+    .on('broadcast', { event: 'track' }, (event) => heard.push(event))
+    .subscribe((status) => told.push(status))
+  await until('joined', () => told.includes('SUBSCRIBED'))
+  const { id } = await music.create({ prompt: 'rain' })
+  const done = music.wait(id)
+  await until('polling', () => music.connection === 'polling')
+  await complete(await take(id))
+  expect((await done).status).toBe('completed')
+  await until('what was broadcast', () => heard.length > 0)
+  expect(told).toEqual(['SUBSCRIBED'])
+})
