@@ -816,7 +816,7 @@ declare
     and music.has_audio(old);
 begin
   -- Not the start of the transaction: one that waited for a lock would seem to come before it.
-  new.updated_at := greatest(clock_timestamp(), old.updated_at);
+  new.updated_at := greatest(clock_timestamp(), old.updated_at + interval '1 microsecond');
   if music.is_worker() then
     if v_keeps_audio then
       new := music.with_old_audio(old, new);

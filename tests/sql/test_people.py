@@ -293,3 +293,19 @@ async def test_a_settings_change_notes_when(project: Project) -> None:
         "select now() - updated_at < interval '1 minute' from music.settings"
     )
     assert changed
+
+
+async def test_each_change_of_a_track_is_later_than_the_one_before(project: Project) -> None:
+    """Apps take the later row for the newer one, also where the database's clock steps back."""
+    track_id = await project.new_track()
+    ahead = "update public.music_tracks set updated_at = now() + interval '1 hour' where id = %s"
+    await project.sql("alter table public.music_tracks disable trigger user")
+    await project.sql(ahead, track_id)
+    await project.sql("alter table public.music_tracks enable trigger user")
+    times = []
+    for title in ("one", "two"):
+        await project.sql(
+            "update public.music_tracks set title = %s where id = %s", title, track_id
+        )
+        times.append((await project.track(track_id))["updated_at"])
+    assert times[0] < times[1]

@@ -193,15 +193,14 @@ export class MusicOfClient implements Music {
   wait(id: string, { signal, timeoutMs }: WaitOptions = {}): Promise<Track> {
     return new Promise((resolve, reject) => {
       let last: Track
-      let timer: ReturnType<typeof setTimeout> | undefined
+      const late = () => end(new MusicError('timeout', 'This music is late.', last))
+      const timer = timeoutMs === undefined ? timeoutMs : setTimeout(late, timeoutMs)
       const onEnd = (error?: unknown) => {
         clearTimeout(timer)
         if (error) reject(error)
         else resolve(last)
       }
       const end = this.#watch(id, (row) => (last = row), onEnd, signal)
-      const late = () => end(new MusicError('timeout', 'This music is late.', last))
-      if (timeoutMs !== undefined && !signal?.aborted) timer = setTimeout(late, timeoutMs)
     })
   }
 
@@ -359,9 +358,8 @@ export class MusicOfClient implements Music {
 
   /** Whether there is more to come that somebody wants to know. */
   #isAwaited = (entry: Entry): boolean =>
-    entry.row
-      ? !hasEnded(entry.row) && (this.#onTrack.size > 0 || isFollowed(entry))
-      : entry.row !== null && !entry.isHidden && isFollowed(entry)
+    (isFollowed(entry) || (this.#onTrack.size > 0 && !!entry.row)) &&
+    !(entry.row ? hasEnded(entry.row) : entry.row === null || entry.isHidden)
 
   /** Calls `onEnd` once, when the track has ended, is gone, or the answer is called. */
   #watch(
@@ -520,7 +518,8 @@ export class MusicOfClient implements Music {
   }
 
   #markAll(): void {
-    for (const [id, entry] of this.#entries) if (isFollowed(entry) || this.#isAwaited(entry)) this.#mark(id)
+    for (const [id, entry] of this.#entries)
+      if (isFollowed(entry) || this.#isAwaited(entry)) this.#mark(id)
   }
 
   /** One request at a time, so that answers come in the order of their questions. */
@@ -598,7 +597,7 @@ export class MusicOfClient implements Music {
     if (!ms) return
     this.#safety = setTimeout(() => {
       this.#safetyMs = 0
-      for (const [id, entry] of this.#entries) if (this.#isAwaited(entry)) this.#marked.add(id)
+      this.#markAll()
       void this.#read()
       this.#guard()
     }, ms)
