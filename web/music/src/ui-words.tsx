@@ -1,7 +1,7 @@
 'use client'
 /** The words of a song, marked as they are sung. */
 
-import { useEffect, useMemo, useState, type ReactElement, type RefObject } from 'react'
+import { useEffect, useMemo, useRef, useState, type ReactElement, type RefObject } from 'react'
 
 import type { Language } from './index.js'
 import { useMusic } from './react.js'
@@ -18,9 +18,17 @@ export interface TrackWordsProps {
 export function TrackWords({ track, audio, language }: TrackWordsProps): ReactElement | null {
   const lines = useLines(track)
   const now = useNow(audio, lines)
+  const list = useRef<HTMLOListElement>(null)
+  useEffect(() => {
+    const { current: box } = list
+    const item = box?.children[now.line]
+    // The list alone is moved: where a reader is on the page is theirs.
+    if (box && item instanceof HTMLElement)
+      box.scrollTop = item.offsetTop - (box.clientHeight - item.clientHeight) / 2
+  }, [now.line])
   if (!lines.length) return null
   return (
-    <ol className="music-words" aria-label={PHRASES[language].lyrics}>
+    <ol ref={list} className="music-words" aria-label={PHRASES[language].lyrics}>
       {lines.map((line, index) => (
         <li key={index} aria-current={index === now.line || undefined}>
           <button type="button" className="music-line" onClick={() => goTo(audio, line.start_ms)}>

@@ -78,7 +78,9 @@ test('words are marked as they are sung, and each line goes to its place', async
   const { page } = show(music, <TrackPlayer id={id} language="ko" />)
   await commands.complete(await commands.take(id), FILE, WORDS)
   await shows(page, /first line.*second line/)
-  expect(page.querySelector('ol')!.getAttribute('aria-label')).toBe('가사')
+  const list = page.querySelector('ol')!
+  expect(list.getAttribute('aria-label')).toBe('가사')
+  list.style.cssText = 'max-height: 1em; overflow: auto; position: relative'
   const current = () => page.querySelector('[aria-current]')?.textContent
   await eventually(() => expect(current()).toBe('first line'))
 
@@ -90,6 +92,7 @@ test('words are marked as they are sung, and each line goes to its place', async
   second.click()
   await eventually(() => expect(current()).toBe('second line'))
   await eventually(() => expect(page.querySelector('[data-now]')?.textContent).toMatch(/second/))
+  await eventually(() => expect(list.scrollTop).toBeGreaterThan(0)) // it stays in sight
   expect(audioOf(page).currentTime).toBeGreaterThanOrEqual(4)
   await eventually(() => expect(audioOf(page).paused).toBe(false))
 })
