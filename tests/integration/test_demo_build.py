@@ -74,7 +74,7 @@ BUILDS = ["run build --workspace music", "run build --workspace demo"]
 async def test_it_is_built_once_and_again_when_a_source_changed(checkout: Path) -> None:
     code, said = await demo(checkout)
     assert (code, "Building the demo app" in said) == (0, True)
-    assert asked(checkout) == ["install", *BUILDS]
+    assert asked(checkout) == ["install --workspace music --workspace demo", *BUILDS]
     assert await demo(checkout) == (0, ""), "quick and silent when done"
     for source in ("demo/src/app.tsx", "music/src/index.ts", "demo/index.html"):
         page = checkout / "web" / "demo" / "dist" / "index.html"

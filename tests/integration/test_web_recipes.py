@@ -36,6 +36,7 @@ async def test_each_recipe_is_compiled_strictly_and_shows_a_track(
     node: str, app: Path, stack: Stack, start_worker: StartWorker, database: Connection
 ) -> None:
     assert len(SHOWN) == 5
+    await database.execute("delete from public.music_tracks")  # what other tests left waiting
     await run(node, program("tsc"), "-p", ".", folder=app)
     environment = {
         "EXPO_PUBLIC_SUPABASE_URL": stack.url,
