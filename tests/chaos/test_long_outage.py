@@ -112,7 +112,7 @@ async def test_a_watch_makes_its_channel_again_and_hears_changes(
         table = OneRow(stack, http, track_id)
 
         async def watch() -> None:
-            pace = Pace(while_live=0.2, while_not=0.2)
+            pace = Pace(while_live_seconds=0.2, while_not_seconds=0.2)
             async for row in follow_tracks(table, access, [track_id], pace=pace):
                 seen.append(row["status"])
 

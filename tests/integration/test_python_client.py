@@ -160,7 +160,7 @@ async def test_where_realtime_is_refused_the_track_is_polled(
     link.mode = "refuse"
     track_id = await ask(user)
     user.client.supabase_url = type(user.client.supabase_url)(link.url)
-    pace = Pace(while_live=36_000, while_not=0.2)
+    pace = Pace(while_live_seconds=36_000, while_not_seconds=0.2)
     async with watching(user.client, [track_id], pace) as watched:
         await database.execute(TITLE, ("Rain", [track_id]))
         await watched.shows("title", "Rain")
@@ -175,7 +175,7 @@ async def test_what_realtime_keeps_to_itself_is_found_by_the_clock_and_the_chann
 ) -> None:
     stack.faults.realtime.swallow()
     track_id = await ask(user)
-    pace = Pace(while_live=1.0, while_not=36_000, first_pause=0.2)
+    pace = Pace(while_live_seconds=1.0, while_not_seconds=36_000, first_pause_seconds=0.2)
     async with watching(user.client, [track_id], pace) as watched:
         await settled(stack)
         first = set(stack.realtime._sockets)
@@ -278,7 +278,7 @@ async def test_a_project_that_is_away_later_is_waited_for(
     stack: Stack, database: Connection, user: SignedIn
 ) -> None:
     track_id = await ask(user)
-    pace = Pace(while_live=36_000, while_not=0.2, first_pause=0.2)
+    pace = Pace(while_live_seconds=36_000, while_not_seconds=0.2, first_pause_seconds=0.2)
     async with watching(user.client, [track_id], pace) as watched:
         await settled(stack)
         cut = stack.faults.gateway.cut("/rest/v1/music_tracks", times=99)
@@ -294,7 +294,7 @@ async def test_who_signs_out_follows_nothing_any_more(
     stack: Stack, user: SignedIn, make_user: MakeUser, *, as_another: bool
 ) -> None:
     other = await make_user()
-    pace = Pace(while_live=0.5, while_not=0.5)
+    pace = Pace(while_live_seconds=0.5, while_not_seconds=0.5)
     async with watching(user.client, [await ask(user)], pace) as watched:
         await settled(stack)
         if as_another:

@@ -18,7 +18,12 @@ from music_service.client.hearing import Pace
 from tests.support.fleet import until
 
 # No read but the first one and those that Realtime leads to.
-BY_EVENTS = Pace(while_live=36_000, while_not=36_000, first_pause=0.2, longest_pause=0.5)
+BY_EVENTS = Pace(
+    while_live_seconds=36_000,
+    while_not_seconds=36_000,
+    first_pause_seconds=0.2,
+    longest_pause_seconds=0.5,
+)
 
 
 class Watching:

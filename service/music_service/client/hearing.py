@@ -26,22 +26,22 @@ class Pace:
     """Seconds; only tests are in a hurry.
 
     Args:
-        gather: from an event to the read that it leads to, which serves others as well.
-        while_live: between two reads while events are to be expected.
-        while_not: the same while they are not.
-        first_pause: until a channel that ended is made again; doubled with each failure.
-        longest_pause: at most so long.
-        steady: how long a channel must have lasted for the next pause to be the first again.
-        ready: how long a channel may take until it hears.
+        gather_seconds: from an event to the read that it leads to, which serves others as well.
+        while_live_seconds: between two reads while events are to be expected.
+        while_not_seconds: the same while they are not.
+        first_pause_seconds: until a channel that ended is made again; doubled with each failure.
+        longest_pause_seconds: at most so long.
+        steady_seconds: how long a channel must last for the next pause to be the first again.
+        ready_seconds: how long a channel may take until it hears.
     """
 
-    gather: float = 0.05
-    while_live: float = 60.0
-    while_not: float = 3.0
-    first_pause: float = 1.0
-    longest_pause: float = 30.0
-    steady: float = 5.0
-    ready: float = 30.0
+    gather_seconds: float = 0.05
+    while_live_seconds: float = 60.0
+    while_not_seconds: float = 3.0
+    first_pause_seconds: float = 1.0
+    longest_pause_seconds: float = 30.0
+    steady_seconds: float = 5.0
+    ready_seconds: float = 30.0
 
 
 class Hearing:
@@ -88,7 +88,7 @@ class Hearing:
         loop = asyncio.get_running_loop()
         while not self.marked:
             is_quiet = self.is_live and not is_away
-            pause = self._pace.while_live if is_quiet else self._pace.while_not
+            pause = self._pace.while_live_seconds if is_quiet else self._pace.while_not_seconds
             left = read_at + pause - loop.time()
             if left <= 0:
                 return None
@@ -96,7 +96,7 @@ class Hearing:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await self._woken.wait()
-        await asyncio.sleep(self._pace.gather)
+        await asyncio.sleep(self._pace.gather_seconds)
         return self.take_marked()
 
     def take_marked(self) -> list[str]:
@@ -107,7 +107,7 @@ class Hearing:
     async def _run(self) -> None:
         """Hear over one channel after the other; returns when cancelled."""
         loop = asyncio.get_running_loop()
-        pause, private, changes = self._pace.first_pause, True, True
+        pause, private, changes = self._pace.first_pause_seconds, True, True
         while True:
             began_at = loop.time()
             channel = await self._hear(private=private, changes=changes)
@@ -120,10 +120,10 @@ class Hearing:
                 changes = False  # the table is not in the publication, which may be meant
                 continue
             private = changes = True
-            is_steady = loop.time() - began_at > self._pace.steady
-            pause = self._pace.first_pause if is_steady else pause
+            is_steady = loop.time() - began_at > self._pace.steady_seconds
+            pause = self._pace.first_pause_seconds if is_steady else pause
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
-            pause = min(pause * 2, self._pace.longest_pause)
+            pause = min(pause * 2, self._pace.longest_pause_seconds)
 
     async def _hear(self, *, private: bool, changes: bool) -> Channel | None:
         """Hear until the channel has ended; answers the channel, None if there never was one."""
@@ -135,7 +135,7 @@ class Hearing:
         has_broadcasts = private and owner is not None
         channel = self._channel = self._make(access, owner, private=private, changes=changes)
         with contextlib.suppress(TransientError, TimeoutError):
-            async with asyncio.timeout(self._pace.ready) as limit, channel.opened():
+            async with asyncio.timeout(self._pace.ready_seconds) as limit, channel.opened():
                 if has_broadcasts or not changes:
                     await channel.wait_joined()
                 else:

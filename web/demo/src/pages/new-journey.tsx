@@ -6,6 +6,7 @@ import { search, type Book } from '../books.js'
 import { useWriting } from '../journeys.js'
 import { Cover } from '../parts/cover.js'
 import { Feelings } from '../parts/feelings.js'
+import { Field } from '../parts/field.js'
 import { usePreferences, useSay } from '../preferences.js'
 import { tell } from '../toasts.js'
 
@@ -101,31 +102,21 @@ function Begin({ chosen, typed }: { chosen: Chosen | null; typed: string }): Rea
   }
   return (
     <form onSubmit={send} className="card h-fit space-y-4 p-5 lg:sticky lg:top-24">
-      <div>
-        <label className="label" htmlFor="title">
-          {say('ownTitle')}
-        </label>
-        <input
-          id="title"
-          className="field"
-          required
-          maxLength={300}
-          value={shownTitle}
-          onChange={({ target }) => setTitle(target.value)}
-        />
-      </div>
-      <div>
-        <label className="label" htmlFor="author">
-          {say('ownAuthor')}
-        </label>
-        <input
-          id="author"
-          className="field"
-          maxLength={300}
-          value={author}
-          onChange={({ target }) => setAuthor(target.value)}
-        />
-      </div>
+      <Field
+        label={say('ownTitle')}
+        id="title"
+        required
+        maxLength={300}
+        value={shownTitle}
+        onChange={({ target }) => setTitle(target.value)}
+      />
+      <Field
+        label={say('ownAuthor')}
+        id="author"
+        maxLength={300}
+        value={author}
+        onChange={({ target }) => setAuthor(target.value)}
+      />
       <Feelings legend={say('mood')} chosen={emotions} onChange={setEmotions} />
       <button type="submit" className="button button-main w-full" disabled={isBusy || !shownTitle.trim()}>
         {say(isBusy ? 'beginning' : 'beginNow')}

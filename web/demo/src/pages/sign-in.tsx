@@ -1,5 +1,6 @@
 import { useState, type FormEvent, type ReactElement } from 'react'
 
+import { Field } from '../parts/field.js'
 import { useSay } from '../preferences.js'
 import { useSetup } from '../session.js'
 
@@ -36,32 +37,30 @@ export function SignIn(): ReactElement {
       </div>
       <div className="card mx-auto w-full max-w-md p-6 shadow-xl shadow-black/5 sm:p-8">
         <form onSubmit={send} className="space-y-4">
-          <div>
-            <label className="label" htmlFor="email">
-              {say('email')}
-            </label>
-            <input id="email" name="email" type="email" required autoComplete="email" className="field" />
-          </div>
-          <div>
-            <label className="label" htmlFor="password">
-              {say('password')}
-            </label>
-            <input
-              id="password"
-              name="password"
-              type="password"
-              required
-              minLength={6}
-              autoComplete={isNew ? 'new-password' : 'current-password'}
-              aria-describedby={isNew ? 'password-hint' : undefined}
-              className="field"
-            />
+          <Field
+            label={say('email')}
+            id="email"
+            name="email"
+            type="email"
+            required
+            autoComplete="email"
+          />
+          <Field
+            label={say('password')}
+            id="password"
+            name="password"
+            type="password"
+            required
+            minLength={6}
+            autoComplete={isNew ? 'new-password' : 'current-password'}
+            aria-describedby={isNew ? 'password-hint' : undefined}
+          >
             {isNew && (
               <p id="password-hint" className="mt-1.5 text-xs text-soft">
                 {say('passwordHint')}
               </p>
             )}
-          </div>
+          </Field>
           {reason && (
             <p role="alert" className="text-sm text-alert">
               {say('signInFailed', { reason })}

@@ -5,6 +5,7 @@ import { useSay } from '../preferences.js'
 import { tell } from '../toasts.js'
 import type { TextName } from '../texts.js'
 import { Feelings } from './feelings.js'
+import { TextField } from './field.js'
 
 type Words = 'none' | 'own' | 'story'
 type Voice = 'any' | 'female' | 'male'
@@ -60,49 +61,35 @@ export function LogForm(props: { journeyId: string; onAdded: () => void }): Reac
   return (
     <form onSubmit={send} className="card space-y-4 p-5" aria-label={say('addLog')}>
       <h2 className="font-serif text-xl">{say('addLog')}</h2>
-      <div>
-        <label className="label" htmlFor="quote">
-          {say('quote')}
-        </label>
-        <textarea
-          id="quote"
-          rows={2}
-          maxLength={4000}
-          className="field font-serif"
-          value={quote}
-          onChange={({ target }) => setQuote(target.value)}
-        />
-      </div>
-      <div>
-        <label className="label" htmlFor="memo">
-          {say('memo')}
-        </label>
-        <textarea
-          id="memo"
-          rows={2}
-          maxLength={4000}
-          className="field"
-          value={memo}
-          onChange={({ target }) => setMemo(target.value)}
-        />
-      </div>
+      <TextField
+        label={say('quote')}
+        id="quote"
+        rows={2}
+        maxLength={4000}
+        className="font-serif"
+        value={quote}
+        onChange={({ target }) => setQuote(target.value)}
+      />
+      <TextField
+        label={say('memo')}
+        id="memo"
+        rows={2}
+        maxLength={4000}
+        value={memo}
+        onChange={({ target }) => setMemo(target.value)}
+      />
       <Feelings legend={say('feelings')} chosen={emotions} onChange={setEmotions} />
       <Choice legend={say('words')} name="words" options={WORDS} value={words} onChange={setWords} />
       {words === 'own' && (
-        <div>
-          <label className="label" htmlFor="lyrics">
-            {say('ownWordsField')}
-          </label>
-          <textarea
-            id="lyrics"
-            rows={4}
-            required
-            maxLength={5000}
-            className="field"
-            value={lyrics}
-            onChange={({ target }) => setLyrics(target.value)}
-          />
-        </div>
+        <TextField
+          label={say('ownWordsField')}
+          id="lyrics"
+          rows={4}
+          required
+          maxLength={5000}
+          value={lyrics}
+          onChange={({ target }) => setLyrics(target.value)}
+        />
       )}
       {words !== 'none' && (
         <Choice legend={say('voice')} name="voice" options={VOICES} value={voice} onChange={setVoice} />
