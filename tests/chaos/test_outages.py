@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 
 import pytest
+from psycopg.rows import DictRow
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from local_supabase.stack import Stack
@@ -37,21 +38,24 @@ async def test_postgres_restarted_under_load_costs_time_only(
     await tracks.reconnect()
     # Behind a lost lease a paid call may count as unknown until its receipt, kept by the worker
     # that sent it, is stored. One whose intent was never answered was not sent and stays so.
-    await until(lambda: all_made_or_never_sent(tracks, ids), "all tracks have ended")
+    left: list[DictRow] = []
+
+    async def all_made_or_never_sent() -> bool:
+        left[:] = [
+            row for row in [await tracks.row(track_id) for track_id in ids] if not await ended(row)
+        ]
+        return not left
+
+    async def ended(row: DictRow) -> bool:
+        is_unknown = row["error_code"] == "submission_unknown"
+        return row["status"] == "completed" or (is_unknown and not await tracks.paid(row["id"]))
+
+    await until(all_made_or_never_sent, "all tracks have ended", left)
     print(f"all ended {time.monotonic() - back_at:.1f} s after Postgres was back")
     if lease > 2:
         await all_complete(tracks, ids)
     assert max([await tracks.paid(track_id) for track_id in ids]) == 1
     assert all(worker.exit_code is None for worker in workers)
-
-
-async def all_made_or_never_sent(tracks: Tracks, ids: list[uuid.UUID]) -> bool:
-    for track_id in ids:
-        row = await tracks.row(track_id)
-        never_sent = row["error_code"] == "submission_unknown" and not await tracks.paid(track_id)
-        if row["status"] != "completed" and not never_sent:
-            return False
-    return True
 
 
 @pytest.mark.parametrize(

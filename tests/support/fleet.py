@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sized
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -131,10 +131,13 @@ async def fleet_of(stack: Stack) -> AsyncIterator[Fleet]:
         await fleet.end()
 
 
-async def until(condition: Callable[[], Any], what: str) -> float:
-    """Look until an awaitable answer is true; answers the seconds that took."""
+async def until(condition: Callable[[], Any], what: str, left: Sized = ()) -> float:
+    """Look until an awaitable answer is true; answers the seconds that took.
+
+    `left` is shown where it never is: what the condition still finds, renewed by it.
+    """
     began = time.monotonic()
     while not await condition():
-        assert time.monotonic() - began < PATIENCE_SECONDS, f"never came true: {what}"
+        assert time.monotonic() - began < PATIENCE_SECONDS, f"never came true: {what} {left}"
         await asyncio.sleep(0.02)
     return time.monotonic() - began

@@ -3,6 +3,7 @@ import type { Channel, Client } from './client.js'
 /** What an event tells of a row; nothing where it is somebody else's. */
 export interface Hint {
   id?: string
+  status?: string
   updated_at?: string
 }
 

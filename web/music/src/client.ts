@@ -28,7 +28,7 @@ export interface SupabaseLike {
       createSignedUrl(
         path: string,
         seconds: number,
-      ): Promise<{ data: { signedUrl: string } | null; error: unknown }>
+      ): Promise<{ data: { signedUrl: string } | null; error: { status?: number | undefined } | null }>
     }
   }
 }

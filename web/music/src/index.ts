@@ -7,8 +7,9 @@ export { MusicError } from './error.js'
 export { explain, type Language } from './explain.js'
 export type { Options } from './music.js'
 export { progressOf } from './progress.js'
-export { sourceOf } from './source.js'
+export { addressOf, sourceOf } from './source.js'
 export type * from './types.js'
+export { timedLyrics } from './words.js'
 
 const all = new WeakMap<SupabaseLike, Music>()
 

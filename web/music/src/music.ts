@@ -2,15 +2,16 @@ import { listen, type Hint, type Listening } from './channel.js'
 import type { Answer, Client, Query } from './client.js'
 import { MusicError } from './error.js'
 import { newId } from './id.js'
+import { PACE } from './pace.js'
 import { isAway, isOffline, onReturn } from './page.js'
+import { isRefused, isUnreachable, missing, unreachable } from './requests.js'
+import { hasEnded, isFollowed, isNewer, tell, type Entry } from './rows.js'
 import type {
   Connection,
   FollowOptions,
   Music,
   NewTrack,
-  Source,
   Stop,
-  TimedSection,
   Track,
   TrackChange,
   TrackEvent,
@@ -22,74 +23,15 @@ export interface Options {
   bucket?: string
 }
 
-/** How long is waited for what, in milliseconds; only tests are in a hurry. */
-export const PACE = {
-  gather: 50,
-  whileLive: 60_000,
-  whileNot: 3_000,
-  request: 10_000,
-  rejoin: 1_000,
-  linger: 500,
-}
-
 const MOST_IDS = 100 // in one address
 const MOST_TRIES = 3
-const SIGNED_SECONDS = 3600
-
-/** What is known of a track, and who wants to know more. */
-interface Entry {
-  row: TrackChange | undefined
-  /** There was nothing to be seen, and nobody is signed in. */
-  isHidden: boolean
-  /** Told of another row. */
-  listeners: Set<(said: void) => void>
-  /** Told when the track was read, and why it could not be. */
-  reads: Set<(refusal?: MusicError) => void>
-}
-
-const hasEnded = ({ status }: Track) => status === 'completed' || status === 'error'
-
-const isFollowed = ({ listeners, reads }: Entry) => listeners.size + reads.size > 0
-
-type Dated = Pick<Track, 'updated_at'>
-
-/** PostgREST's times have microseconds, which `Date` has not; their text tells the rest. */
-function isNewer({ updated_at: a }: Dated, { updated_at: b }: Dated): boolean {
-  return (Date.parse(a) - Date.parse(b) || (a > b ? 1 : -1)) > 0
-}
-
-const isUnreachable = ({ status }: Answer) => !status || status === 429 || status >= 500
-
-/** Whether asking again is of no use; a token that has run out is renewed. */
-const isRefused = ({ error }: Answer) => !/^PGRST30/.test(error!.code ?? '')
 
 /** One that is none would have the whole request refused. */
 const isId = (id: string) => /^[\da-f-]{36}$/.test(id)
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-function missing(isStranger = false, last?: TrackChange): MusicError {
-  if (isStranger) return new MusicError('not_signed_in', 'Sign in first.')
-  return last === undefined
-    ? new MusicError('not_found', 'This music is not there.')
-    : new MusicError('deleted', 'This music is gone.', last)
-}
-
-/** What one listener throws is thrown where nobody waits, and disturbs no other. */
-function tell<Said extends unknown[]>(
-  all: Iterable<(...said: Said) => void>,
-  ...said: NoInfer<Said>
-): void {
-  for (const listener of [...all]) {
-    try {
-      listener(...said)
-    } catch (error) {
-      setTimeout(() => {
-        throw error
-      })
-    }
-  }
-}
+const aborted = () => Object.assign(new Error('Closed.'), { name: 'AbortError' })
 
 /** `Music` says what each method is for. */
 export class MusicOfClient implements Music {
@@ -117,8 +59,8 @@ export class MusicOfClient implements Music {
   #safetyMs = 0
 
   constructor(
-    private readonly client: Client,
-    private readonly bucket = 'music-tracks',
+    readonly client: Client,
+    readonly bucket = 'music-tracks',
     private readonly pace = PACE,
   ) {}
 
@@ -149,20 +91,6 @@ export class MusicOfClient implements Music {
     return this.#ask(() =>
       this.#tracks().not('status', 'in', '(completed,error)').order('created_at'),
     )
-  }
-
-  async timedLyrics(id: string): Promise<TimedSection[]> {
-    const words = () => this.client.from('music_timed_lyrics').select('sections').eq('track_id', id)
-    const [row] = (await this.#send(words)) as { sections: TimedSection[] }[]
-    return row?.sections ?? []
-  }
-
-  async addressOf(path: string): Promise<Source> {
-    const expiresAt = Date.now() + SIGNED_SECONDS * 1000
-    const bucket = this.client.storage.from(this.bucket)
-    const { data } = await bucket.createSignedUrl(path, SIGNED_SECONDS)
-    if (!data) throw missing()
-    return { url: data.signedUrl, isStream: false, expiresAt }
   }
 
   watch(id: string, onChange: (track: TrackChange) => void): Stop {
@@ -219,17 +147,18 @@ export class MusicOfClient implements Music {
   }
 
   get(id: string): TrackChange | undefined {
-    return this.#entries.get(id)?.row
+    return this.#entries.get(id.toLowerCase())?.row
   }
 
   put(row: Track): void {
     const entry = this.#entry(row.id)
-    const before = entry.row
-    if (before && !isNewer(row, before)) return
+    const known = entry.row
+    if (known && !isNewer(row, known)) return
     entry.row = row
     tell(entry.listeners)
     const say = (type: 'started' | 'completed' | 'failed' | 'changed') =>
       tell(this.#onTrack, { type, track: row })
+    const before: Partial<Track> | false = known || (entry.isNew && {})
     // What was made before it was first heard of is no news.
     if (before) {
       if (row.started_at && row.started_at !== before.started_at) say('started')
@@ -262,7 +191,7 @@ export class MusicOfClient implements Music {
   }
 
   dispose(): void {
-    tell(this.#ends, Object.assign(new Error('Closed.'), { name: 'AbortError' }))
+    tell(this.#ends, aborted())
     this.#onTrack.clear()
     this.#entries.clear()
     this.#close()
@@ -308,7 +237,7 @@ export class MusicOfClient implements Music {
 
   #errorOf(answer: Answer, track?: TrackChange): MusicError {
     const { code, message } = answer.error!
-    if (isUnreachable(answer)) return new MusicError('unreachable', 'Not reachable.', track)
+    if (isUnreachable(answer)) return unreachable(track)
     const isStranger = answer.status === 401 || code === '42501' || code === 'MU003'
     if (isStranger && !this.#userId) return missing(true)
     return new MusicError(code || 'internal', message, track)
@@ -321,6 +250,7 @@ export class MusicOfClient implements Music {
   }
 
   async #make(id: string, insert: () => Query): Promise<Track> {
+    id = id.toLowerCase()
     this.#creating.add(id)
     try {
       const [row] = await this.#ask(insert)
@@ -348,9 +278,10 @@ export class MusicOfClient implements Music {
   // Who follows
 
   #entry(id: string): Entry {
+    id = id.toLowerCase() // as the database writes it
     let entry = this.#entries.get(id)
     if (!entry) {
-      entry = { row: undefined, isHidden: false, listeners: new Set(), reads: new Set() }
+      entry = { row: undefined, isNew: false, isHidden: false, listeners: new Set(), reads: new Set() }
       this.#entries.set(id, entry)
     }
     return entry
@@ -388,7 +319,7 @@ export class MusicOfClient implements Music {
       this.#leave()
       onEnd(error)
     }
-    const onAbort = () => end(signal!.reason)
+    const onAbort = () => end(signal!.reason ?? aborted())
     this.#ends.add(end)
     if (signal?.aborted) {
       onAbort()
@@ -482,7 +413,7 @@ export class MusicOfClient implements Music {
 
   #listen(): void {
     if (!this.#forgetPage || !this.#userId || this.#listener) return
-    const heard = ({ id, updated_at }: Hint, isDeleted: boolean) => {
+    const heard = ({ id, status, updated_at }: Hint, isDeleted: boolean) => {
       if (!id) return
       const entry = this.#entries.get(id)
       // Most is heard twice, and is read by then.
@@ -490,6 +421,8 @@ export class MusicOfClient implements Music {
       if (isKnown && !isDeleted) return
       if (entry ? this.#onTrack.size || isFollowed(entry) : this.#onTrack.size && !isDeleted)
         this.#mark(id)
+      // By the time that it is read it may have started.
+      if (!entry && status === 'pending') this.#entry(id).isNew = true
     }
     const changed = () => {
       if (this.#listener?.isJoined) this.#markAll()
@@ -513,7 +446,7 @@ export class MusicOfClient implements Music {
   // Reading
 
   #mark(id: string): void {
-    this.#marked.add(id)
+    this.#marked.add(id.toLowerCase())
     this.#gathering ??= setTimeout(() => void this.#read(), this.pace.gather)
   }
 

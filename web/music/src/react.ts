@@ -218,6 +218,7 @@ function useCreating(
   const latest = useLatest(given)
   const [made, setMade] = useState<{ id: string; insteadOf: string | null }>()
   const [error, setError] = useState<MusicError | null>(null)
+  useEffect(() => setError(null), [given])
   const [calls, setCalls] = useState(0)
   const asked = useRef<{ request: string; id: string }>(undefined)
   const create = useCallback(

@@ -1,5 +1,8 @@
+import type { Client } from './client.js'
+import { isUnreachable, missing, unreachable } from './requests.js'
 import type { Music, Source, Track } from './types.js'
 
+const SIGNED_SECONDS = 3600
 const RENEWED_MS = 600_000 // before its end
 
 const signed = new WeakMap<Music, Map<string, Source>>()
@@ -16,12 +19,19 @@ export async function sourceOf(music: Music, track: Track): Promise<Source | nul
   return track.stream_url ? { url: track.stream_url, isStream: true, expiresAt: null } : null
 }
 
-async function addressOf(music: Music, path: string): Promise<Source> {
+/**
+ * Where a file of a private bucket can be had, such as one of `audio_files`, for at least ten minutes.
+ */
+export async function addressOf(music: Music, path: string): Promise<Source> {
   const all = signed.get(music) ?? new Map<string, Source>()
   signed.set(music, all)
   const known = all.get(path)
   if (known && known.expiresAt! - Date.now() > RENEWED_MS) return known
-  const source = await music.addressOf(path)
+  const expiresAt = Date.now() + SIGNED_SECONDS * 1000
+  const bucket = (music.client as Client).storage.from(music.bucket)
+  const { data, error } = await bucket.createSignedUrl(path, SIGNED_SECONDS)
+  if (!data) throw isUnreachable(error!) ? unreachable() : missing()
+  const source = { url: data.signedUrl, isStream: false, expiresAt }
   all.set(path, source)
   return source
 }

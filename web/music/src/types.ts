@@ -1,5 +1,7 @@
 /** What a track is, and what is said about it. Types alone: nothing of this is there at run time. */
 
+import type { SupabaseLike } from './client.js'
+
 export type TrackStatus = 'pending' | 'generating' | 'completed' | 'error'
 
 export type TrackStage = 'preparing' | 'queued' | 'running' | 'streaming' | 'reviewing'
@@ -160,6 +162,10 @@ export type TrackEvent =
 
 /** Everything about the tracks of one Supabase client; `createMusic` makes it. */
 export interface Music {
+  /** The Supabase client that it was made of. */
+  readonly client: SupabaseLike
+  /** Where the audio is. */
+  readonly bucket: string
   /** Ask for a track. Repeating it with the same id does no harm. */
   create(track: NewTrack): Promise<Track>
   /** Try a failed track again. */
@@ -176,10 +182,6 @@ export interface Music {
   wait(id: string, options?: WaitOptions): Promise<Track>
   /** The user's tracks that have not ended, oldest first. */
   unfinished(): Promise<Track[]>
-  /** Words in time of a completed song; none for an instrumental. */
-  timedLyrics(id: string): Promise<TimedSection[]>
-  /** Where a file of a private bucket can be had for an hour; another address in time. */
-  addressOf(path: string): Promise<Source>
   /** Told of every track that this client follows or hears of. */
   onTrack(listener: (event: TrackEvent) => void): Stop
   /** For stores such as `useSyncExternalStore`: told when `get(id)` answers something else. */

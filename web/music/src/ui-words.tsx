@@ -3,7 +3,7 @@
 
 import { useEffect, useMemo, useRef, useState, type ReactElement, type RefObject } from 'react'
 
-import type { Language } from './index.js'
+import { timedLyrics, type Language } from './index.js'
 import { useMusic } from './react.js'
 import type { TimedLine, TimedSection, Track } from './types.js'
 import { PHRASES } from './ui-phrases.js'
@@ -62,7 +62,7 @@ function useLines(track: Track): TimedLine[] {
   useEffect(() => {
     if (!isSong) return
     let isOver = false
-    music.timedLyrics(track.id).then(
+    timedLyrics(music, track.id).then(
       (sections) => isOver || setSections(sections),
       () => undefined, // the music plays without them
     )

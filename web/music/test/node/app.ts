@@ -6,7 +6,8 @@ import { createClient, type SupabaseClient } from '@supabase/supabase-js'
 import ws from 'ws'
 
 import type { Client } from '../../src/client.js'
-import { MusicOfClient, PACE } from '../../src/music.js'
+import { MusicOfClient } from '../../src/music.js'
+import { PACE } from '../../src/pace.js'
 import type { Track } from '../../src/types.js'
 
 const {

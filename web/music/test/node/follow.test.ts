@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 
 import { afterEach, expect, test } from 'vitest'
 
-import { MusicError, sourceOf } from '../../src/index.js'
+import { MusicError, sourceOf, timedLyrics } from '../../src/index.js'
 import type { Track, TrackChange, TrackEvent } from '../../src/types.js'
 import { backend, begin, client, complete, end, guest, hasty, steer, take, until } from './app.js'
 
@@ -108,6 +108,32 @@ test('a track that is asked for may be watched before it is there', async () => 
   expect(seen).not.toContain(null)
 })
 
+test('an id may be written in capitals', async () => {
+  const { music } = await begin()
+  const id = randomUUID().toUpperCase()
+  const track = await music.create({ id, prompt: 'a waltz' })
+  expect(track.id).toBe(id.toLowerCase())
+  expect(music.get(id)).toEqual(track)
+  const done = music.wait(id)
+  await complete(await take(track.id))
+  expect((await done).status).toBe('completed')
+})
+
+test('a track that another tab asked for has started, though it is first read as that', async () => {
+  const { music, supabase } = await begin({ gather: 1_000 })
+  const events: TrackEvent[] = []
+  music.onTrack((event) => events.push(event))
+  await until('live', () => music.connection === 'live')
+  const id = randomUUID()
+  await supabase.from('music_tracks').insert({ id, prompt: 'a waltz' })
+  const claim = await take(id)
+  await until('it is read', () => events.length)
+  expect(events.map(({ type }) => type)).toEqual(['started', 'changed'])
+  await complete(claim)
+  await until('the end', () => events.some(({ type }) => type === 'completed'))
+  expect(events.map(({ type }) => type)).not.toContain('failed')
+})
+
 test('an id that is none disturbs no other track', async () => {
   const { music } = await begin()
   const { id } = await music.create({ prompt: 'a waltz' })
@@ -148,7 +174,7 @@ test('a track is cancelled, retried and made once more, also when that is asked 
   const other = await music.anotherTake(id)
   expect(other).toMatchObject({ status: 'pending', title: 'One', parent_id: id })
   expect((await music.unfinished()).map((track) => track.id)).toEqual([other.id])
-  expect(await music.timedLyrics(id)).toEqual([])
+  expect(await timedLyrics(music, id)).toEqual([])
 })
 
 test('a refusal has its code, a sentence and what to do', async () => {

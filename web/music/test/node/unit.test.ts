@@ -5,8 +5,16 @@ import { afterEach, expect, test, vi } from 'vitest'
 import ws from 'ws'
 
 import type { Client } from '../../src/client.js'
-import { createMusic, explain, MusicError, progressOf, sourceOf } from '../../src/index.js'
-import { MusicOfClient, PACE } from '../../src/music.js'
+import {
+  addressOf,
+  createMusic,
+  explain,
+  MusicError,
+  progressOf,
+  sourceOf,
+} from '../../src/index.js'
+import { MusicOfClient } from '../../src/music.js'
+import { PACE } from '../../src/pace.js'
 import type { Track, TrackErrorCode, TrackStatus } from '../../src/types.js'
 
 afterEach(() => {
@@ -159,6 +167,38 @@ test('a track plays its stream until it has a file, and its old file until it ha
   const file = await sourceOf(music, track({ stream_url, file_url }))
   expect(file).toEqual({ url: file_url, isStream: false, expiresAt: null })
 })
+
+test('an address of a private bucket is used until it is about to end', async () => {
+  vi.useFakeTimers()
+  const signs = vi.fn(async (path: string) => ({
+    data: { signedUrl: `https://example.com/${path}?${signs.mock.calls.length}` },
+    error: null,
+  }))
+  const music = createMusic(signing(signs))
+  const row = track({ storage_path: 'a.mp3' })
+  const first = await sourceOf(music, row)
+  expect(first).toEqual({
+    url: 'https://example.com/a.mp3?1',
+    isStream: false,
+    expiresAt: Date.now() + 3_600_000,
+  })
+  vi.advanceTimersByTime(49 * 60_000)
+  expect(await sourceOf(music, row)).toEqual(first)
+  vi.advanceTimersByTime(2 * 60_000)
+  expect((await sourceOf(music, row))!.url).toBe('https://example.com/a.mp3?2')
+})
+
+test.each([
+  ['unreachable', {}],
+  ['unreachable', { status: 503 }],
+  ['not_found', { status: 400 }],
+])('an address that cannot be had is %s', async (code, error) => {
+  const music = createMusic(signing(async () => ({ data: null, error })))
+  await expect(addressOf(music, 'a.mp3')).rejects.toMatchObject({ code })
+})
+
+const signing = (createSignedUrl: unknown) =>
+  ({ storage: { from: () => ({ createSignedUrl }) } }) as never
 
 /** A client that nothing may be asked of. */
 const unused = () =>
@@ -347,4 +387,18 @@ test('who comes and goes at once, as in StrictMode, shares one channel', async (
   await vi.advanceTimersByTimeAsync(PACE.linger * 2)
   expect(music.connection).toBe('idle')
   expect(vi.getTimerCount()).toBe(0)
+})
+
+test.each([undefined, null, 'tired'])('what is aborted because of %s ends so', async (reason) => {
+  page()
+  const { music, row } = followed()
+  const controller = new AbortController()
+  const next = music.follow(row.id, { signal: controller.signal })
+  const done = music.wait(row.id, { signal: controller.signal })
+  const ends = [expect(next.next()), expect(done)].map(async (end) =>
+    end.rejects.toSatisfy((error) => error === reason || error.name === 'AbortError'),
+  )
+  controller.abort(reason)
+  await Promise.all(ends)
+  music.dispose()
 })
