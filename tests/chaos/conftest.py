@@ -34,6 +34,7 @@ async def tracks(stack: Stack) -> AsyncIterator[Tracks]:
     tracks = await Tracks.of(
         stack,
         max_concurrent=None,
+        max_attempts=10,
         paused=False,
         daily_budget_cents=None,
         daily_budget_cents_of_guests=None,

@@ -24,15 +24,18 @@ async def all_complete(tracks: Tracks, ids: list[uuid.UUID]) -> None:
     assert [await tracks.paid(track_id) for track_id in ids] == [1] * len(ids)
 
 
-@pytest.mark.parametrize("lease", [10.0, 1.2], ids=["shorter than a lease", "longer than a lease"])
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("lease", [10.0, 3.0], ids=["shorter than a lease", "longer than a lease"])
 async def test_postgres_restarted_under_load_costs_time_only(
     stack: Stack, tracks: Tracks, fleet: Fleet, lease: float
 ) -> None:
+    # A slow machine loses short leases over and over, which is not what this is about.
+    await tracks.sql("update music.settings set max_attempts = 1000 where id")
     workers = [await fleet.start("worker", MUSIC_LEASE_SECONDS=f"{lease}") for _ in range(2)]
     ids = [await tracks.ask() for _ in range(12)]
     await workers[0].says("submitted", "claim_failed")
     await stack.postgres.stop()
-    await asyncio.sleep(2)  # the outage itself
+    await asyncio.sleep(4)  # the outage itself
     await stack.postgres.start()
     back_at = time.monotonic()
     await tracks.reconnect()
@@ -52,7 +55,7 @@ async def test_postgres_restarted_under_load_costs_time_only(
 
     await until(all_made_or_never_sent, "all tracks have ended", left)
     print(f"all ended {time.monotonic() - back_at:.1f} s after Postgres was back")
-    if lease > 2:
+    if lease > 4:
         await all_complete(tracks, ids)
     assert max([await tracks.paid(track_id) for track_id in ids]) == 1
     assert all(worker.exit_code is None for worker in workers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -46,13 +46,13 @@ class State:
     @property
     def waiting_for_tomorrow(self) -> set[UUID]:
         """The tracks that today's budget has no room for."""
-        tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+        now = datetime.now(UTC)
         return {
             key
             for key, track in self.tracks.items()
             if track.status == "pending"
             and track.row["error_code"] == "over_budget"
-            and track.row["run_after"] == datetime.combine(tomorrow, time(), UTC)
+            and track.row["run_after"] > now
         }
 
     def open_generation(self, track_id: UUID) -> DictRow | None:

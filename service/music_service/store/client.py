@@ -97,8 +97,9 @@ class ProjectClient:
         self.key = key
         self.http = http
         self.headers = {"apikey": key, "authorization": f"Bearer {key}"}
+        # The worker has its own way of trying again, and a person would wait for seven seconds.
         self._database = AsyncPostgrestClient(
-            f"{url}/rest/v1", headers=self.headers, http_client=http
+            f"{url}/rest/v1", headers=self.headers, http_client=http, retry_enabled=False
         )
 
     def table(self, name: str) -> AsyncRequestBuilder:
