@@ -135,7 +135,7 @@ CASES: dict[str, Case] = {
 
 @pytest.fixture(autouse=True)
 async def gone(user: SignedIn, database: Connection) -> AsyncIterator[None]:
-    """Nothing of an earlier test is ordered here, and what waits here is not by a later one."""
+    """No track of an earlier test is made here, and none of these by a later one."""
     await database.execute("delete from public.music_tracks")
     yield
     await database.execute("delete from public.music_tracks where user_id = %s", (user.id,))

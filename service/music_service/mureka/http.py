@@ -261,7 +261,7 @@ async def connect_http(
     """
     tls = tls or httpx.create_ssl_context()
     fresh = httpx.Limits(max_keepalive_connections=0)
-    polls = Places(POLLS_AT_ONCE, lambda: one_connection(verify=tls))
+    polls = Places(POLLS_AT_ONCE, lambda: one_connection(verify=tls), httpx.AsyncClient.aclose)
     async with (
         PlainClient(verify=tls) as free,
         PlainClient(verify=tls, limits=fresh) as paid,
@@ -278,8 +278,7 @@ async def connect_http(
                 polls=polls,
             )
         finally:
-            for connection in polls.made:
-                await connection.aclose()
+            await polls.aclose()
 
 
 async def _answer(client: httpx.AsyncClient, request: httpx.Request) -> Answer:

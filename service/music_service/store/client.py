@@ -55,10 +55,13 @@ class Connections(PlainClient):
         def make() -> httpx.AsyncClient:
             return one_connection(timeout=TIMEOUT, **options)
 
-        self._of_the_worker = Places(_NO_LIMIT, make)
-        self._calls = Places(CALLS_AT_ONCE, make)
-        self._receipts = Places(RECEIPTS_AT_ONCE, make)
-        self._files = Places(FILES_AT_ONCE, make)
+        def places(at_once: int) -> Places[httpx.AsyncClient]:
+            return Places(at_once, make, httpx.AsyncClient.aclose)
+
+        self._of_the_worker = places(_NO_LIMIT)
+        self._calls = places(CALLS_AT_ONCE)
+        self._receipts = places(RECEIPTS_AT_ONCE)
+        self._files = places(FILES_AT_ONCE)
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         """Send it as soon as there is a place, and read the whole answer."""
@@ -69,8 +72,7 @@ class Connections(PlainClient):
         """Close all of them."""
         await super().aclose()
         for places in (self._of_the_worker, self._calls, self._receipts, self._files):
-            for connection in places.made:
-                await connection.aclose()
+            await places.aclose()
 
     async def __aexit__(self, *raised: Any) -> None:
         await self.aclose()
