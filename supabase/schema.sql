@@ -1077,7 +1077,7 @@ $$;
 
 COMMENT ON FUNCTION music.check_wishes(p_wished public.music_tracks, p_before public.music_tracks, p_is_new boolean) IS 'Refuse what a new row, or a change of one, wishes for and cannot have, with a sentence; the constraints of the table would name only themselves. What did not change is not asked about.';
 
-CREATE FUNCTION music.claim_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision, p_version integer DEFAULT 1) RETURNS TABLE(claim_id uuid, attempt integer, lease_expires_at timestamp with time zone, track_id uuid, user_id uuid, prompt text, lyrics text, genre text, mood text, tempo text, duration integer, attempts integer, lyrics_prompt text, vocal_gender text, model text, audio_formats text[], generation_id uuid, generation_request jsonb, generation_intent_at timestamp with time zone, mureka_task_id text, generation_age_seconds double precision, expected_seconds double precision, waited_seconds double precision)
+CREATE FUNCTION music.claim_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision, p_version integer DEFAULT 1) RETURNS TABLE(claim_id uuid, attempt integer, lease_expires_at timestamp with time zone, track_id uuid, user_id uuid, prompt text, lyrics text, genre text, mood text, tempo text, duration integer, attempts integer, lyrics_prompt text, vocal_gender text, model text, audio_formats text[], generation_id uuid, generation_request jsonb, generation_intent_at timestamp with time zone, mureka_task_id text, generation_age_seconds double precision, expected_seconds double precision, waited_seconds double precision, asked_at timestamp with time zone, asked_seconds double precision)
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -1154,10 +1154,15 @@ begin
            g.id, g.request, g.intent_at, g.mureka_task_id,
            extract(epoch from now() - greatest(g.intent_at, k.started_at))::double precision,
            v_expected,
-           case when k.run_after <= k.created_at + interval '1 second'
-                then extract(epoch from now() - k.created_at)::double precision end
+           case when h.attempt = 1 and k.run_after <= k.created_at + interval '1 second'
+                then extract(epoch from now() - k.created_at)::double precision end,
+           asked.at, extract(epoch from now() - asked.at)::double precision
     from held h
     join taken k on k.id = h.track_id
+    cross join lateral (
+      select coalesce(max(e.at), k.created_at) as at from music.events e
+      where e.track_id = k.id and e.kind in ('retried', 'regenerated')
+    ) asked
     left join music.generations g on g.track_id = k.id and g.state = 'accepted'
     order by array_position(v_lost || v_due, k.id);
   -- What a rule of the app's says at the end of the transaction it says here, and a trigger that
@@ -3330,7 +3335,7 @@ $$;
 
 COMMENT ON FUNCTION public.add_reading_log(p_journey_id uuid, p_quote text, p_memo text, p_emotions text[], p_track_id uuid, p_lyrics text, p_sing boolean, p_vocal_gender text) IS 'Write down what was read: answers {"journey", "log", "track"} with the next log, v1, v2, …, and its pending track: an instrumental, or a song with p_lyrics, or with p_sing one whose words are written from the story. With a p_track_id of your own choice, repeating the call changes nothing and answers the same.';
 
-CREATE FUNCTION public.begin_music_generation(p_claim_id uuid, p_generation_id uuid, p_request jsonb, p_model text, p_expected_cost_cents numeric) RETURNS SETOF uuid
+CREATE FUNCTION public.begin_music_generation(p_claim_id uuid, p_generation_id uuid, p_request jsonb, p_model text, p_expected_cost_cents numeric) RETURNS SETOF numeric
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -3350,7 +3355,7 @@ begin
   where g.track_id = v_track_id and g.state in ('intent', 'accepted', 'unknown');
   if v_open.id is not null then
     if v_open.id = p_generation_id and v_open.state = 'intent' then
-      return next p_generation_id;  -- the same intent again: its answer was lost
+      return next v_open.expected_cost_cents;  -- the same again: its answer was lost
     end if;
     return;
   end if;
@@ -3390,11 +3395,11 @@ begin
   insert into music.events (track_id, kind, detail)
   values (v_track_id, 'intent',
     jsonb_build_object('generation_id', p_generation_id, 'model', p_model));
-  return next p_generation_id;
+  return next v_cost_cents;
 end
 $$;
 
-COMMENT ON FUNCTION public.begin_music_generation(p_claim_id uuid, p_generation_id uuid, p_request jsonb, p_model text, p_expected_cost_cents numeric) IS 'For workers: write the intent of a paid call before it is sent. No row back = do not send it. It costs what music.settings says of the model or, where that names none, what the worker expects.';
+COMMENT ON FUNCTION public.begin_music_generation(p_claim_id uuid, p_generation_id uuid, p_request jsonb, p_model text, p_expected_cost_cents numeric) IS 'For workers: write the intent of a paid call before it is sent. No row back = do not send it. Answers what it costs in US cents: what music.settings says of the model or, where that names none, what the worker expects.';
 
 CREATE FUNCTION public.cancel_music_tracks(p_track_ids uuid[]) RETURNS TABLE(track_id uuid, user_id uuid, status_before text)
     LANGUAGE plpgsql
@@ -3438,7 +3443,7 @@ $$;
 
 COMMENT ON FUNCTION public.check_music_project(p_bucket text) IS 'For music-service doctor: policies, grants and triggers that matter, and what a stranger can reach; leaves nothing behind.';
 
-CREATE FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision, p_version integer DEFAULT 1) RETURNS TABLE(claim_id uuid, attempt integer, lease_expires_at timestamp with time zone, track_id uuid, user_id uuid, prompt text, lyrics text, genre text, mood text, tempo text, duration integer, attempts integer, lyrics_prompt text, vocal_gender text, model text, audio_formats text[], generation_id uuid, generation_request jsonb, generation_intent_at timestamp with time zone, mureka_task_id text, generation_age_seconds double precision, expected_seconds double precision, waited_seconds double precision)
+CREATE FUNCTION public.claim_music_tracks(p_worker_id text, p_limit integer, p_lease_seconds double precision, p_version integer DEFAULT 1) RETURNS TABLE(claim_id uuid, attempt integer, lease_expires_at timestamp with time zone, track_id uuid, user_id uuid, prompt text, lyrics text, genre text, mood text, tempo text, duration integer, attempts integer, lyrics_prompt text, vocal_gender text, model text, audio_formats text[], generation_id uuid, generation_request jsonb, generation_intent_at timestamp with time zone, mureka_task_id text, generation_age_seconds double precision, expected_seconds double precision, waited_seconds double precision, asked_at timestamp with time zone, asked_seconds double precision)
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$

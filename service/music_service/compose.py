@@ -5,25 +5,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import AsyncIterator
+from functools import partial
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import stamina.instrumentation
 import structlog
 
 from music_service.errors import ConfigurationError, MusicServiceError, ProviderBlockedError
 from music_service.mureka.client import Billing, MurekaClient, connect_mureka
-from music_service.mureka.prices import expected_cost_cents
+from music_service.mureka.prices import MODELS, expected_cost_cents
+from music_service.observe.endpoint import serve
+from music_service.observe.observer import Observers
+from music_service.observe.pages import pages_of
 from music_service.settings import Settings
 from music_service.store import preflight
 from music_service.store.audio import AudioStore
 from music_service.store.client import ProjectClient, connect, trusted
 from music_service.store.feed import Feed
 from music_service.store.queue import Queue
+from music_service.tracks import LYRICS_MODEL
 from music_service.waiting import first_of
 from music_service.worker.account import report_account
-from music_service.worker.health_endpoint import serve_health
 from music_service.worker.ports import Options
 from music_service.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from music_service.observe.metrics import Metrics
+    from music_service.observe.traces import Traces
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +54,8 @@ async def run_worker(
         options: how the worker works, where that is not to follow from the settings.
 
     Raises:
-        ConfigurationError: the project is not fit for the service; nothing was claimed.
+        ConfigurationError: the project is not fit for the service, or the port of health is taken;
+            nothing was claimed.
         TransientError: no Supabase answers; nothing was claimed.
     """
     key = settings.supabase_secret_key.get_secret_value()
@@ -52,33 +63,42 @@ async def run_worker(
     options = options or options_of(settings)
     stamina.instrumentation.set_on_retry_hooks([])  # the events of ours say what failed
     async with contextlib.AsyncExitStack() as opened:
-        client = await opened.enter_async_context(connect(url, key))
+        metrics = _metrics(settings, options)
+        traces = await opened.enter_async_context(_tracing(settings, options))
+        observer = Observers(*(each for each in (metrics, traces) if each is not None))
+        client = await opened.enter_async_context(connect(url, key, observer))
         provider = await opened.enter_async_context(
             connect_mureka(
-                settings.mureka_api_key.get_secret_value(), settings.mureka_api_url, trusted()
+                settings.mureka_api_key.get_secret_value(),
+                settings.mureka_api_url,
+                trusted(),
+                observer,
             )
         )
         queue = Queue(client, settings.worker_id)
+        audio = AudioStore(
+            client,
+            settings.supabase_public_url or url,
+            settings.music_bucket,
+            public=settings.music_bucket_public,
+        )
+        worker = Worker(
+            queue,
+            provider,
+            audio,
+            partial(Feed, url, key, ready_seconds=options.realtime_ready_seconds),
+            options,
+            observer=observer,
+        )
+        if metrics is not None:
+            metrics.ask(worker.status)
+        pages = pages_of(worker.status, metrics)
+        await opened.enter_async_context(serve(settings.health_host, settings.served_port, pages))
         checks = check_all(client, queue, provider, settings)
         is_stopped = bool(await first_of(checks, stop.wait()))
         if is_stopped:
             return
         budget = await preflight.daily_budget_cents(client)
-        worker = Worker(
-            queue,
-            provider,
-            AudioStore(
-                client,
-                settings.supabase_public_url or url,
-                settings.music_bucket,
-                public=settings.music_bucket_public,
-            ),
-            lambda on_hint, on_gap: Feed(
-                url, key, on_hint, on_gap, ready_seconds=options.realtime_ready_seconds
-            ),
-            options,
-        )
-        await opened.enter_async_context(serve_health(settings.health_port, worker.status))
         log.info(
             "started",
             project=url,
@@ -87,6 +107,34 @@ async def run_worker(
             daily_budget_cents="no limit" if budget is None else budget,
         )
         await worker.run(stop, ready)
+
+
+def _metrics(settings: Settings, options: Options) -> Metrics | None:
+    """What counts, where somebody can ask for the numbers and the extra is installed."""
+    if settings.served_port is None:
+        return None
+    try:
+        from music_service.observe.metrics import Metrics  # noqa: PLC0415  an extra
+    except ModuleNotFoundError:
+        return None
+    return Metrics(models={*MODELS, LYRICS_MODEL, options.model}, version=options.version)
+
+
+@contextlib.asynccontextmanager
+async def _tracing(settings: Settings, options: Options) -> AsyncIterator[Traces | None]:
+    """What traces, where somebody takes it and the extra is installed."""
+    endpoint = settings.otel_exporter_otlp_endpoint
+    if endpoint is None:
+        yield None
+        return
+    try:
+        from music_service.observe.traces import tracing  # noqa: PLC0415  an extra
+    except ModuleNotFoundError:
+        log.warning("traces_not_sent", install="music-service[otel]")
+        yield None
+        return
+    async with tracing(endpoint, worker_id=options.worker_id, version=options.version) as traces:
+        yield traces
 
 
 async def check_all(

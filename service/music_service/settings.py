@@ -228,8 +228,30 @@ class Settings(ProjectSettings, MurekaSettings):
         description="The name of this process; unique, by default host-pid-random.",
     )
     health_port: int | None = Field(
-        None, ge=1, le=65535, description="Port of the health endpoint on 127.0.0.1; unset: none."
+        None,
+        ge=1,
+        le=65535,
+        description="Port of health and metrics; unset: `PORT`, and without that none.",
     )
+    port: int | None = Field(
+        None, ge=1, le=65535, description="The same, as platforms hand it out."
+    )
+    health_host: str = Field(
+        "127.0.0.1", min_length=1, description="The address on which that port listens."
+    )
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None, description="Where traces go, by OTLP over HTTP; unset: nowhere."
+    )
+
+    @property
+    def served_port(self) -> int | None:
+        """The port of health and metrics; None for none."""
+        return self.health_port or self.port
+
+    @field_validator("otel_exporter_otlp_endpoint")
+    @classmethod
+    def _is_an_endpoint(cls, value: str | None) -> str | None:
+        return None if value is None else _checked_url(value, "http:// or https://").rstrip("/")
 
 
 class GivenSettings(_FromEnvironment):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
@@ -146,7 +147,8 @@ class Claim:
     `id` is the fence that every write carries; `generation` is what an earlier claim left
     to be resumed, if it left anything. `expected_seconds` is how long generations usually take,
     None while nobody knows; `waited_seconds` is the time since the insert that made it due, None
-    for a track that came due otherwise.
+    for a track that came due otherwise. `asked_at` is when it was asked for, by its insert or by
+    whoever had it made again, and `asked_seconds` how long ago; both by the database's clock.
     """
 
     id: UUID
@@ -154,6 +156,8 @@ class Claim:
     generation: Generation | None
     expected_seconds: float | None = None
     waited_seconds: float | None = None
+    asked_at: datetime | None = None
+    asked_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

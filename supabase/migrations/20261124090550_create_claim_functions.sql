@@ -14,7 +14,8 @@ returns table (
   lyrics_prompt text, vocal_gender text, model text, audio_formats text[],
   generation_id uuid, generation_request jsonb, generation_intent_at timestamptz,
   mureka_task_id text, generation_age_seconds double precision,
-  expected_seconds double precision, waited_seconds double precision)
+  expected_seconds double precision, waited_seconds double precision,
+  asked_at timestamptz, asked_seconds double precision)
 language plpgsql set search_path = ''
 as $$
 #variable_conflict use_column
@@ -90,10 +91,15 @@ begin
            g.id, g.request, g.intent_at, g.mureka_task_id,
            extract(epoch from now() - greatest(g.intent_at, k.started_at))::double precision,
            v_expected,
-           case when k.run_after <= k.created_at + interval '1 second'
-                then extract(epoch from now() - k.created_at)::double precision end
+           case when h.attempt = 1 and k.run_after <= k.created_at + interval '1 second'
+                then extract(epoch from now() - k.created_at)::double precision end,
+           asked.at, extract(epoch from now() - asked.at)::double precision
     from held h
     join taken k on k.id = h.track_id
+    cross join lateral (
+      select coalesce(max(e.at), k.created_at) as at from music.events e
+      where e.track_id = k.id and e.kind in ('retried', 'regenerated')
+    ) asked
     left join music.generations g on g.track_id = k.id and g.state = 'accepted'
     order by array_position(v_lost || v_due, k.id);
   -- What a rule of the app's says at the end of the transaction it says here, and a trigger that
@@ -120,7 +126,8 @@ returns table (
   lyrics_prompt text, vocal_gender text, model text, audio_formats text[],
   generation_id uuid, generation_request jsonb, generation_intent_at timestamptz,
   mureka_task_id text, generation_age_seconds double precision,
-  expected_seconds double precision, waited_seconds double precision)
+  expected_seconds double precision, waited_seconds double precision,
+  asked_at timestamptz, asked_seconds double precision)
 language plpgsql set search_path = ''
 as $$
 begin

@@ -24,7 +24,7 @@ comment on function music.lock_claim(uuid) is
 create function public.begin_music_generation(
   p_claim_id uuid, p_generation_id uuid, p_request jsonb, p_model text,
   p_expected_cost_cents numeric)
-returns setof uuid
+returns setof numeric
 language plpgsql set search_path = ''
 as $$
 declare
@@ -43,7 +43,7 @@ begin
   where g.track_id = v_track_id and g.state in ('intent', 'accepted', 'unknown');
   if v_open.id is not null then
     if v_open.id = p_generation_id and v_open.state = 'intent' then
-      return next p_generation_id;  -- the same intent again: its answer was lost
+      return next v_open.expected_cost_cents;  -- the same again: its answer was lost
     end if;
     return;
   end if;
@@ -83,13 +83,13 @@ begin
   insert into music.events (track_id, kind, detail)
   values (v_track_id, 'intent',
     jsonb_build_object('generation_id', p_generation_id, 'model', p_model));
-  return next p_generation_id;
+  return next v_cost_cents;
 end
 $$;
 comment on function public.begin_music_generation(uuid, uuid, jsonb, text, numeric) is
   'For workers: write the intent of a paid call before it is sent. No row back = do not send it. '
-  'It costs what music.settings says of the model or, where that names none, what the worker '
-  'expects.';
+  'Answers what it costs in US cents: what music.settings says of the model or, where that names '
+  'none, what the worker expects.';
 
 create function music.take_up_again(p_track public.music_tracks) returns void
 language plpgsql set search_path = ''

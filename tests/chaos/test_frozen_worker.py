@@ -70,7 +70,7 @@ async def test_renewals_fail_for_a_whole_lease_and_the_worker_lets_go_until_one_
     track_id = await tracks.ask()
     await worker.says("submitted")
     plan = stack.faults.gateway.cut("/rest/v1/rpc/renew_music_claims", times=10_000)
-    await worker.says("lost")
+    await worker.says("cut_off")
     stack.simulator.seconds = 0.5
     claims = len(await tracks.events(track_id, "taken_over"))
     second = await tracks.ask()

@@ -33,7 +33,7 @@ async def test_postgres_restarted_under_load_costs_time_only(
     await tracks.sql("update music.settings set max_attempts = 1000 where id")
     workers = [await fleet.start("worker", MUSIC_LEASE_SECONDS=f"{lease}") for _ in range(2)]
     ids = [await tracks.ask() for _ in range(12)]
-    await workers[0].says("submitted", "claim_failed")
+    await workers[0].says("submitted", "outage")
     await stack.postgres.stop()
     await asyncio.sleep(4)  # the outage itself
     await stack.postgres.start()

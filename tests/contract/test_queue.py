@@ -106,6 +106,17 @@ async def test_a_claim_has_the_wish_of_its_track(hand: QueueAtHand) -> None:
     assert (track.duration_seconds, track.attempts) == (90, 0)
 
 
+async def test_an_intent_answers_what_the_call_costs_also_the_second_time(
+    hand: QueueAtHand,
+) -> None:
+    claim, generation_id = await asked_and_claimed(hand), uuid4()
+    for _ in range(2):
+        cents = await hand.queue.write_intent(
+            claim.id, generation_id, REQUEST, model="mureka-9", expected_cost_cents=None
+        )
+        assert cents == Decimal("4.5")
+
+
 async def test_no_more_is_claimed_than_was_asked_for(hand: QueueAtHand) -> None:
     asked = {await hand.ask() for _ in range(3)}
     first = await hand.queue.claim(2, LEASE_SECONDS)

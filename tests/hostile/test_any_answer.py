@@ -20,9 +20,11 @@ from music_service.mureka.client import MurekaClient
 from music_service.mureka.http import Http
 from music_service.mureka.sections import sections_of
 from music_service.mureka.wire import STAGES
+from music_service.observe.observer import Observer
 from music_service.timed_lyrics import Part, from_json, lines_of, to_json
 from music_service.tracks import MAX_LYRICS_CHARACTERS, AudioFormat, request_for
 from music_service.worker.attempt import Attempt
+from music_service.worker.outages import Outages
 from tests.support.builders import a_claim, a_track, options
 from tests.support.evil_provider import flac, music, wav
 from tests.support.fake_queue import FakeQueue
@@ -311,6 +313,8 @@ def test_an_attempt_pays_once_and_ends_with_one_word(answers: list[Given]) -> No
                 start_paid=asyncio.create_task,
                 on_blocked=lambda _: None,
                 on_deferred=lambda _: None,
+                observer=Observer(),
+                outages=Outages(quiet_seconds=30),
             ).run()
         assert provider.paid <= 1
         ends = [call for call in journal.calls if call.step in ("complete", "fail", "defer")]

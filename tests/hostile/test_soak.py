@@ -70,7 +70,13 @@ async def soak(stack: Stack) -> AsyncIterator[Soak]:
         steady = await fleet.start("steady", HEALTH_PORT=f"{port}", **parts.WORKER)
         doomed = await fleet.start("doomed", **parts.WORKER)
         running = Soak(
-            stack, tracks, fleet, random.Random(seed), steady, doomed, f"http://127.0.0.1:{port}"
+            stack,
+            tracks,
+            fleet,
+            random.Random(seed),
+            steady,
+            doomed,
+            f"http://127.0.0.1:{port}/readyz",
         )
         yield running
     await tracks.close()

@@ -124,6 +124,36 @@ async def test_the_daily_budget_stops_new_claims_but_not_resuming(project: Proje
     assert [str(claim["track_id"]) for claim in await project.claim()] == [first]
 
 
+async def test_a_claim_says_when_the_track_was_asked_for_and_how_long_ago(
+    project: Project,
+) -> None:
+    track_id = await project.new_track()
+    [claim] = await project.claim()
+    created_at = (await project.track(track_id))["created_at"]
+    assert claim["asked_at"] == created_at
+    assert claim["asked_seconds"] == pytest.approx(claim["waited_seconds"])
+    assert 0 <= claim["waited_seconds"] < 60
+    await project.lose_lease(claim)
+    [taken_over] = await project.claim("worker-2")
+    assert (taken_over["asked_at"], taken_over["waited_seconds"]) == (created_at, None)
+    assert taken_over["asked_seconds"] >= claim["asked_seconds"]
+
+
+async def test_a_retry_asks_for_the_track_once_more(project: Project) -> None:
+    track_id = await project.new_track()
+    [claim] = await project.claim()
+    for status in ("error", "pending"):
+        await project.sql(
+            "update public.music_tracks set status = %s where id = %s", status, track_id
+        )
+    [again] = await project.claim()
+    [retried] = await project.sql(
+        "select at from music.events where track_id = %s and kind = 'retried'", track_id
+    )
+    assert again["asked_at"] == retried["at"] > claim["asked_at"]
+    assert again["asked_seconds"] < 60
+
+
 async def test_a_lease_that_ran_out_is_taken_over_with_its_receipt_and_counts_an_attempt(
     project: Project,
 ) -> None:

@@ -27,13 +27,14 @@ async def limits(project: Project, of_all: int, of_a_user: int | None = None) ->
 
 async def begun(project: Project, claim: Any) -> str:
     """The intent of a paid call that is in the air."""
-    [row] = await project.sql(
-        "select * from public.begin_music_generation(%s, %s, %s, 'mureka-9', 4.5) as id",
+    generation_id = str(uuid.uuid4())
+    [_] = await project.sql(
+        "select * from public.begin_music_generation(%s, %s, %s, 'mureka-9', 4.5)",
         claim["claim_id"],
-        str(uuid.uuid4()),
+        generation_id,
         '{"kind": "instrumental", "body": {}}',
     )
-    return str(row["id"])
+    return generation_id
 
 
 async def leave(project: Project, user: str, track_id: str, how: str) -> None:

@@ -36,13 +36,14 @@ async def claimed(project: Project, **wishes: Any) -> Claim:
 
 async def lyrics_begun(project: Project, claim: Claim) -> str | None:
     """The intent of a call for words; None where it must not be sent."""
+    generation_id = str(uuid.uuid4())
     found = await project.as_service(
-        "select * from begin_music_generation(%s, %s, %s, 'lyrics', null) as id",
+        "select * from begin_music_generation(%s, %s, %s, 'lyrics', null)",
         claim["claim_id"],
-        str(uuid.uuid4()),
+        generation_id,
         '{"kind": "lyrics", "body": {"prompt": "snow"}}',
     )
-    return str(found[0]["id"]) if found else None
+    return generation_id if found else None
 
 
 async def lyrics_stored(project: Project, generation_id: str | None) -> None:

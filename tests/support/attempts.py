@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from music_service.errors import ProviderBlockedError
+from music_service.observe.observer import Observer
 from music_service.tracks import Claim
 from music_service.worker.attempt import Attempt
 from music_service.worker.cadence import Experiences
+from music_service.worker.outages import Outages
 from music_service.worker.ports import Options
 from music_service.worker.worker import Worker
 from tests.support.builders import a_claim, options
@@ -31,6 +33,7 @@ class Making:
     claim: Claim = field(default_factory=a_claim)
     options: Options = field(default_factory=options)
     experiences: Experiences = field(default_factory=Experiences)
+    observer: Observer = field(default_factory=Observer)
 
     def __post_init__(self) -> None:
         self.fakes = Fakes()
@@ -52,6 +55,8 @@ class Making:
             start_paid=self._start_paid,
             on_blocked=self.blocked.append,
             on_deferred=self.deferred.append,
+            observer=self.observer,
+            outages=Outages(quiet_seconds=30),
             experiences=self.experiences,
         )
 
@@ -74,9 +79,9 @@ class Making:
 
 
 class Working:
-    """A worker among fakes of its own; `changes` are options."""
+    """A worker among fakes of its own, and whoever observes it; `changes` are options."""
 
-    def __init__(self, **changes: Any) -> None:
+    def __init__(self, observer: Observer | None = None, **changes: Any) -> None:
         self.fakes = Fakes()
         self.journal = self.fakes.journal
         self.options = options(**changes)
@@ -86,6 +91,7 @@ class Working:
             self.fakes.audio,
             self.fakes.make_feed,
             self.options,
+            observer=observer,
         )
         self.stop = asyncio.Event()
         self.ready = asyncio.Event()

@@ -47,10 +47,19 @@ def a_claim(
     age_seconds: float = 0,
     request: GenerationRequest | None = None,
     expected_seconds: float | None = None,
+    waited_seconds: float | None = None,
+    asked_seconds: float | None = None,
 ) -> Claim:
     """A claim; with a receipt, one that is to be resumed."""
     resumed = None
     if receipt is not None:
         sent = request or GenerationRequest("instrumental", {"n": 1})
         resumed = Generation(uuid4(), sent, receipt, age_seconds)
-    return Claim(uuid4(), track or a_track(), resumed, expected_seconds)
+    return Claim(
+        uuid4(),
+        track or a_track(),
+        resumed,
+        expected_seconds,
+        waited_seconds=waited_seconds,
+        asked_seconds=asked_seconds,
+    )

@@ -23,6 +23,7 @@ from music_service.tracks import (
 from tests.support.journal import Journal
 
 MAX_ATTEMPTS = 10
+PRICE_CENTS = Decimal("4.5")  # where a worker leaves it to the database
 
 
 @dataclass
@@ -139,7 +140,7 @@ class FakeQueue:
         *,
         model: str,
         expected_cost_cents: Decimal | None,
-    ) -> None:
+    ) -> Decimal:
         row = await self._fenced(
             "intent",
             claim_id,
@@ -152,6 +153,7 @@ class FakeQueue:
         if known is not None and (known.id != generation_id or known.mureka_task_id is not None):
             raise LostClaimError("another paid call of this track is open.")
         row.open_call = Generation(generation_id, request, None)
+        return PRICE_CENTS if expected_cost_cents is None else expected_cost_cents
 
     async def store_receipt(self, generation_id: UUID, task_id: str, trace_id: str | None) -> None:
         await self._journal.take(

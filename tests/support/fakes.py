@@ -167,6 +167,7 @@ class FakeFeed:
         self.hint = hint
         self.gap = gap
         self.is_working = True
+        self.reconnects = 0
         self.distrusted = 0
         self.missed = True
 

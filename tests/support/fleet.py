@@ -17,7 +17,7 @@ from typing import Any
 from local_supabase.stack import Stack
 
 PROGRAM = [sys.executable, "-m", "music_service.cli.app", "run"]
-OURS = ("SUPABASE_", "MUREKA_", "MUSIC_", "WORKER_ID", "HEALTH_PORT", "LOG_")
+OURS = ("SUPABASE_", "MUREKA_", "MUSIC_", "WORKER_ID", "HEALTH_", "PORT", "LOG_", "OTEL_")
 QUICK = {
     "MUSIC_LEASE_SECONDS": "1.2",
     "MUSIC_SWEEP_SECONDS": "0.5",

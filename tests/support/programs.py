@@ -15,7 +15,7 @@ from local_supabase.stack import Stack
 from tests.support.project import ROOT
 
 PROGRAM = [sys.executable, "-m", "music_service.cli.app"]
-OURS = ("SUPABASE_", "MUREKA_", "MUSIC_", "WORKER_ID", "HEALTH_PORT", "LOG_")
+OURS = ("SUPABASE_", "MUREKA_", "MUSIC_", "WORKER_ID", "HEALTH_", "PORT", "LOG_", "OTEL_")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ VIOLATIONS = {
     ("music_service.worker.worker", "music_service.store.queue"): "Arrows point one way",
     ("music_service.worker.worker", "music_service.settings"): "Settings are seen by",
     ("music_service.worker.worker", "httpx"): "HTTP is spoken to",
+    ("music_service.worker.worker", "prometheus_client"): "What listens to a worker",
+    ("music_service.worker.poll", "opentelemetry"): "What listens to a worker",
     ("music_service.store.queue", "music_service.settings"): "Settings are seen by",
     ("music_service.client.follow", "music_service.store.queue"): "The client of apps knows the",
     ("local_supabase.gateway", "music_service.settings"): "The stand-in knows nothing",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 from typer.core import TyperCommand
@@ -15,8 +17,14 @@ from music_service.cli.commands import COMMANDS, LazyCommand
 from music_service.cli.output import ExitCode
 from music_service.errors import ErrorCode
 from music_service.mureka.prices import expected_cost_cents
+from music_service.observe.fleet import in_text_format
+from music_service.observe.metrics import ANSWERS, COMPLETED, ERROR, NO_CODE, OTHER, Metrics
+from music_service.observe.observer import Fate, State
 from music_service.settings import Settings
 from music_service.tracks import Status
+from tests.support.attempts import Working
+from tests.support.builders import a_claim
+from tests.support.health import HEALTH
 from tests.support.project import ROOT
 
 DOCS = ROOT / "docs"
@@ -63,8 +71,8 @@ def settings() -> dict[str, str]:
     return found
 
 
-def test_the_readme_lists_every_setting_with_its_default() -> None:
-    table = read("README.md").partition("<!-- settings -->")[2].partition("\n\n")[0]
+def test_the_page_of_settings_lists_each_with_its_default() -> None:
+    table = read("docs/settings.md").partition("<!-- settings -->")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", table, re.MULTILINE)
     assert {name: default.strip("`") for name, default in rows} == settings()
 
@@ -131,9 +139,63 @@ def test_apps_are_told_what_strangers_see_and_how_to_leave_it_out() -> None:
     assert "alter publication supabase_realtime drop table public.music_tracks;" in said
 
 
-def test_every_error_code_and_status_is_documented_for_apps() -> None:
-    codes = re.findall(r"^\| `(\w+)` \|", section("docs/clients.md", "Error codes"), re.MULTILINE)
-    assert set(codes) == set(ErrorCode)
+def test_each_setting_of_a_time_says_its_unit() -> None:
+    table = read("docs/settings.md").partition("<!-- settings -->")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+_SECONDS)` \| .*? \| (.*) \|$", table, re.MULTILINE)
+    assert len(rows) >= 4
+    assert [name for name, words in rows if "second" not in words] == []
+
+
+def test_every_error_code_is_documented_for_users_and_operators() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", read("docs/errors.md"), re.MULTILINE)
+    assert {code for code, _ in rows} == set(ErrorCode)
+    for code, cells in rows:
+        status, happened, user, operator = (cell.strip() for cell in cells.split("|"))
+        assert status in ("error", "pending", "pending or error"), code
+        assert all((happened, user, operator)), code
+
+
+def metrics_on(page: str, mark: str) -> dict[str, tuple[str, frozenset[str]]]:
+    """Type and labels of each metric in a table of a page; each has a meaning."""
+    table = read(page).partition(f"<!-- {mark} -->")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) ?\| (.+?) \|", table, re.MULTILINE)
+    return {name: (kind, frozenset(re.findall(r"`(\w+)`", cell))) for name, kind, cell, _ in rows}
+
+
+def metrics_of(text: str) -> dict[str, tuple[str, frozenset[str]]]:
+    """The same of what is served; a counter goes by the name of its samples."""
+    return {
+        family.name + "_total" * (family.type == "counter"): (
+            family.type,
+            frozenset(label for sample in family.samples for label in sample.labels) - {"le"},
+        )
+        for family in text_string_to_metric_families(text)
+    }
+
+
+async def test_every_metric_is_documented_with_its_type_and_labels() -> None:
+    metrics = Metrics(models=["mureka-9"], version="1")
+    metrics.ask(Working().worker.status)
+    metrics.supabase_answered("claim_music_tracks", 200)
+    metrics.claimed(a_claim()).generated("mureka-9", 1)
+    assert metrics_on("docs/metrics.md", "metrics") == metrics_of(metrics.render().decode())
+
+
+def test_every_metric_of_the_fleet_is_documented_with_its_type_and_labels() -> None:
+    served = metrics_of(in_text_format(HEALTH))
+    assert metrics_on("docs/metrics.md", "fleet") == served
+    waits = re.search(r"`music_fleet_waiting`.*?: (.*?\))", read("docs/metrics.md"))
+    assert waits is not None
+    assert set(re.findall(r"`(\w+)`", waits[1])) == {*HEALTH["waiting"]}
+
+
+def test_the_states_and_fates_and_classes_that_metrics_tell_are_documented() -> None:
+    page = read("docs/metrics.md")
+    told = (*get_args(State), *get_args(Fate), *ANSWERS, OTHER, COMPLETED, ERROR, NO_CODE)
+    assert [word for word in told if f"`{word}`" not in page] == []
+
+
+def test_every_status_is_documented_for_apps() -> None:
     life = section("docs/clients.md", "Life of a track")
     assert set(re.findall(r"^\| `(\w+)` \|", life, re.MULTILINE)) == set(Status)
 
@@ -156,7 +218,9 @@ def test_every_event_of_the_log_is_documented_for_operators() -> None:
         for path in [PRODUCT / part, *(PRODUCT / part).glob("*.py")]
         if path.is_file()
     )
-    events = set(re.findall(r"\.(?:info|warning|error|exception)\(\s*\"(\w+)\"", code))
+    events = set(
+        re.findall(r"(?:\.(?:debug|info|warning|error|exception)|\bsay)\(\s*\"(\w+)\"", code)
+    )
     assert len(events) > 20
     page = section("docs/running.md", "Logs")
     assert sorted(event for event in events if f"`{event}`" not in page) == []

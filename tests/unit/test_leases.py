@@ -13,6 +13,7 @@ import pytest
 from music_service.errors import ConfigurationError, TransientError
 from music_service.tracks import Claim
 from music_service.worker.leases import LeaseKeeper
+from music_service.worker.outages import Outage
 from tests.support.builders import a_claim
 from tests.support.clock import now, settled
 from tests.support.fakes import Fakes
@@ -36,6 +37,7 @@ class Keeping:
             held=lambda: {claim.id for claim in self.claims},
             on_lost=lambda ids, why: self.lost.append((now(), ids, why)),
             on_restored=lambda: self.restored.append(now()),
+            outage=Outage("database", quiet_seconds=30),
         )
 
     def claim(self) -> Claim:

@@ -74,18 +74,23 @@ def test_a_worker_installs_what_it_imports_and_nothing_of_the_local_stack(
             if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                 names.append(node.module)
             imported |= {name.partition(".")[0] for name in names}
+    # What listens to a worker is imported where somebody listens, from an extra.
+    listeners = {"prometheus_client": "metrics", "opentelemetry": "otel"}
     # One package installs several: `supabase` re-exports what others name themselves.
     distributions = packages_distributions()
     ours = {"music_service", "local_supabase"}
     needed = {
         distributions[name][0].lower()
-        for name in imported - sys.stdlib_module_names - ours
+        for name in imported - sys.stdlib_module_names - ours - {*listeners}
         if name in distributions
     }
     assert needed <= requirements(metadata)
-    assert not requirements(metadata) & (
-        requirements(metadata, "local") | requirements(metadata, "dev")
-    )
+    for name, extra in listeners.items():
+        installed = {each.replace("_", "-") for each in distributions[name]}
+        assert installed & requirements(metadata, extra), extra
+    extras = ("local", "dev", *listeners.values())
+    asked_for = set().union(*(requirements(metadata, extra) for extra in extras))
+    assert not requirements(metadata) & asked_for
 
 
 def test_the_package_says_whom_it_is_for(metadata: Message) -> None:
@@ -114,4 +119,5 @@ def test_each_package_that_is_required_is_locked(metadata: Message) -> None:
     required = (
         requirements(metadata) | requirements(metadata, "local") | requirements(metadata, "dev")
     )
+    required |= requirements(metadata, "metrics") | requirements(metadata, "otel")
     assert required - {"music-service"} <= locked

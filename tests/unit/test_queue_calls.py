@@ -154,6 +154,7 @@ async def test_a_frozen_request_that_somebody_edited_costs_no_other_track() -> N
         **{"claim_id": str(ID), "track_id": str(ID), "user_id": None, "prompt": "rain"},
         **dict.fromkeys(WISHES),
         **{"attempts": 0, "expected_seconds": None, "waited_seconds": None},
+        **{"asked_at": "2026-11-26T12:00:00.123456+00:00", "asked_seconds": 0.5},
         **{"generation_id": str(ID), "mureka_task_id": "task-1", "generation_age_seconds": 3.0},
         "generation_request": {"edited": True},
     }

@@ -64,6 +64,17 @@ def test_what_is_required_is_enough(environment: Environment) -> None:
     assert settings.health_port is None
 
 
+def test_the_port_of_the_platform_is_taken_where_none_of_our_own_is_set(
+    environment: Environment,
+) -> None:
+    environment.set(PORT="5000")
+    assert (Settings.load().served_port, Settings.load().health_host) == (5000, "127.0.0.1")
+    environment.set(HEALTH_PORT="8080", HEALTH_HOST="0.0.0.0")
+    assert (Settings.load().served_port, Settings.load().health_host) == (8080, "0.0.0.0")
+    environment.set(HEALTH_PORT="")
+    assert Settings.load().served_port == 5000
+
+
 @pytest.mark.parametrize("name", ["SUPABASE_URL", "SUPABASE_SECRET_KEY", "MUREKA_API_KEY"])
 def test_what_is_missing_is_named_with_the_way_to_give_it(
     environment: Environment, name: str
@@ -97,6 +108,8 @@ MALFORMED = [
     ("LOG_LEVEL", "loud"),
     ("LOG_FORMAT", "xml"),
     ("HEALTH_PORT", "65537"),
+    ("PORT", "http"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
 ]
 
 

@@ -17,6 +17,7 @@ from music_service.errors import (
     SubmissionUnknownError,
     TransientError,
 )
+from music_service.observe.observer import TrackObserver
 from music_service.tracks import Claim, Generation, request_for
 from music_service.worker.ports import Options
 from music_service.worker.submit import submit
@@ -32,7 +33,7 @@ async def submitted(
 ) -> Generation:
     claim = claim or a_claim()
     fakes.queue.hold(claim)
-    return await submit(claim, fakes.queue, fakes.provider, how or options())
+    return await submit(claim, fakes.queue, fakes.provider, how or options(), TrackObserver())
 
 
 async def test_the_intent_is_written_then_the_call_sent_and_then_its_receipt_stored() -> None:

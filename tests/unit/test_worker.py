@@ -181,7 +181,7 @@ async def test_while_the_account_is_blocked_nothing_is_claimed_but_leases_are_ke
         assert len(work.journal.of("claim")) == claims
         assert work.journal.of("renew")[-1].claim_ids == {running.id}
         assert work.journal.of("renew")[-1].at > 280
-        assert (work.state, work.worker.status()["reason"]) == ("blocked", "No money.")
+        assert (work.state, work.worker.status()["reasons"]) == ("blocked", ["No money."])
 
 
 async def test_operators_hear_that_and_why_the_worker_is_blocked() -> None:
@@ -208,7 +208,7 @@ async def test_a_blocked_worker_asks_for_the_balance_and_resumes_when_there_is_m
         sent = await work.journal.reached("intent", 2)
         assert sent.at == 300
         assert work.journal.of("report")[-1].state == "running"
-        assert (work.state, work.worker.status()["reason"]) == ("running", None)
+        assert (work.state, work.worker.status()["reasons"]) == ("running", [])
 
 
 async def test_a_worker_can_be_blocked_a_second_time() -> None:
@@ -219,7 +219,7 @@ async def test_a_worker_can_be_blocked_a_second_time() -> None:
         work.waiting(1)
         await work.journal.reached("submit", 2)
         await settled()
-        assert work.worker.status()["reason"] == "The key is refused."
+        assert work.worker.status()["reasons"] == ["The key is refused."]
         assert [call.state for call in work.journal.of("report")] == [
             "running", "blocked", "running", "blocked"
         ]  # fmt: skip
@@ -248,8 +248,9 @@ async def test_the_status_says_who_works_on_how_much() -> None:
         expected: dict[str, Any] = {
             "worker_id": "worker",
             "state": "running",
-            "reason": None,
+            "reasons": [],
             "realtime": "subscribed",
+            "reconnects": 0,
             "running": 2,
             "capacity": 4,
             "left_over": 0,

@@ -33,12 +33,12 @@ async def test_operators_hear_of_claims_that_fail_until_one_succeeds(error: Exce
     async with work.at_work():
         await work.journal.reached("claim", 4)
         await settled()
-        assert (work.state, work.worker.status()["reason"]) == ("failing", str(error))
+        assert (work.state, work.worker.status()["reasons"]) == ("failing", [str(error)])
         assert set(told(work)) == {("failing", str(error))}
         work.journal.repair("claim")
         work.waiting(1)
         await work.journal.reached("complete")
-        assert (work.state, work.worker.status()["reason"]) == ("running", None)
+        assert (work.state, work.worker.status()["reasons"]) == ("running", [])
         while told(work)[-1][0] != "running":
             await work.journal.reached("report", len(work.journal.of("report")) + 1)
 

@@ -114,7 +114,7 @@ async def test_a_worker_that_is_cut_off_claims_nothing_until_a_renewal_succeeds(
         work.journal.repair("renew")
         sent = await work.journal.reached("intent")
         assert sent.at == work.journal.of("renew")[-1].at
-        assert (work.state, work.worker.status()["reason"]) == ("running", None)
+        assert (work.state, work.worker.status()["reasons"]) == ("running", [])
 
 
 async def test_a_paid_call_in_the_air_keeps_its_receipt_when_its_lease_is_lost() -> None:

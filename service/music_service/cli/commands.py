@@ -37,6 +37,7 @@ COMMANDS = {
     "record": "Record the task of a paid call that was never confirmed.",
     "dismiss": "Have done with failed tracks.",
     "history": "Show what happened to a track.",
+    "metrics": "Print the fleet's gauges in Prometheus' text format, once.",
     "clean": "Find audio that belongs to no track any more.",
     "uninstall": "Print the SQL that removes all of the service from a database; run nothing.",
 }

@@ -88,6 +88,7 @@ def dev(
     Uses the project that SUPABASE_URL and SUPABASE_SECRET_KEY name, if they are set, and the real
     Mureka if MUREKA_API_KEY is set; else an embedded stack and a simulator.
     """
+    os.environ.pop("PORT", None)  # of this shell, for an app's own server
     check_named_project()
     page = built_page(site)
     if MurekaSettings.is_given():

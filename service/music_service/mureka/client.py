@@ -25,6 +25,7 @@ from music_service.mureka.wire import (
     LyricsBody,
     TaskBody,
 )
+from music_service.observe.observer import Observer
 from music_service.timed_lyrics import Sections
 from music_service.tracks import AudioFormat, GenerationRequest, Kind
 
@@ -100,13 +101,16 @@ class Billing:
 
 @asynccontextmanager
 async def connect_mureka(
-    api_key: str, base_url: str, tls: ssl.SSLContext | None = None
+    api_key: str,
+    base_url: str,
+    tls: ssl.SSLContext | None = None,
+    observer: Observer | None = None,
 ) -> AsyncIterator[MurekaClient]:
-    """A client with connections of its own; nothing is sent yet.
+    """A client with connections of its own; nothing is sent yet. `observer` is told of answers.
 
     With an `https` address everything that Mureka names must be public and `https` as well.
     """
-    async with connect_http(api_key, base_url, tls) as http:
+    async with connect_http(api_key, base_url, tls, observer) as http:
         yield MurekaClient(http)
 
 

@@ -27,6 +27,7 @@ from music_service.errors import (
 )
 from music_service.mureka.addresses import Addresses, Way, refused
 from music_service.mureka.bodies import BodyError, CutError, decoded
+from music_service.observe.observer import Observer
 from music_service.places import Places
 
 PAID_SECONDS = 60.0
@@ -89,6 +90,7 @@ class Http:
         tls: the authorities that are trusted where a file is fetched.
         paid_seconds, free_seconds: how long a call may take in all.
         polls: places for polls, with connections that their owner closes; by default `free` ones.
+        observer: told of each answer but those that are files.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Http:
         paid_seconds: float = PAID_SECONDS,
         free_seconds: float = FREE_SECONDS,
         polls: Places[httpx.AsyncClient] | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._free = free
         self._paid = paid
@@ -116,6 +119,7 @@ class Http:
         self._paid_calls = asyncio.Semaphore(PAID_AT_ONCE)
         self._files = asyncio.Semaphore(FILES_AT_ONCE)
         self._shown: dict[str, None] = {}
+        self._observer = observer or Observer()
 
     async def post_once(self, path: str, body: dict[str, Any]) -> Answer:
         """Send a paid call.
@@ -144,7 +148,7 @@ class Http:
                     timeout=_patience(self._paid_seconds),
                     extensions={"trace": watch},
                 )
-                return await _answer(self._paid, request)
+                return await self._answer(self._paid, request)
         except TimeoutError as error:
             if not has_left.is_set():
                 raise _out_of_reach() from error
@@ -178,11 +182,21 @@ class Http:
                     headers=self._headers | _PLAIN,
                     extensions={"timeout": _patience(self._free_seconds).as_dict()},
                 )
-                return await _answer(connection, request)
+                return await self._answer(connection, request)
         except (*_ODD, CutError) as error:  # TimeoutError is an OSError
             raise _out_of_reach() from error
         except BodyError as error:
             raise ContractError(f"Mureka's answer was not understood: {error}.") from error
+
+    async def _answer(self, client: httpx.AsyncClient, request: httpx.Request) -> Answer:
+        """The whole answer; whatever came, or did not, is told."""
+        status = None
+        try:
+            answer = await _answer(client, request)
+            status = answer.status
+            return answer
+        finally:
+            self._observer.provider_answered(status)
 
     async def may_be_shown(self, url: str) -> bool:
         """Whether listeners may be sent to an address; one that was found good is remembered."""
@@ -252,7 +266,10 @@ class Http:
 
 @asynccontextmanager
 async def connect_http(
-    api_key: str, base_url: str, tls: ssl.SSLContext | None = None
+    api_key: str,
+    base_url: str,
+    tls: ssl.SSLContext | None = None,
+    observer: Observer | None = None,
 ) -> AsyncIterator[Http]:
     """Connections of its own; nothing is sent yet.
 
@@ -276,6 +293,7 @@ async def connect_http(
                 paid_seconds=PAID_SECONDS,
                 free_seconds=FREE_SECONDS,
                 polls=polls,
+                observer=observer,
             )
         finally:
             await polls.aclose()

@@ -12,6 +12,7 @@ _CENTS = {
     "mureka-9": Decimal("4.5"),
     "mureka-9.5": Decimal("15"),
 }
+MODELS = tuple(_CENTS)
 # `auto` and models unknown here are taken for the dearest, so that a budget is never overrun.
 _DEAREST_CENTS = max(_CENTS.values())
 

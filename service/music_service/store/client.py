@@ -21,6 +21,7 @@ from postgrest import AsyncPostgrestClient, AsyncRequestBuilder
 
 from music_service.connections import PlainClient, one_connection
 from music_service.errors import ConfigurationError
+from music_service.observe.observer import Observer
 from music_service.places import Places
 
 TIMEOUT = httpx.Timeout(20, connect=5)
@@ -46,11 +47,12 @@ _RECEIPTS = (
 class Connections(PlainClient):
     """Connections to a project, of which each kind of request has so many at once.
 
-    Time-outs count from when a request has its place.
+    Time-outs count from when a request has its place. `observer` is told of each answer.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, observer: Observer | None = None, **options: Any) -> None:
         super().__init__(timeout=TIMEOUT, **options)
+        self._observer = observer or Observer()
 
         def make() -> httpx.AsyncClient:
             return one_connection(timeout=TIMEOUT, **options)
@@ -65,8 +67,14 @@ class Connections(PlainClient):
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         """Send it as soon as there is a place, and read the whole answer."""
-        async with self._place_for(request.url.path) as connection:
-            return await connection.send(request, **options)
+        status = None
+        try:
+            async with self._place_for(request.url.path) as connection:
+                answer = await connection.send(request, **options)
+            status = answer.status_code
+            return answer
+        finally:
+            self._observer.supabase_answered(_kind_of(request.url.path), status)
 
     async def aclose(self) -> None:
         """Close all of them."""
@@ -113,6 +121,11 @@ class ProjectClient:
         return self._database.rpc(function, arguments)
 
 
+def _kind_of(path: str) -> str:
+    """The function or table that is asked for, or `storage`: words of ours, not of users."""
+    return "storage" if "/storage/v1/" in path else path.rpartition("/")[2]
+
+
 @cache
 def trusted() -> ssl.SSLContext:
     """The authorities that are trusted; reading them is slow, so it is done once."""
@@ -120,15 +133,17 @@ def trusted() -> ssl.SSLContext:
 
 
 @asynccontextmanager
-async def connect(url: str, secret_key: str) -> AsyncIterator[ProjectClient]:
-    """A client with the service's rights; nothing is sent yet.
+async def connect(
+    url: str, secret_key: str, observer: Observer | None = None
+) -> AsyncIterator[ProjectClient]:
+    """A client with the service's rights; nothing is sent yet. `observer` is told of answers.
 
     Raises:
         ConfigurationError: the URL is malformed.
     """
     # Without TLS there is nothing to verify, and loading the authorities is slow.
     verify = trusted() if url.startswith("https://") else False
-    async with Connections(verify=verify) as http:
+    async with Connections(observer, verify=verify) as http:
         try:
             client = ProjectClient(url, secret_key, http)
         except ValueError as error:

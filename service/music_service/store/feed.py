@@ -60,6 +60,12 @@ class Feed:
         self._announcements = _Announcements(on_hint, self._doubt_changes)
         self._silent_since: float | None = time.monotonic()
         self._subscribed_at: float | None = None
+        self._subscriptions = 0
+
+    @property
+    def reconnects(self) -> int:
+        """How often it was subscribed again after it had been lost."""
+        return max(self._subscriptions - 1, 0)
 
     @property
     def is_working(self) -> bool:
@@ -147,6 +153,7 @@ class Feed:
             silent_seconds = round(time.monotonic() - self._silent_since, 1)
             log.info("realtime_subscribed", silent_seconds=silent_seconds)
             self._silent_since = None
+            self._subscriptions += 1
         self._subscribed_at = time.monotonic()
         self._on_gap()
 
@@ -156,7 +163,7 @@ class Feed:
             self._silent_since = time.monotonic()
             log.warning("realtime_lost", reason=reason, now="sweeping alone")
         else:
-            log.info("realtime_not_back", reason=reason)
+            log.debug("realtime_not_back", reason=reason)
 
 
 class _Announcements:

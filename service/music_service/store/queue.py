@@ -6,7 +6,8 @@ Every write is idempotent under its fence, so a call whose answer was lost is si
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
@@ -120,12 +121,12 @@ class Queue:
         *,
         model: str,
         expected_cost_cents: Decimal | None,
-    ) -> None:
+    ) -> Decimal:
         """Write that a paid call follows; raises LostClaimError when it must not be sent.
 
-        What it costs is the database's to say where it knows the model.
+        Answers what it costs in US cents: the database's to say where it knows the model.
         """
-        await self._fenced(
+        [cents, *_] = await self._fenced(
             "begin_music_generation",
             p_claim_id=str(claim_id),
             p_generation_id=str(generation_id),
@@ -133,6 +134,10 @@ class Queue:
             p_model=model,
             p_expected_cost_cents=None if expected_cost_cents is None else str(expected_cost_cents),
         )
+        try:
+            return Decimal(str(cents))
+        except InvalidOperation as error:
+            raise ContractError("begin_music_generation did not answer a cost.") from error
 
     async def store_receipt(self, generation_id: UUID, task_id: str, trace_id: str | None) -> None:
         """Keep the receipt of a paid call, with or without a claim.
@@ -315,6 +320,8 @@ def _claim(row: dict[str, Any]) -> Claim:
             generation=_generation(row, track),
             expected_seconds=row["expected_seconds"],
             waited_seconds=row["waited_seconds"],
+            asked_at=datetime.fromisoformat(row["asked_at"]),
+            asked_seconds=row["asked_seconds"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ContractError("claim_music_tracks answered a row of another shape.") from error

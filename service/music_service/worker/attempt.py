@@ -29,9 +29,11 @@ from music_service.errors import (
     ProviderBlockedError,
     TransientError,
 )
-from music_service.tracks import Claim, Generation
+from music_service.observe.observer import Observer, TrackObserver
+from music_service.tracks import Claim, Generation, Status
 from music_service.worker.cadence import Experiences
 from music_service.worker.deliver import deliver
+from music_service.worker.outages import Outages
 from music_service.worker.persist import persist
 from music_service.worker.poll import Poller
 from music_service.worker.ports import AudioStore, Options, Provider, Queue
@@ -39,6 +41,7 @@ from music_service.worker.retry import Defer, Fail, decide
 from music_service.worker.submit import submit, write_lyrics
 
 Paid = TypeVar("Paid")
+PaidStep = Callable[[Claim, Queue, Provider, Options, TrackObserver], Coroutine[Any, Any, Paid]]
 
 _WRITE_AGAIN_SECONDS = 1.0
 
@@ -76,6 +79,8 @@ class Attempt:
         start_paid: starts a task that its owner does not abandon when this one is cancelled.
         on_blocked: told the reason when the provider refuses the whole account.
         on_deferred: told in how many seconds the track is due again.
+        observer: told what happens to it.
+        outages: told who answers and who does not.
         experiences: how long music took this worker lately.
     """
 
@@ -90,6 +95,8 @@ class Attempt:
         start_paid: StartPaid,
         on_blocked: Callable[[ProviderBlockedError], None],
         on_deferred: Callable[[float], None],
+        observer: Observer,
+        outages: Outages,
         experiences: Experiences | None = None,
     ) -> None:
         self.claim = claim
@@ -102,6 +109,8 @@ class Attempt:
         self._start_paid = start_paid
         self._on_blocked = on_blocked
         self._on_deferred = on_deferred
+        self._observer = observer.claimed(claim)
+        self._outages = outages
         self._experiences = Experiences() if experiences is None else experiences
         self._known_at = _now()  # since when the generation has the age that it was told
         self._paid_at: float | None = None
@@ -131,6 +140,8 @@ class Attempt:
         except LostClaimError as error:
             self._lose(error)
         except MusicServiceError as error:
+            say = self._log.debug if self._outages.explain(error) else self._log.warning
+            say("attempt_failed", code=error.code, reason=str(error))
             await self._give_up(error)
         except Exception as error:  # noqa: BLE001  the track must not be left without a word
             self._log.exception("unexpected_error")
@@ -151,22 +162,28 @@ class Attempt:
             self._queue,
             self._provider,
             self._options,
+            observer=self._observer,
+            outages=self._outages,
             experience=self._experiences[generation.request.kind],
         )
-        finished = await poller.run(self._paid_at + self._options.deadline_seconds)
+        with self._observer.step("poll"):
+            finished = await poller.run(self._paid_at + self._options.deadline_seconds)
         self.phase = Phase.DELIVERING
-        music = await deliver(
-            finished,
-            self.claim.track,
-            generation.id,
-            provider=self._provider,
-            audio=self._audio,
-            options=self._options,
-            ask_again=poller.again,
-            late_until=poller.late_until,
-        )
+        with self._observer.step("deliver"):
+            music = await deliver(
+                finished,
+                self.claim.track,
+                generation.id,
+                provider=self._provider,
+                audio=self._audio,
+                options=self._options,
+                ask_again=poller.again,
+                late_until=poller.late_until,
+            )
+        self._outages.storage.answered()
         self.phase = Phase.COMPLETING
         await self._queue.complete(self.claim.id, music)
+        self._observer.completed()
         self._log.info(
             "completed", storage_path=music.files["mp3"].path, duration_ms=music.duration_ms
         )
@@ -175,31 +192,33 @@ class Attempt:
         found = self.claim.generation
         if found is None or found.mureka_task_id is None:
             return None
-        self._log.info("resumed", generation_id=str(found.id), task_id=found.mureka_task_id)
+        say = self._log.debug if self._outages.are_on else self._log.info
+        say("resumed", generation_id=str(found.id), task_id=found.mureka_task_id)
         return found
 
     async def _paid(self) -> Generation | None:
         """Pay for the words, where they are asked for, and the music; None for an early end."""
         if self.claim.track.needs_lyrics:
-            track = await self._pay_for(write_lyrics)
+            with self._observer.step("write_lyrics"):
+                track = await self._pay_for(write_lyrics)
             if self.phase is Phase.STOPPING:
                 return None
             self.claim = replace(self.claim, track=track)
         self._known_at = _now()
-        generation = await self._pay_for(submit)
+        with self._observer.step("submit"):
+            generation = await self._pay_for(submit)
         return None if self.phase is Phase.STOPPING else generation
 
-    async def _pay_for(
-        self, step: Callable[[Claim, Queue, Provider, Options], Coroutine[Any, Any, Paid]]
-    ) -> Paid:
+    async def _pay_for(self, step: PaidStep[Paid]) -> Paid:
         self.phase = Phase.SUBMITTING
-        paying = step(self.claim, self._queue, self._provider, self._options)
-        return await asyncio.shield(self._start_paid(paying))
+        paying = step(self.claim, self._queue, self._provider, self._options, self._observer)
+        paid = await asyncio.shield(self._start_paid(paying))
+        self._outages.mureka.answered()
+        return paid
 
     async def _give_up(self, error: MusicServiceError) -> None:
         """Decide what follows from the error, and write it."""
         self.phase = Phase.DECIDING
-        self._log.warning("attempt_failed", code=error.code, reason=str(error))
         if isinstance(error, ProviderBlockedError):
             self._on_blocked(error)
         try:
@@ -212,7 +231,7 @@ class Attempt:
             )
             await persist(
                 lambda: self._write(decision),
-                on_failure=lambda e: self._log.error("outcome_not_written_yet", reason=str(e)),
+                on_failure=self._not_written,
                 first_pause_seconds=_WRITE_AGAIN_SECONDS,
                 longest_pause_seconds=_WRITE_AGAIN_SECONDS,
             )
@@ -220,6 +239,10 @@ class Attempt:
             self._lose(lost)
         except Exception:  # noqa: BLE001  the lease runs out, and whoever claims it next goes on
             self._log.exception("outcome_not_written")
+
+    def _not_written(self, error: Exception) -> None:
+        say = self._log.debug if self._outages.explain(error) else self._log.error
+        say("outcome_not_written_yet", reason=str(error))
 
     def _lose(self, error: LostClaimError) -> None:
         self.is_lost = True
@@ -233,8 +256,9 @@ class Attempt:
                 code=decision.code,
                 message=decision.message,
             )
+            self._observer.failed(decision.code)
             return
-        await self._queue.defer(
+        status = await self._queue.defer(
             self.claim.id,
             delay_seconds=decision.delay_seconds,
             outcome=decision.outcome,
@@ -242,6 +266,9 @@ class Attempt:
             message=decision.message,
             counts_as_attempt=decision.counts_as_attempt,
         )
+        if status is Status.ERROR:
+            is_last = decision.counts_as_attempt
+            self._observer.failed(ErrorCode.ATTEMPTS_EXHAUSTED if is_last else decision.code)
         self._on_deferred(decision.delay_seconds)
 
 

@@ -46,7 +46,7 @@ class ClaimFailures:
 
     def note(self, reason: str) -> None:
         """A claim has failed."""
-        log.warning("claim_failed", reason=reason)
+        log.debug("claim_failed", reason=reason)
         self._in_a_row += 1
         if self._in_a_row >= _TOLD_FROM:
             self.reason = reason

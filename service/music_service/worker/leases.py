@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+from music_service.worker.outages import Outage, reason_of
 from music_service.worker.ports import Queue
 
 log = structlog.get_logger(__name__)
@@ -25,6 +26,7 @@ class LeaseKeeper:
         held: answers the claims to renew.
         on_lost: told the claims that are lost, and why in a sentence.
         on_restored: told that renewing works again.
+        outage: that of the database, told whether it answers.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class LeaseKeeper:
         held: Callable[[], Collection[UUID]],
         on_lost: Callable[[set[UUID], str], None],
         on_restored: Callable[[], None],
+        outage: Outage,
     ) -> None:
         self.is_cut_off = False
         self._queue = queue
@@ -42,6 +45,7 @@ class LeaseKeeper:
         self._held = held
         self._on_lost = on_lost
         self._on_restored = on_restored
+        self._outage = outage
         self._renewed_at = 0.0
 
     async def run(self) -> None:
@@ -54,12 +58,14 @@ class LeaseKeeper:
             try:
                 owned = await self._renew(claim_ids)
             except Exception as error:  # noqa: BLE001  whatever it is, leases must be kept
-                log.warning("renewal_failed", reason=str(error) or "no answer")
+                self._outage.failed(reason_of(error))
+                log.debug("renewal_failed", reason=reason_of(error))
                 self._note_failure(claim_ids)
                 pause = self._lease_seconds / 10
                 if not self.is_cut_off:
                     pause = min(pause, self._seconds_left())
             else:
+                self._outage.answered()
                 self._note_success(claim_ids - owned)
                 pause = self._lease_seconds / 3
 
@@ -78,6 +84,8 @@ class LeaseKeeper:
 
     def _note_failure(self, claim_ids: set[UUID]) -> None:
         if self._seconds_left() <= 0:
+            if not self.is_cut_off:
+                log.warning("cut_off", tracks=len(claim_ids))
             self.is_cut_off = True
             self._on_lost(claim_ids, "the leases could not be renewed")
 

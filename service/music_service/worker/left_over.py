@@ -72,6 +72,7 @@ class LeftOvers:
         self.running = found.running
         ended = await asyncio.gather(*map(self._has_ended, found.tasks))
         if any(ended):
+            log.info("left_over_ended", tasks=sum(ended))
             self.running -= sum(ended)
             self._on_freed()
 
@@ -86,7 +87,7 @@ class LeftOvers:
             reason = str(error)
             log.debug("left_over_not_looked_after", task_id=task.mureka_task_id, reason=reason)
             return False
-        log.info("left_over_ended", task_id=task.mureka_task_id, status=status)
+        log.debug("left_over_closed", task_id=task.mureka_task_id, status=status)
         return True
 
     async def _status_of(self, task: LeftOverTask) -> str | None:

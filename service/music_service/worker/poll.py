@@ -17,8 +17,10 @@ from music_service.errors import (
     RateLimitedError,
     TransientError,
 )
+from music_service.observe.observer import TrackObserver
 from music_service.tracks import Claim, Generation, Kind
 from music_service.worker.cadence import Bounds, Cadence, Experience
+from music_service.worker.outages import Outages
 from music_service.worker.ports import FinishedAudio, Options, Provider, Queue, Task
 
 UNKNOWN_TASK_POLLS = 3
@@ -35,6 +37,8 @@ class Poller:
         generation: what is polled; it has a receipt.
         queue, provider: the database's functions, Mureka.
         options: how this worker works.
+        observer: told when there is something to hear, and when the music is done.
+        outages: told whether the provider answers.
         experience: how long such music took lately; what is seen here is added.
     """
 
@@ -46,6 +50,8 @@ class Poller:
         provider: Provider,
         options: Options,
         *,
+        observer: TrackObserver,
+        outages: Outages,
         experience: Experience | None = None,
     ) -> None:
         self._claim = claim
@@ -53,6 +59,8 @@ class Poller:
         self._queue = queue
         self._provider = provider
         self._options = options
+        self._observer = observer
+        self._outages = outages
         self._shown: tuple[str, str | None] | None = None
         self.late_until = float("inf")
         self._paid_at = _now() - generation.age_seconds
@@ -108,7 +116,7 @@ class Poller:
         try:
             task = await self._provider.poll(*self._asked)
         except MusicServiceError as error:
-            self._log.warning("poll_failed", reason=str(error))
+            self._note_failure(error)
             return None
         return task.audio if task.is_succeeded else None
 
@@ -123,6 +131,10 @@ class Poller:
         """
         if self.late_until == float("inf"):
             told = task.ran_seconds
+            self._observer.generated(
+                str(self._generation.request.body.get("model")),
+                self._age_seconds if told is None else told,
+            )
             ran_seconds = self._options.deadline_seconds if told is None else told
             ended_at = min(_now(), self._paid_at + ran_seconds)
             self.late_until = ended_at + self._options.late_audio_seconds
@@ -143,7 +155,6 @@ class Poller:
                     raise
                 await asyncio.sleep(self._options.poll_seconds)
             except MusicServiceError as error:
-                self._log.warning("poll_failed", reason=str(error))
                 self._note_failure(error)
                 break
             else:
@@ -152,6 +163,7 @@ class Poller:
         return None
 
     def _note(self, task: Task) -> None:
+        self._outages.mureka.answered()
         self._cadence.note(
             self._age_seconds,
             task.status,
@@ -160,6 +172,8 @@ class Poller:
         )
 
     def _note_failure(self, error: MusicServiceError) -> None:
+        self._outages.mureka.failed(str(error))
+        self._log.debug("poll_failed", reason=str(error))
         if isinstance(error, RateLimitedError):
             self._cadence.note_refusal()
         if isinstance(error, TransientError) and error.retry_after_seconds is not None:
@@ -175,9 +189,13 @@ class Poller:
         except LostClaimError:
             raise
         except MusicServiceError as error:
-            self._log.warning("stage_not_shown", reason=str(error))
+            self._outages.database.failed(str(error))
+            self._log.debug("stage_not_shown", reason=str(error))
         else:
+            self._outages.database.answered()
             self._shown = stage
+            if task.stream_url is not None:
+                self._observer.sounded()
 
     async def _sleep_before_first_poll(self) -> None:
         expected, options = self._claim.expected_seconds, self._options

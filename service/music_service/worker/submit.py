@@ -12,12 +12,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 import structlog
 
 from music_service.errors import MusicServiceError, SubmissionUnknownError
+from music_service.observe.observer import Fate, TrackObserver
 from music_service.tracks import (
     LYRICS_MODEL,
     Claim,
@@ -35,7 +37,9 @@ _LONGEST_PAUSE_SECONDS = 10
 log = structlog.get_logger(__name__)
 
 
-async def submit(claim: Claim, queue: Queue, provider: Provider, options: Options) -> Generation:
+async def submit(
+    claim: Claim, queue: Queue, provider: Provider, options: Options, observer: TrackObserver
+) -> Generation:
     """Pay for one generation of a track; the one answered has its receipt stored.
 
     Raises:
@@ -46,14 +50,14 @@ async def submit(claim: Claim, queue: Queue, provider: Provider, options: Option
     generation_id = uuid4()
     request = request_for(claim.track, model=options.model, stream=options.stream)
     model = claim.track.model or options.model
-    await queue.write_intent(
+    cost_cents = await queue.write_intent(
         claim.id,
         generation_id,
         request,
         model=model,
         expected_cost_cents=options.expected_cost_cents if model == options.model else None,
     )
-    async with _paying(queue, generation_id):
+    async with _paying(queue, generation_id, _Told(observer, model, cost_cents)):
         submission = await provider.submit(request)
         words = _words(claim, generation_id).bind(task_id=submission.task_id)
         await _store(
@@ -65,18 +69,20 @@ async def submit(claim: Claim, queue: Queue, provider: Provider, options: Option
     return Generation(generation_id, request, submission.task_id, age_seconds=0)
 
 
-async def write_lyrics(claim: Claim, queue: Queue, provider: Provider, options: Options) -> Track:
+async def write_lyrics(
+    claim: Claim, queue: Queue, provider: Provider, options: Options, observer: TrackObserver
+) -> Track:
     """Pay for the words of a track; the track answered has them, and so has its row.
 
     Raises as `submit` does.
     """
     generation_id = uuid4()
     request = lyrics_request_for(claim.track)
-    await queue.write_intent(
+    cost_cents = await queue.write_intent(
         claim.id, generation_id, request, model=LYRICS_MODEL, expected_cost_cents=None
     )
     words = _words(claim, generation_id)
-    async with _paying(queue, generation_id):
+    async with _paying(queue, generation_id, _Told(observer, LYRICS_MODEL, cost_cents)):
         written = await provider.write_lyrics(request.body["prompt"])
         await _store(
             lambda: queue.store_lyrics(generation_id, written.title, written.lyrics),
@@ -87,36 +93,57 @@ async def write_lyrics(claim: Claim, queue: Queue, provider: Provider, options: 
     return replace(claim.track, lyrics=written.lyrics)
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Tells what became of a paid call; whatever that raises must not cost the receipt."""
+
+    observer: TrackObserver
+    model: str
+    cost_cents: Decimal
+
+    def tell(self, fate: Fate) -> None:
+        with contextlib.suppress(Exception):
+            self.observer.submitted(self.model, fate, self.cost_cents)
+
+
 @asynccontextmanager
-async def _paying(queue: Queue, generation_id: UUID) -> AsyncIterator[None]:
+async def _paying(queue: Queue, generation_id: UUID, told: _Told) -> AsyncIterator[None]:
     """Around a paid call: a refusal is written to the ledger, what is not understood is unknown."""
     try:
         yield
     except SubmissionUnknownError:
+        told.tell("unknown")
         raise
     except MusicServiceError as error:
+        told.tell("refused")
         # Said here, because the claim, with which the attempt says it, may be lost meanwhile.
         with contextlib.suppress(MusicServiceError):
             await queue.refuse(generation_id, str(error))
         raise
     except Exception as error:
+        told.tell("unknown")
         # Whatever this is, it came after the request may have left.
         raise SubmissionUnknownError(
             f"The paid call ended in an unexpected way ({type(error).__name__})."
         ) from error
+    told.tell("accepted")
 
 
 async def _store(
     write: Callable[[], Awaitable[None]], *, on_failure: Callable[[Exception], None]
 ) -> None:
-    """Store what was paid for, however long that takes.
+    """Store what was paid for, however long that takes; that it fails is said once.
 
     What the database refuses for good is left to a person, who finds it in the log.
     """
+    is_said = False
 
     def say(error: Exception) -> None:
-        with contextlib.suppress(Exception):  # a full disk must not cost the receipt
-            on_failure(error)
+        nonlocal is_said
+        if not is_said:
+            is_said = True
+            with contextlib.suppress(Exception):  # a full disk must not cost the receipt
+                on_failure(error)
 
     try:
         await persist(

@@ -17,6 +17,7 @@ from uuid import UUID
 import structlog
 
 from music_service.errors import MusicServiceError
+from music_service.observe.observer import Observer, State
 from music_service.tracks import Claim
 from music_service.waiting import first_of
 from music_service.worker.account import Blockade, keep_account_reported
@@ -25,6 +26,7 @@ from music_service.worker.cadence import Experiences
 from music_service.worker.claims import ClaimFailures, keep_rejections_logged
 from music_service.worker.leases import LeaseKeeper
 from music_service.worker.left_over import LeftOvers
+from music_service.worker.outages import Outages, reason_of
 from music_service.worker.pace import Pace
 from music_service.worker.ports import AudioStore, Feed, Options, Provider, Queue
 
@@ -58,6 +60,7 @@ class Worker:
         make_feed: makes the source of hints, given what to call for each and what to call
             when hints may have been missed.
         options: how this worker works.
+        observer: told what happens.
     """
 
     def __init__(
@@ -67,17 +70,22 @@ class Worker:
         audio: AudioStore,
         make_feed: Callable[[Callable[[], None], Callable[[], None]], Feed],
         options: Options,
+        *,
+        observer: Observer | None = None,
     ) -> None:
         self.counters = Counters()
         self._queue = queue
         self._provider = provider
         self._audio = audio
         self._options = options
+        self._observer = observer or Observer()
+        self._outages = Outages(quiet_seconds=2 * options.sweep_seconds)
         self._wake = asyncio.Event()
         self._pace = Pace()
         self._experiences = Experiences()
         self._running: dict[UUID, tuple[Attempt, asyncio.Task[None]]] = {}
         self._submits: set[asyncio.Task[Any]] = set()
+        self._has_claimed = False
         self._stopping = False
         self._feed = make_feed(self._hear_hint, self._wake.set)
         self._leases = LeaseKeeper(
@@ -86,6 +94,7 @@ class Worker:
             held=self._running.keys,
             on_lost=self._lose,
             on_restored=self._restored,
+            outage=self._outages.database,
         )
         self._blockade = Blockade(
             provider,
@@ -109,29 +118,41 @@ class Worker:
     def status(self) -> dict[str, Any]:
         """The worker in a few words and numbers, as JSON.
 
-        `worker_id`, `state` (running, stopping, cut_off, blocked, failing), `reason`, `realtime`
-        (subscribed, silent), `running` of `capacity` tracks, how many tasks the fleet has
-        `left_over` at Mureka, the process's asyncio `tasks`, and the counters.
+        `worker_id`, `state`, `reasons` (sentences that say why a track inserted now would not be
+        made by it; none where it would), `realtime` (subscribed, silent) and how often it
+        `reconnects`, `running` of `capacity` tracks, how many tasks the fleet has `left_over` at
+        Mureka, the process's asyncio `tasks`, and the counters.
         """
-        reason = None
-        state = "stopping" if self._stopping else "running"
-        if self._leases.is_cut_off:
-            state, reason = "cut_off", "The leases cannot be renewed."
-        elif self._blockade.error is not None:
-            state, reason = "blocked", str(self._blockade.error)
-        elif self._failures.reason is not None:
-            state, reason = "failing", self._failures.reason
+        state, reason = self._state()
+        reasons = [] if reason is None else [reason]
+        if self._outages.mureka.is_away:
+            reasons.append("Mureka does not answer.")
         return {
             "worker_id": self._options.worker_id,
             "state": state,
-            "reason": reason,
+            "reasons": reasons,
             "realtime": "subscribed" if self._feed.is_working else "silent",
+            "reconnects": self._feed.reconnects,
             "running": len(self._running),
             "capacity": self._options.capacity,
             "left_over": self._left_over.running,
             "tasks": len(asyncio.all_tasks()),
             **asdict(self.counters),
         }
+
+    def _state(self) -> tuple[State, str | None]:
+        """What it is in, and why nothing new is taken up, if so."""
+        if self._leases.is_cut_off:
+            return "cut_off", "The leases cannot be renewed."
+        if self._blockade.error is not None:
+            return "blocked", str(self._blockade.error)
+        if self._failures.reason is not None:
+            return "failing", self._failures.reason
+        if self._stopping:
+            return "stopping", "It is stopping."
+        if not self._has_claimed:
+            return "starting", "Nothing could be claimed yet."
+        return "running", None
 
     async def run(self, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
         """Work until `stop` is set, then drain; `ready` is set after the first claim."""
@@ -199,9 +220,12 @@ class Worker:
         try:
             claims = await self._queue.claim(room, self._options.lease_seconds)
         except MusicServiceError as error:
+            self._outages.database.failed(str(error))
             self._failures.note(str(error))
             return []
+        self._outages.database.answered()
         self._failures.clear()
+        self._has_claimed = True
         return claims
 
     def _next_sweep(self) -> float:
@@ -221,7 +245,8 @@ class Worker:
             self._feed.distrust("rows came that it had not announced")
 
     def _start(self, group: asyncio.TaskGroup, claim: Claim) -> None:
-        log.info("claimed", track_id=str(claim.track.id), claim_id=str(claim.id))
+        say = log.debug if self._outages.are_on else log.info
+        say("claimed", track_id=str(claim.track.id), claim_id=str(claim.id))
         self.counters.claimed += 1
         attempt = Attempt(
             claim,
@@ -232,6 +257,8 @@ class Worker:
             start_paid=partial(self._start_paid, claim.id),
             on_blocked=self._blockade.begin,
             on_deferred=self._wake_later,
+            observer=self._observer,
+            outages=self._outages,
             experiences=self._experiences,
         )
         task = group.create_task(attempt.run(), name=f"track {claim.track.id}")
@@ -270,7 +297,8 @@ class Worker:
             attempt, task = self._running.get(claim_id, (None, None))
             if attempt is None or task is None or attempt.is_ending:
                 continue
-            log.warning("lost", track_id=str(attempt.claim.track.id), reason=reason)
+            say = log.debug if self._leases.is_cut_off else log.warning
+            say("lost", track_id=str(attempt.claim.track.id), reason=reason)
             self.counters.lost += 1
             task.cancel()
             self._left_over.expect()
@@ -304,8 +332,7 @@ class Worker:
             async with asyncio.timeout(_LAST_WORDS_SECONDS):
                 await self._queue.release(claim_ids)
         except (MusicServiceError, TimeoutError) as error:
-            reason = str(error) or "no answer"
-            log.warning("release_failed", reason=reason, tracks=len(claim_ids))
+            log.warning("release_failed", reason=reason_of(error), tracks=len(claim_ids))
 
     async def _report_claims(self, state: str, note: str | None) -> bool:
         """Report how claiming goes, unless something that matters more has been reported."""
@@ -326,7 +353,8 @@ class Worker:
                     note=note,
                 )
         except (MusicServiceError, TimeoutError) as error:
-            log.warning("report_failed", state=state, reason=str(error) or "no answer")
+            self._outages.database.failed(reason_of(error))
+            log.debug("report_failed", state=state, reason=reason_of(error))
             return False
         return True
 

@@ -133,7 +133,7 @@ isOneToOne: false
 { Args: { "p_emotions"?: (string)[],"p_journey_id": string,"p_lyrics"?: string,"p_memo"?: string,"p_quote"?: string,"p_sing"?: boolean,"p_track_id"?: string,"p_vocal_gender"?: string }; Returns: Json
                            },
 "begin_music_generation":
-{ Args: { "p_claim_id": string,"p_expected_cost_cents": number,"p_generation_id": string,"p_model": string,"p_request": Json }; Returns: string[]
+{ Args: { "p_claim_id": string,"p_expected_cost_cents": number,"p_generation_id": string,"p_model": string,"p_request": Json }; Returns: number[]
                            },
 "cancel_music_tracks":
 { Args: { "p_track_ids": (string)[] }; Returns: {
@@ -145,7 +145,7 @@ isOneToOne: false
                            },
 "claim_music_tracks":
 { Args: { "p_lease_seconds": number,"p_limit": number,"p_version"?: number,"p_worker_id": string }; Returns: {
-              "attempt": number,"attempts": number,"audio_formats": (string)[],"claim_id": string,"duration": number,"expected_seconds": number,"generation_age_seconds": number,"generation_id": string,"generation_intent_at": string,"generation_request": Json,"genre": string,"lease_expires_at": string,"lyrics": string,"lyrics_prompt": string,"model": string,"mood": string,"mureka_task_id": string,"prompt": string,"tempo": string,"track_id": string,"user_id": string,"vocal_gender": string,"waited_seconds": number
+              "asked_at": string,"asked_seconds": number,"attempt": number,"attempts": number,"audio_formats": (string)[],"claim_id": string,"duration": number,"expected_seconds": number,"generation_age_seconds": number,"generation_id": string,"generation_intent_at": string,"generation_request": Json,"genre": string,"lease_expires_at": string,"lyrics": string,"lyrics_prompt": string,"model": string,"mood": string,"mureka_task_id": string,"prompt": string,"tempo": string,"track_id": string,"user_id": string,"vocal_gender": string,"waited_seconds": number
             }[]
                            },
 "close_left_over_music":
