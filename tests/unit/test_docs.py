@@ -344,7 +344,7 @@ def test_every_test_that_the_checklists_name_is_there() -> None:
 def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     if page.parent.name == "decisions" or page.name == "CHANGELOG.md":
         return  # of their time
-    folders = "docs|scripts|service/music_service|service/local_supabase|supabase|tests|web"
+    folders = "docs|deploy|scripts|service/music_service|service/local_supabase|supabase|tests|web"
     named = re.findall(rf"`(?:\./)?((?:{folders})/[\w./-]*)`", page.read_text())
     missing = [name for name in named if not (ROOT / name).exists()]
     assert [name for name in missing if "node_modules" not in name] == []

@@ -38,7 +38,7 @@ MODULES_GONE = re.compile(
 # Where old words may stand: records that are not rewritten, and what tells of the change.
 HISTORY = ("docs/decisions/", "CHANGELOG.md", "tests/unit/test_glossary.py", "supabase/schema.sql")
 LINK = re.compile(r"\]\(\S+?\)")
-FOLDERS = ("service", "supabase", "docs", "tests", "scripts")
+FOLDERS = ("service", "supabase", "deploy", "docs", "tests", "scripts")
 PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", ".env.example", "pyproject.toml")
 
 
