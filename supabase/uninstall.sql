@@ -41,6 +41,9 @@ declare
           and p.proname in ('create_journey', 'add_reading_log', 'finish_journey')));
   v_statement text;
 begin
+  if to_regprocedure('music.remove_alarms()') is not null then
+    execute 'select music.remove_alarms()';  -- its jobs and its webhook are not in schema music
+  end if;
   foreach v_statement in array v_policies || v_functions || array[
     'drop view if exists public.music_queue_health, public.music_spend_daily, '
     'public.music_review, public.music_track_history',

@@ -9,6 +9,7 @@ docs/recipes/      each block is a file of an app, which `test_web_package.py` (
 docs/other-clients.md
                    Dart, Swift and what needs `pg_net` are marked `<!-- not run -->`; the others
                    are the push that `test_push_recipe.py` runs
+docs/alarms.md     each `sql` block is run by `tests/sql/test_alarms.py`
 docs/operating.md  each `sql` block runs as an operator, with the placeholder id replaced; so do
                    those of docs/existing-apps.md
 
@@ -146,6 +147,7 @@ def test_each_block_of_the_documents_is_run_or_marked_as_not_to_be() -> None:
         "docs/clients.md": CLIENTS,
         "docs/operating.md": OPERATING[: -len(EXISTING)],
         "docs/existing-apps.md": EXISTING,
+        "docs/alarms.md": snippets("docs/alarms.md", "sql", "json"),
     }
     for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         page = str(path.relative_to(ROOT))
