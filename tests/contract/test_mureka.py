@@ -38,7 +38,7 @@ def a_request(prompt: str = "rain", lyrics: str | None = None, *, stream: bool =
 
 
 def of(client: httpx.AsyncClient) -> Http:
-    return Http(client, client, api_key=KEY, base_url="http://simulator")
+    return Http(client, api_key=KEY, base_url="http://simulator")
 
 
 @pytest.mark.parametrize(("lyrics", "kind"), [(None, "instrumental"), ("La la la", "song")])

@@ -152,7 +152,7 @@ async def test_a_stream_is_shown_where_music_would_be_fetched(url: str, is_shown
         httpx.AsyncClient() as http,
     ):
         addresses = world(cdn=[PUBLIC], inside=[INSIDE])
-        door = Http(http, http, api_key=KEY, base_url=provider.root, addresses=addresses)
+        door = Http(http, api_key=KEY, base_url=provider.root, addresses=addresses)
         task = await MurekaClient(door).poll("instrumental", "t0")
     assert task.stream_url == (url if is_shown else None)
 
@@ -164,7 +164,6 @@ async def test_a_stream_whose_host_is_never_found_is_not_shown_and_holds_up_no_p
 
     async with httpx.AsyncClient() as http:
         door = Http(
-            http,
             http,
             api_key=KEY,
             base_url="https://api.mureka.example",
@@ -249,7 +248,6 @@ async def a_cdn(folder: Path) -> AsyncIterator[tuple[Cdn, MurekaClient]]:
     trusting = ssl.create_default_context(cafile=str(certificate))
     async with httpx.AsyncClient() as http:
         door = Http(
-            http,
             http,
             api_key=KEY,
             base_url="https://api.mureka.example",

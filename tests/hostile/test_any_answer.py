@@ -205,7 +205,7 @@ class Provider:
         return self._answers[(self._next - 1) % len(self._answers)].answer()
 
     def client(self, http: httpx.AsyncClient) -> MurekaClient:
-        return MurekaClient(Http(http, http, api_key=KEY, base_url="http://mureka.example"))
+        return MurekaClient(Http(http, api_key=KEY, base_url="http://mureka.example"))
 
     def transport(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=httpx.MockTransport(self.answer))

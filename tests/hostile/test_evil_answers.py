@@ -64,7 +64,6 @@ async def facing(
         provider.billing = billing
         calls = Http(
             http,
-            http,
             api_key=KEY,
             base_url=provider.root,
             paid_seconds=seconds,
@@ -190,7 +189,7 @@ async def test_a_paid_call_that_never_left_may_be_sent_again() -> None:
     """A server that takes no connection lets the whole time pass before anything was sent."""
     with full_server() as url:
         async with httpx.AsyncClient() as http:
-            door = Http(http, http, api_key=KEY, base_url=url, paid_seconds=SOON)
+            door = Http(http, api_key=KEY, base_url=url, paid_seconds=SOON)
             for call in (
                 MurekaClient(door).submit(a_request()),
                 MurekaClient(door).write_lyrics("rain"),

@@ -46,8 +46,13 @@ async def mureka(opened: AsyncExitStack, url: str) -> Ask:
     return lambda: http.get("/v1/instrumental/query/1")
 
 
+async def paid(opened: AsyncExitStack, url: str) -> Ask:
+    http = await opened.enter_async_context(connect_http("key", url, trusted()))
+    return lambda: http.post_once("/v1/instrumental/generate", {})
+
+
 @pytest.mark.parametrize("keep_seconds", [4, 0.001], ids=["kept", "kept too long"])
-@pytest.mark.parametrize("opens", [supabase, mureka])
+@pytest.mark.parametrize("opens", [supabase, mureka, paid])
 async def test_a_request_that_is_cancelled_at_any_moment_keeps_no_other_from_its_place(
     url: str, opens: Open, keep_seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,7 +56,7 @@ def project(transport: Slow) -> tuple[Connections, Queue]:
 def mureka(transport: Slow, **changes: Any) -> MurekaClient:
     http = httpx.AsyncClient(transport=transport)
     base = "https://mureka.example"
-    return MurekaClient(Http(http, http, api_key="key", base_url=base, **changes))
+    return MurekaClient(Http(http, api_key="key", base_url=base, **changes))
 
 
 async def test_a_renewal_waits_for_none_of_a_thousand_stages() -> None:
@@ -138,7 +138,6 @@ async def test_files_have_places_of_their_own() -> None:
     http = httpx.AsyncClient(transport=transport)
     calls = Http(
         http,
-        http,
         api_key="key",
         base_url="http://mureka.example",
         addresses=Addresses(guarded=False),
@@ -169,7 +168,6 @@ async def test_an_address_that_was_found_good_is_not_looked_up_with_each_poll() 
 
     http = httpx.AsyncClient(transport=Slow())
     calls = Http(
-        http,
         http,
         api_key="key",
         base_url="https://mureka.example",

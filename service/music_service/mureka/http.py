@@ -83,20 +83,19 @@ class Http:
 
     Args:
         free: connections for everything that costs nothing; their owner closes them.
-        paid: connections for paid calls, which must not be kept alive between them.
         api_key: sent as a bearer token.
         base_url: `https://api.mureka.ai` or a stand-in.
         addresses: says where files may be fetched; by default what `base_url` asks for.
         tls: the authorities that are trusted where a file is fetched.
         paid_seconds, free_seconds: how long a call may take in all.
-        polls: places for polls, with connections that their owner closes; by default `free` ones.
+        polls, paid: places for polls and for paid calls, with connections that their owner closes;
+            by default `free` ones. Those of paid calls must not be kept alive between them.
         observer: told of each answer but those that are files.
     """
 
     def __init__(
         self,
         free: httpx.AsyncClient,
-        paid: httpx.AsyncClient,
         *,
         api_key: str,
         base_url: str,
@@ -105,10 +104,10 @@ class Http:
         paid_seconds: float = PAID_SECONDS,
         free_seconds: float = FREE_SECONDS,
         polls: Places[httpx.AsyncClient] | None = None,
+        paid: Places[httpx.AsyncClient] | None = None,
         observer: Observer | None = None,
     ) -> None:
         self._free = free
-        self._paid = paid
         self._headers = {"authorization": f"Bearer {api_key}"} | _AS_IT_IS
         self._base_url = base_url.rstrip("/")
         self._addresses = addresses or Addresses(guarded=base_url.lower().startswith("https:"))
@@ -116,7 +115,7 @@ class Http:
         self._paid_seconds = paid_seconds
         self._free_seconds = free_seconds
         self._polls = polls or Places(POLLS_AT_ONCE, lambda: free)
-        self._paid_calls = asyncio.Semaphore(PAID_AT_ONCE)
+        self._paid = paid or Places(PAID_AT_ONCE, lambda: free)
         self._files = asyncio.Semaphore(FILES_AT_ONCE)
         self._shown: dict[str, None] = {}
         self._observer = observer or Observer()
@@ -128,10 +127,10 @@ class Http:
             TransientError: it certainly was not sent.
             SubmissionUnknownError: it may have been accepted.
         """
-        async with self._paid_calls:
-            return await self._post(path, body)
+        async with self._paid.take() as client:
+            return await self._post(path, body, client)
 
-    async def _post(self, path: str, body: dict[str, Any]) -> Answer:
+    async def _post(self, path: str, body: dict[str, Any], client: httpx.AsyncClient) -> Answer:
         has_left = asyncio.Event()
 
         async def watch(event: str, _: dict[str, Any]) -> None:
@@ -140,7 +139,7 @@ class Http:
 
         try:
             async with asyncio.timeout(self._paid_seconds):
-                request = self._paid.build_request(
+                request = client.build_request(
                     "POST",
                     f"{self._base_url}{path}",
                     json=body,
@@ -148,7 +147,7 @@ class Http:
                     timeout=_patience(self._paid_seconds),
                     extensions={"trace": watch},
                 )
-                return await self._answer(self._paid, request)
+                return await self._answer(client, request)
         except TimeoutError as error:
             if not has_left.is_set():
                 raise _out_of_reach() from error
@@ -277,26 +276,29 @@ async def connect_http(
     would leave it unknown whether the call arrived.
     """
     tls = tls or httpx.create_ssl_context()
-    fresh = httpx.Limits(max_keepalive_connections=0)
-    polls = Places(POLLS_AT_ONCE, lambda: one_connection(verify=tls), httpx.AsyncClient.aclose)
-    async with (
-        PlainClient(verify=tls) as free,
-        PlainClient(verify=tls, limits=fresh) as paid,
-    ):
+
+    def fresh() -> httpx.AsyncClient:
+        return PlainClient(verify=tls, limits=httpx.Limits(max_keepalive_connections=0))
+
+    close = httpx.AsyncClient.aclose
+    polls = Places(POLLS_AT_ONCE, lambda: one_connection(verify=tls), close)
+    paid = Places(PAID_AT_ONCE, fresh, close)
+    async with PlainClient(verify=tls) as free:
         try:
             yield Http(
                 free,
-                paid,
                 api_key=api_key,
                 base_url=base_url,
                 tls=tls,
                 paid_seconds=PAID_SECONDS,
                 free_seconds=FREE_SECONDS,
                 polls=polls,
+                paid=paid,
                 observer=observer,
             )
         finally:
             await polls.aclose()
+            await paid.aclose()
 
 
 async def _answer(client: httpx.AsyncClient, request: httpx.Request) -> Answer:
