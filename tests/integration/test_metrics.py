@@ -57,7 +57,7 @@ async def test_the_numbers_of_a_worker_are_those_of_the_database(
     stack: Stack, tracks: Tracks, fleet: Fleet
 ) -> None:
     port = Ports.free_in_a_row().gateway
-    worker = await fleet.start("counted", HEALTH_PORT=f"{port}")
+    worker = await fleet.start("counted", HEALTH_PORT=f"{port}", MUSIC_LEASE_SECONDS="30")
     async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", trust_env=False) as http:
 
         async def scraped() -> dict[str, float]:
