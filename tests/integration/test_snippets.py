@@ -11,7 +11,7 @@ docs/other-clients.md
                    are the push that `test_push_recipe.py` runs
 docs/alarms.md     each `sql` block is run by `tests/sql/test_alarms.py`
 docs/operating.md  each `sql` block runs as an operator, with the placeholder id replaced; so do
-                   those of docs/existing-apps.md
+                   those of docs/existing-apps.md, docs/agents.md and of the skill
 
 The comment before a block of the latter two says what it runs on and what comes of it:
 `<!-- run: track=error then=pending -->`, or `<!-- run: no track -->`.
@@ -134,7 +134,10 @@ PROGRAMS = [
 ]
 EXAMPLES = [snippet for snippet in CLIENTS if not snippet.is_program]
 EXISTING = snippets("docs/existing-apps.md", "sql")
-OPERATING = snippets("docs/operating.md", "sql") + EXISTING
+AGENTS = snippets("docs/agents.md", "sql")
+SKILL = snippets("docs/skills/music-service/SKILL.md", "sql")
+SQL_OF_OPERATING = snippets("docs/operating.md", "sql")
+OPERATING = SQL_OF_OPERATING + EXISTING + AGENTS + SKILL
 
 
 def test_each_block_of_the_documents_is_run_or_marked_as_not_to_be() -> None:
@@ -145,9 +148,11 @@ def test_each_block_of_the_documents_is_run_or_marked_as_not_to_be() -> None:
     tested = {
         "README.md": README,
         "docs/clients.md": CLIENTS,
-        "docs/operating.md": OPERATING[: -len(EXISTING)],
+        "docs/operating.md": SQL_OF_OPERATING,
         "docs/existing-apps.md": EXISTING,
         "docs/alarms.md": snippets("docs/alarms.md", "sql", "json"),
+        "docs/agents.md": AGENTS,
+        "docs/skills/music-service/SKILL.md": SKILL,
     }
     for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         page = str(path.relative_to(ROOT))

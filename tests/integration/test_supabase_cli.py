@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -136,3 +137,22 @@ async def test_the_config_of_this_project_has_no_key_that_the_cli_warns_of(
     assert (said.code, "WARN" in said.err) == (0, False), said
     config.write_text(f"{config.read_text()}\n[auth.sms]\nenable_signup = true\n")
     assert "WARN" in (await push(cli, bare, tmp_path, "--dry-run")).err, "it would have been said"
+
+
+async def test_a_compute_as_the_cli_makes_it_is_what_ours_is(
+    cli: SupabaseCli, tmp_path: Path
+) -> None:
+    assert (await cli.run("init", folder=tmp_path)).code == 0
+    made = await cli.run(
+        *("compute", "new", "music-service", "--runtime=dockerfile", "--size=2gb"),
+        *("--exposure=private", "--instances=2"),
+        folder=tmp_path,
+        SUPABASE_EXPERIMENTAL_COMPUTE="1",
+    )
+    assert made.code == 0, made
+    theirs = tomllib.loads((tmp_path / "supabase" / "config.toml").read_text())
+    ours = tomllib.loads((SUPABASE / "config.toml").read_text())
+    assert ours["compute"] == theirs["compute"]
+    folder = tmp_path / "supabase" / "compute" / "music-service"
+    assert "Dockerfile" in {path.name for path in folder.iterdir()}
+    assert (SUPABASE / folder.relative_to(tmp_path / "supabase") / "Dockerfile").exists()

@@ -23,11 +23,12 @@ class SupabaseCli:
     node: str
     home: Path
 
-    async def run(self, *arguments: str, folder: Path | None = None) -> Said:
+    async def run(self, *arguments: str, folder: Path | None = None, **changes: str) -> Said:
         """Run a command; `folder` is the app's, which has `supabase/`."""
         own = {name: value for name, value in os.environ.items() if not name.startswith(_THEIRS)}
         own |= {"HOME": str(self.home), "DO_NOT_TRACK": "1", "SUPABASE_TELEMETRY_DISABLED": "1"}
         own["PGSSLMODE"] = "disable"  # else it says on stdout that there is no TLS on this machine
+        own |= changes
         process = await asyncio.create_subprocess_exec(
             *(self.node, str(_PROGRAM), "--agent=no", *arguments),
             cwd=folder or self.home,

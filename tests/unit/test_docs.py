@@ -352,3 +352,19 @@ def test_every_file_that_a_page_names_is_there(page: Path) -> None:
 
 def test_the_readme_stays_short() -> None:
     assert len(read("README.md").splitlines()) <= 170
+
+
+def test_the_index_for_models_names_each_page_that_stands_for_itself() -> None:
+    page = DOCS / "llms.txt"
+    links = re.findall(r"^- \[[^\]]+\]\(([^)]+)\): ", page.read_text(), re.MULTILINE)
+    linked = {(DOCS / link).resolve() for link in links}
+    assert [path for path in linked if not path.exists()] == []
+    assert set(DOCS.glob("*.md")) <= linked
+    assert page.read_text().startswith("# music-service\n\n> ")
+
+
+def test_the_skill_says_when_it_is_of_use() -> None:
+    text = read("docs/skills/music-service/SKILL.md")
+    found = re.match(r"---\nname: ([a-z-]+)\ndescription: (.{50,1024})\n---\n", text)
+    assert found is not None
+    assert found[1] == "music-service"

@@ -121,3 +121,25 @@ def test_each_package_that_is_required_is_locked(metadata: Message) -> None:
     )
     required |= requirements(metadata, "metrics") | requirements(metadata, "otel")
     assert required - {"music-service"} <= locked
+
+
+def locked(path: str) -> dict[str, list[str]]:
+    """The lines of each package in a lock, its version and hashes, by its name."""
+    text = (ROOT / path).read_text()
+    found = re.split(
+        r"^(?=[\w.-]+==)", re.sub(r"^ +#.*\n", "", text, flags=re.MULTILINE), flags=re.M
+    )
+    return {part.partition("==")[0]: part.split() for part in found if part.strip()}
+
+
+@pytest.mark.parametrize("part", ["deploy/worker.lock", "deploy/build.lock"])
+def test_what_an_image_has_is_a_part_of_what_was_tested(part: str) -> None:
+    whole = locked("requirements.lock")
+    assert {name: lines for name, lines in locked(part).items() if whole.get(name) != lines} == {}
+
+
+def test_an_image_has_what_a_worker_requires_and_no_more(metadata: Message) -> None:
+    names = set(locked("deploy/worker.lock"))
+    assert requirements(metadata) <= names
+    assert not names & (requirements(metadata, "dev") | {"numpy", "uvicorn", "pip"})
+    assert set(locked("deploy/build.lock")) > {"hatchling"}

@@ -112,6 +112,20 @@ async def test_a_paid_call_without_an_answer_is_abandoned_when_the_drain_is_over
     assert others == set()
 
 
+async def test_a_database_that_does_not_answer_makes_the_drain_no_longer() -> None:
+    work = Working(drain_seconds=30)
+    answered = work.journal.hold("submit")
+    work.waiting(1)
+    running = work.start()
+    await work.journal.reached("submit")
+    for step in ("release", "report"):
+        work.journal.hold(step)
+    work.stop.set()
+    await running
+    assert not answered.is_set()
+    assert now() <= 40
+
+
 @pytest.mark.parametrize(
     ("error", "step"), [(RateLimitedError("Busy."), "defer"), (PermanentError("No."), "fail")]
 )

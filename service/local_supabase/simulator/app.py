@@ -40,7 +40,7 @@ class Simulator:
     """A Mureka of one's own.
 
     Args:
-        api_key: the only key it takes.
+        api_key: the key it takes; `api_keys` are those of the account, and may be changed.
         seconds: how long a generation takes; may be set while it runs.
         data_dir: keeps the tasks between runs; None keeps them in memory.
         music_seconds: length of the shortest music; the longest is half as long again.
@@ -63,7 +63,7 @@ class Simulator:
         self.submit_seconds = (0.0, 0.0)
         self.account = Account(data_dir / "tasks.jsonl" if data_dir else None)
         self.faults = faults if faults is not None else SimulatorFaults()
-        self._api_key = api_key
+        self.api_keys = {api_key}
         self.app = Starlette(
             routes=[
                 Route("/v1/lyrics/generate", self._write_lyrics, methods=["POST"]),
@@ -221,7 +221,8 @@ class Simulator:
         return Response(content, media_type=MEDIA_TYPES[audio_format], headers=headers)
 
     def _knows(self, request: Request) -> bool:
-        return request.headers.get("authorization") == f"Bearer {self._api_key}"
+        kind, _, key = request.headers.get("authorization", "").partition(" ")
+        return kind == "Bearer" and key in self.api_keys
 
     async def _ledger(self, request: Request) -> Response:
         if request.method == "DELETE":

@@ -24,6 +24,8 @@ def main() -> None:
     """Run one command and end the process with what `music_service.cli.output.ExitCode` says."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _end)
+    if os.getpid() == 1:  # of a container: what it does not handle it never gets
+        signal.signal(signal.SIGTERM, _end)
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     # None is used here, and to look for them Pydantic reads about every package there is.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")

@@ -1,18 +1,29 @@
 """SIGINT and SIGTERM while a loop runs: the first one asks, a second one kills the process.
 
 The system does the killing: a KeyboardInterrupt in whatever callback runs would be one more thing
-to clean up after, and a loop may hang on it.
+to clean up after, and a loop may hang on it. To the first process of a container the system passes
+only signals that it handles, so that one ends itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+
+
+def end_on(number: signal.Signals) -> None:
+    """Let a signal end the process at once, with nothing to clean up."""
+    signal.signal(number, _end if os.getpid() == 1 else signal.SIG_DFL)
+
+
+def _end(number: int, _: object) -> None:
+    os._exit(128 + number)
 
 
 def run_async(work: Coroutine[Any, Any, Result]) -> Result:
@@ -53,7 +64,7 @@ def _on_first_of(numbers: list[signal.Signals], do: Callable[[], object]) -> Ite
     def forget() -> None:
         for number in numbers:
             loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
+            end_on(number)
 
     def first() -> None:
         forget()

@@ -308,8 +308,12 @@ class Worker:
         await keep_account_reported(self._queue, self._provider, every_seconds)
 
     async def _drain(self) -> None:
-        """Let paid calls in the air get their receipt, hand back everything else at once."""
+        """Let paid calls in the air get their receipt, hand back everything else at once.
+
+        A database that does not answer meanwhile makes it no longer: somebody waits with SIGKILL.
+        """
         self._stopping = True
+        deadline = _now() + self._options.drain_seconds
         log.info("draining", tracks=len(self._running), submits=len(self._submits))
         finishing = {c: task for c, (attempt, task) in self._running.items() if attempt.stop()}
         others = {c: task for c, (_, task) in self._running.items() if c not in finishing}
@@ -318,7 +322,7 @@ class Worker:
         await self._report("draining")
         in_the_air = [*finishing.values(), *self._submits]
         if in_the_air:
-            _, late = await asyncio.wait(in_the_air, timeout=self._options.drain_seconds)
+            _, late = await asyncio.wait(in_the_air, timeout=max(deadline - _now(), 0))
             if late:
                 log.error("submits_abandoned", submits=len(self._submits))
             await _cancelled(late)
