@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from local_supabase.stack import Stack
 from tests.support.fleet import Fleet
-from tests.support.project import ROOT
+from tests.support.releases import last_release, unpacked
 from tests.support.tracks import Tracks
-
-VERSIONS = "service/music_service/store/schema_version.py"
-
-
-def git(*arguments: str) -> bytes:
-    """What git answers in the project's folder."""
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=False)
-    assert done.returncode == 0, f"the history is needed here: {done.stderr.decode()}"
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
 def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The source of the last version that was made for schema 1."""
-    changes = git("log", "--format=%H", "-SMADE_FOR = 2", "--", VERSIONS).decode().split()
-    assert changes, "the history is needed here: git fetch --unshallow"
-    archive = git("archive", f"{changes[-1]}^", "service/music_service")
+    """The source of the last release."""
     folder = tmp_path_factory.mktemp("older")
-    subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
-    assert "MADE_FOR = 1\n" in (folder / VERSIONS).read_text()
-    return folder / "service"
+    return unpacked(last_release(), folder, "service/music_service") / "service"
 
 
 async def test_an_older_worker_makes_what_it_knows_and_leaves_the_rest_to_a_newer_one(

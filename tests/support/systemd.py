@@ -51,7 +51,7 @@ class Unit:
         return float(self.one("TimeoutStopSec"))
 
 
-class Service:
+class Instances:
     """Instances of a unit, as processes of a fleet."""
 
     def __init__(self, unit: Unit, fleet: Fleet) -> None:
