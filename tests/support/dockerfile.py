@@ -34,7 +34,12 @@ class Stage:
         return [arguments for name, arguments in self.steps if name == instruction][-1]
 
     def command(self, instruction: str) -> list[str]:
-        """The words of an instruction in its exec form; a shell would keep signals to itself."""
+        """The words of an instruction in its exec form; a shell would keep signals to itself.
+
+        None, where the stage has no such instruction.
+        """
+        if instruction not in {name for name, _ in self.steps}:
+            return []
         words = json.loads(self.last(instruction).rpartition("CMD ")[2])
         assert isinstance(words, list)
         return [str(word) for word in words]
@@ -75,7 +80,8 @@ class Image:
     def environment(self) -> dict[str, str]:
         """What a container has, with the paths of this machine."""
         found = {name: self.placed(value) for name, value in self.stage.environment.items()}
-        return found | {"PATH": found["PATH"].replace("$PATH", str(self.root / "bin"))}
+        given = _surroundings(self.root)
+        return given | found | {"PATH": found["PATH"].replace("$PATH", given["PATH"])}
 
     def placed(self, text: str) -> str:
         """The same with the image's folders where they are here."""
@@ -93,13 +99,31 @@ def replay(path: Path, context: Path, root: Path) -> Image:
     stages = stages_of(path)
     sent = root / "context"
     send(context, sent)
-    programs = root / "bin"
-    programs.mkdir()
-    # The interpreter that a virtual environment was made from, as `python` of the base image is.
-    (programs / "python").symlink_to(Path(sys._base_executable).resolve())
+    _make_python(root)
     for stage in stages:
         _replay(stage, sent, root)
     return Image(root, stages[-1])
+
+
+def _make_python(root: Path) -> None:
+    """A Python with pip and nothing else, that anybody may run, as that of the base image is."""
+    base = Path(sys.base_prefix)
+    if any(not folder.stat().st_mode & 0o005 for folder in [base, *base.parents]):
+        base = root / "base"
+        left_out = shutil.ignore_patterns("site-packages", "test", "include", "share", "*.a")
+        shutil.copytree(sys.base_prefix, base, symlinks=True, ignore=left_out)
+    python = base / "bin" / f"python3.{sys.version_info.minor}"
+    subprocess.run(
+        [python, "-m", "venv", root / "python"],
+        env={"LD_LIBRARY_PATH": str(base / "lib")},
+        check=True,
+        capture_output=True,
+    )
+
+
+def _surroundings(root: Path) -> dict[str, str]:
+    """Where the programs of the base image are, and the library that its Python may need."""
+    return {"PATH": str(root / "python" / "bin"), "LD_LIBRARY_PATH": str(root / "base" / "lib")}
 
 
 def send(context: Path, to: Path) -> None:
@@ -178,7 +202,7 @@ def _run(command: str, here: Path, root: Path) -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", command],
         cwd=here,
-        env=own | {"PATH": str(root / "bin"), "HOME": str(root), "TMPDIR": str(root)},
+        env=own | _surroundings(root) | {"HOME": str(root), "TMPDIR": str(root)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -312,6 +312,9 @@ def test_the_lines_for_compute_make_a_private_service_of_our_dockerfile() -> Non
             "size": "2gb",
             "exposure": "private",
             "instances": 2,
+            "exclude": [".env", ".env.*", ".git"],
         }
     }
-    assert "HEALTHCHECK" not in {name for name, _ in stages_of(COMPUTE / "Dockerfile")[-1].steps}
+    image = stages_of(COMPUTE / "Dockerfile")[-1]
+    assert image.command("CMD") == ["music-service", "run"], "the platform wraps no ENTRYPOINT"
+    assert "HEALTH_PORT" not in image.environment, "the platform says it in PORT"

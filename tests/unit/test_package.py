@@ -140,6 +140,7 @@ def test_what_an_image_has_is_a_part_of_what_was_tested(part: str) -> None:
 
 def test_an_image_has_what_a_worker_requires_and_no_more(metadata: Message) -> None:
     names = set(locked("deploy/worker.lock"))
-    assert requirements(metadata) <= names
+    for extra in (None, "metrics", "otel"):
+        assert requirements(metadata, extra) <= names
     assert not names & (requirements(metadata, "dev") | {"numpy", "uvicorn", "pip"})
     assert set(locked("deploy/build.lock")) > {"hatchling"}
