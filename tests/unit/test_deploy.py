@@ -33,7 +33,7 @@ SECRET = re.compile(r"sb_secret_\w{3,}|eyJ[\w-]{10,}|\bop_\w{8,}|postgres(?:ql)?
 
 
 def settings() -> set[str]:
-    found = {"HEALTH_HOST"}
+    found: set[str] = set()
     for name, setting in Settings.model_fields.items():
         alias = setting.validation_alias
         found |= (
