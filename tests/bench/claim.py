@@ -16,12 +16,13 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from rich.console import Console
-from rich.status import Status
 from rich.table import Table
 
 from local_supabase.ports import Ports
@@ -61,36 +62,59 @@ vacuum analyze public.music_tracks;
 """
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What the calls took beside so many finished tracks, while so many users wait.
+
+    Of each call in `TIMED` the median, the 95th of a hundred and median processor time, in ms.
+    """
+
+    finished: int
+    users: int
+    ms: dict[str, tuple[float, float, float]]
+
+
 async def main(most: int) -> None:
     """Fill the tables step by step and print what each call took."""
     columns = (f"{name}, ms\np50 / p95 (processor)" for name in TIMED)
     table = Table("finished", "waiting\nusers", *columns)
     console = Console()
-    with tempfile.TemporaryDirectory(prefix="music-bench-") as folder:
-        Path(folder).chmod(0o755)
-        async with Stack(Path(folder), Ports.free(), project_dir=ROOT) as stack:
-            with console.status("Making the tracks that wait") as status:
-                await fill_and_time(stack, table, status, most)
+    sizes = [size for size in FINISHED if size <= most]
+    with console.status("Making the tracks that wait") as status:
+        async for beside in times(sizes, WAITING_USERS, status.update):
+            figures = [f"{p50:.1f} / {p95:.1f} ({cpu:.1f})" for p50, p95, cpu in beside.ms.values()]
+            table.add_row(f"{beside.finished:,}", f"{beside.users:,}", *figures)
     console.print(table)
 
 
-async def fill_and_time(stack: Stack, table: Table, status: Status, most: int) -> None:
-    """Add rows to the table for each size."""
-    async with stack.database.administrator() as administrator:
-        await administrator.execute(WAITING.encode())
-        there = 0
-        for size in (size for size in FINISHED if size <= most):
-            status.update(f"{size:,} finished tracks")
-            await finished(administrator, size - there)
-            there = size
-            for users in WAITING_USERS:
-                await administrator.execute("set session_replication_role = replica")
-                for statement in SHARE_OUT.replace("%(users)s", str(users)).split(";"):
-                    if statement.strip():
-                        await administrator.execute(statement.encode())
-                times = [await time_of(stack, query) for query in TIMED.values()]
-                figures = [f"{p50:.1f} / {p95:.1f} ({busy:.1f})" for p50, p95, busy in times]
-                table.add_row(f"{size:,}", f"{users:,}", *figures)
+async def times(
+    sizes: Sequence[int], waiting_users: Sequence[int], say: Callable[[str], None]
+) -> AsyncIterator[Beside]:
+    """What the calls take beside each of these sizes, on a stack of their own."""
+    with tempfile.TemporaryDirectory(prefix="music-bench-") as folder:
+        Path(folder).chmod(0o755)
+        async with (
+            Stack(Path(folder), Ports.free(), project_dir=ROOT) as stack,
+            stack.database.administrator() as administrator,
+        ):
+            await administrator.execute(WAITING.encode())
+            there = 0
+            for size in sizes:
+                say(f"{size:,} finished tracks")
+                await finished(administrator, size - there)
+                there = size
+                for users in waiting_users:
+                    await share_out(administrator, users)
+                    ms = {name: await time_of(stack, query) for name, query in TIMED.items()}
+                    yield Beside(size, users, ms)
+
+
+async def share_out(administrator: Any, users: int) -> None:
+    """Give the tracks that wait to so many users."""
+    await administrator.execute("set session_replication_role = replica")
+    for statement in SHARE_OUT.replace("%(users)s", str(users)).split(";"):
+        if statement.strip():
+            await administrator.execute(statement.encode())
 
 
 async def time_of(stack: Stack, query: str) -> tuple[float, float, float]:

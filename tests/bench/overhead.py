@@ -68,6 +68,7 @@ class Figures:
     cpu_ms: float = 0
     cores: float = 0
     took_seconds: float = 0
+    requests: float = 0  # to Supabase, besides the upload
 
 
 @dataclass
@@ -94,6 +95,8 @@ class Bench:
         await self.operator.execute("delete from public.music_tracks")
         known = set(self.stack.simulator.account.tasks)
         polls = self.stack.faults.mureka.count("/query/")
+        requests = self.stack.faults.gateway.count("/")
+        uploads = self.stack.faults.gateway.count("/storage/v1/object/")
         loop = asyncio.get_running_loop()
         began, cpu_before = loop.time(), cpu_seconds(self.process)
         varying = asyncio.create_task(self._vary(seconds))
@@ -107,6 +110,7 @@ class Bench:
         figures.cores = cpu / figures.took_seconds
         figures.cpu_ms = 1000 * max(cpu - self.idle_cores * figures.took_seconds, 0) / tracks
         figures.polls = polls.met / tracks
+        figures.requests = (requests.met - uploads.met) / tracks
         self.stack.faults.clear()
         await self._compare(figures, known)
         return figures

@@ -22,7 +22,7 @@ async def test_a_frozen_worker_changes_nothing_once_another_has_its_track(
     before = await tracks.ends(track_id)
     assert before["status"] == "completed"
     frozen.send(signal.SIGCONT)
-    await frozen.says("claim_lost", "lost")
+    await frozen.says("claim_lost", "lost", "cut_off")
     assert await tracks.row(track_id) == before
     assert await tracks.paid(track_id) == 1
 
@@ -57,7 +57,7 @@ async def test_a_frozen_worker_without_an_intent_submits_nothing(
     assert before["status"] == "completed"
     held.release()
     frozen.send(signal.SIGCONT)
-    await frozen.says("claim_lost", "lost")
+    await frozen.says("claim_lost", "lost", "cut_off")
     assert await tracks.row(track_id) == before
     assert await tracks.paid(track_id) == 1
 

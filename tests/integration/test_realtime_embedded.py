@@ -267,6 +267,19 @@ async def test_faults_refuse_private_joins_and_swallow_events_until_they_are_cle
     assert (await wire.join(topic_name(), private=True)).payload["status"] == "ok"
 
 
+async def test_a_share_of_all_events_gets_lost_until_the_fault_is_cleared(
+    own_stack: Stack, wire: Wire
+) -> None:
+    topic = topic_name()
+    await wire.join(topic)
+    own_stack.faults.realtime.lost_share = 1.0
+    await administrate(own_stack, f"select realtime.send('{{}}', 'lost', '{topic}', false)")
+    await asyncio.sleep(0.3)  # it would have come by then
+    own_stack.faults.realtime.clear()
+    await administrate(own_stack, f"select realtime.send('{{}}', 'heard', '{topic}', false)")
+    assert (await wire.next()).payload["event"] == "heard"
+
+
 async def test_a_client_that_does_not_read_is_let_go_and_the_others_are_served(
     own_stack: Stack,
     wire: Wire,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 
@@ -12,6 +13,7 @@ class RealtimeFaults:
     `refuse_private`       every join of a private channel is refused as unauthorized
     `swallow_changes`      no `postgres_changes` is delivered
     `swallow_broadcasts`   no broadcast is delivered
+    `lost_share`           of all events, this share is lost at random, one by one
     """
 
     def __init__(self) -> None:
@@ -19,6 +21,7 @@ class RealtimeFaults:
         self.refuse_private = False
         self.swallow_changes = False
         self.swallow_broadcasts = False
+        self.lost_share = 0.0
         self._close_sockets: Callable[[], None] = lambda: None
 
     def swallow(self) -> None:
@@ -38,6 +41,11 @@ class RealtimeFaults:
         """Refuse and swallow nothing any more."""
         self.refuse_sockets = self.refuse_private = False
         self.swallow_changes = self.swallow_broadcasts = False
+        self.lost_share = 0.0
+
+    def is_lost(self) -> bool:
+        """Used by Realtime itself: whether the next event gets lost."""
+        return self.lost_share > 0 and random.random() < self.lost_share  # noqa: S311
 
     def dropping_by(self, close_sockets: Callable[[], None]) -> None:
         """Used by Realtime itself, to say how its sockets are closed."""

@@ -65,7 +65,7 @@ class RealtimeApi:
             socket.end(SERVICE_RESTART)
 
     def _deliver(self, message: Broadcast) -> None:
-        if not self._faults.swallow_broadcasts:
+        if not (self._faults.swallow_broadcasts or self._faults.is_lost()):
             for socket in tuple(self._sockets):
                 try:
                     socket.broadcast(message)

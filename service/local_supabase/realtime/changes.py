@@ -144,9 +144,10 @@ class Changes:
         while self._subscribers:
             cursor = await log.execute(_CHANGES, (slot,), binary=True)
             found = await cursor.fetchall()
-            changes = [decoder.decode(bytes(row["data"])) for row in found]
+            decoded = [decoder.decode(bytes(row["data"])) for row in found]
+            changes = [change for change in decoded if change and not self._faults.is_lost()]
             if not self._faults.swallow_changes:
-                await self._deliver(reader, [change for change in changes if change])
+                await self._deliver(reader, changes)
             quiet = 0 if found else quiet + 1
             idle = quiet >= _IDLE_AFTER_POLLS
             times = self._times

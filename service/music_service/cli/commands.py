@@ -25,6 +25,7 @@ COMMANDS = {
     "dev": "Run a Supabase, the worker and a demo track on this machine.",
     "stack": "Run a whole Supabase and a Mureka simulator on this machine.",
     "doctor": "Check the project, its parts and the Mureka account.",
+    "bench": "Measure how quick the project is, seen from here.",
     "enqueue": "Ask for a track and print its id.",
     "watch": "Follow a track until it is completed or in error.",
     "queue": "Show what is being made and what waits.",
