@@ -127,7 +127,7 @@ def comparison(result: Result) -> str:
         ("paid_call_p50_ms", lambda figure: f"{_number(figure.value, 1)} ms"),
         ("paid_call_p99_ms", lambda figure: f"{_number(figure.value, 1)} ms"),
         ("paid_per_track", lambda figure: f"{figure.value:.2f}"),
-        ("completed", lambda figure: f"{figure.value:.0f} of {figure.n}"),
+        ("completed", lambda figure: f"{figure.value:.0f} of {figure.n:.0f}"),
         ("for_a_person", lambda figure: f"{figure.value:.0f}"),
         ("unfinished", lambda figure: f"{figure.value:.0f}"),
     )

@@ -71,10 +71,15 @@ async def test_all_claims_are_renewed_in_one_call_at_every_third_of_the_lease() 
     assert keeping.lost == []
 
 
-async def test_without_a_claim_it_is_a_sign_of_life() -> None:
+async def test_without_a_claim_it_is_a_sign_of_life_half_as_often() -> None:
     keeping = Keeping(claims=0)
     async with keeping.at_work():
-        assert (await keeping.journal.reached("renew")).claim_ids == set()
+        await keeping.journal.reached("renew", 3)
+        keeping.claims.append(keeping.claim())
+        await keeping.journal.reached("renew", 5)
+    renewals = keeping.journal.of("renew")
+    assert [call.at for call in renewals] == pytest.approx([20.0, 40.0, 60.0, 70.0, 80.0])
+    assert [len(call.claim_ids) for call in renewals] == [0, 0, 0, 1, 1]
 
 
 async def test_what_is_held_is_asked_for_at_each_renewal() -> None:

@@ -31,6 +31,9 @@ from music_service.worker.pace import Pace
 from music_service.worker.ports import AudioStore, Feed, Options, Provider, Queue
 
 _LAST_WORDS_SECONDS = 5  # a database that does not answer must not hold up a stop
+# How many sweeps lie between two looks at what changes seldom: an idle worker asks little.
+_SWEEPS_PER_LEFT_OVER = 3
+_SWEEPS_PER_REJECTION = 4
 
 Paid = TypeVar("Paid")
 
@@ -106,7 +109,7 @@ class Worker:
             queue,
             provider,
             poll_seconds=options.poll_seconds,
-            sweep_seconds=options.sweep_seconds,
+            sweep_seconds=_SWEEPS_PER_LEFT_OVER * options.sweep_seconds,
             on_freed=self._wake.set,
         )
         self._failures = ClaimFailures(
@@ -166,7 +169,9 @@ class Worker:
                 group.create_task(self._left_over.run(), name="left over"),
                 group.create_task(self._keep_account_reported(), name="account"),
                 group.create_task(
-                    keep_rejections_logged(self._queue, self._options.sweep_seconds),
+                    keep_rejections_logged(
+                        self._queue, _SWEEPS_PER_REJECTION * self._options.sweep_seconds
+                    ),
                     name="rejections",
                 ),
             ]
