@@ -52,7 +52,7 @@ async def test_a_stop_hands_ten_tracks_over_at_once_and_counts_no_attempt(
 async def test_an_order_in_the_air_gets_its_receipt_before_the_process_ends(
     stack: Stack, tracks: Tracks, fleet: Fleet
 ) -> None:
-    leaving = await fleet.start("leaving")
+    leaving = await fleet.start("leaving", MUSIC_LEASE_SECONDS="10")
     held = stack.faults.mureka.hold_after("/generate")
     track_id = await tracks.ask()
     await held.reached.wait()

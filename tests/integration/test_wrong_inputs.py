@@ -107,7 +107,7 @@ async def test_a_health_port_that_is_taken_is_named(command: Command) -> None:
     with socket.create_server((HOST, 0)) as taken:
         port = taken.getsockname()[1]
         said = await command("run", HEALTH_PORT=str(port))
-    check(said, 2, f"HEALTH_PORT {port} is taken")
+    check(said, 2, f"Port {port} is taken")
 
 
 async def test_the_parts_of_one_machine_find_each_other_behind_a_proxy(

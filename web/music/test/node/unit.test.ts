@@ -121,8 +121,7 @@ test.each(['en', 'ko'] as const)('every code and status has words (%s)', (langua
 })
 
 test('what a user can do is what the documents say', () => {
-  const documents = readFileSync(new URL('../../../../docs/clients.md', import.meta.url), 'utf8')
-  const [, table = ''] = documents.split('\n## Error codes\n')
+  const table = readFileSync(new URL('../../../../docs/errors.md', import.meta.url), 'utf8')
   const line = /^\| `(\w+)` \| (error|pending|pending or error) \| [^|]* \| (\w+)/gm
   const rows = [...table.matchAll(line)]
   expect(new Set(rows.map(([, code]) => code))).toEqual(new Set(CODES))
