@@ -49,7 +49,7 @@ async def test_one_that_mureka_is_done_with_frees_its_place_and_wakes_the_worker
         assert work.journal.of("download") == []
 
 
-async def test_while_one_runs_it_is_asked_after_at_the_pace_of_polls_and_then_of_sweeps() -> None:
+async def test_while_one_runs_it_is_asked_after_at_the_pace_of_polls_and_then_seldom() -> None:
     work = Working()
     work.take_long()
     leave_task(work)
@@ -62,6 +62,18 @@ async def test_while_one_runs_it_is_asked_after_at_the_pace_of_polls_and_then_of
     pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert all(3.2 <= pause <= 4.8 for pause in pauses[:6])
     assert all(36 <= pause <= 54 for pause in pauses[7:])
+
+
+async def test_a_worker_that_makes_something_looks_at_each_sweep() -> None:
+    work = Working()
+    work.take_long()
+    work.waiting(1)
+    async with work.at_work():
+        await work.journal.reached("poll")
+        await work.journal.reached("left_over", 4)
+    times = [call.at for call in work.journal.of("left_over")]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert all(12 <= pause <= 18 for pause in pauses)
 
 
 @pytest.mark.parametrize("step", ["left_over", "poll", "close"])

@@ -30,7 +30,7 @@ class LeftOvers:
     Args:
         queue, provider: the database's functions, Mureka.
         poll_seconds: between two looks while there are any.
-        sweep_seconds: between two looks for any.
+        look_seconds: answers how long to wait between two looks for any.
         on_freed: called when Mureka is done with one.
     """
 
@@ -40,14 +40,14 @@ class LeftOvers:
         provider: Provider,
         *,
         poll_seconds: float,
-        sweep_seconds: float,
+        look_seconds: Callable[[], float],
         on_freed: Callable[[], None],
     ) -> None:
         self.running = 0
         self._queue = queue
         self._provider = provider
         self._poll_seconds = poll_seconds
-        self._sweep_seconds = sweep_seconds
+        self._look_seconds = look_seconds
         self._on_freed = on_freed
         self._expected = asyncio.Event()
 
@@ -58,7 +58,7 @@ class LeftOvers:
     async def run(self) -> None:
         """Look after them until cancelled; what fails is tried again."""
         while True:
-            pause = self._poll_seconds if self.running else self._sweep_seconds
+            pause = self._poll_seconds if self.running else self._look_seconds()
             pause *= random.uniform(0.8, 1.2)  # noqa: S311
             await first_of(self._expected.wait(), asyncio.sleep(pause))
             self._expected.clear()

@@ -32,7 +32,7 @@ from music_service.worker.ports import AudioStore, Feed, Options, Provider, Queu
 
 _LAST_WORDS_SECONDS = 5  # a database that does not answer must not hold up a stop
 # How many sweeps lie between two looks at what changes seldom: an idle worker asks little.
-_SWEEPS_PER_LEFT_OVER = 3
+_SWEEPS_PER_LEFT_OVER = 3  # of a worker that makes nothing
 _SWEEPS_PER_REJECTION = 4
 
 Paid = TypeVar("Paid")
@@ -109,7 +109,7 @@ class Worker:
             queue,
             provider,
             poll_seconds=options.poll_seconds,
-            sweep_seconds=_SWEEPS_PER_LEFT_OVER * options.sweep_seconds,
+            look_seconds=self._left_over_seconds,
             on_freed=self._wake.set,
         )
         self._failures = ClaimFailures(
@@ -307,6 +307,10 @@ class Worker:
             self.counters.lost += 1
             task.cancel()
             self._left_over.expect()
+
+    def _left_over_seconds(self) -> float:
+        sweeps = 1 if self._running else _SWEEPS_PER_LEFT_OVER
+        return sweeps * self._options.sweep_seconds
 
     async def _keep_account_reported(self) -> None:
         every_seconds = self._options.account_check_seconds
