@@ -8,16 +8,14 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sized
 from contextlib import asynccontextmanager
 from typing import Any
 
 from local_supabase.stack import Stack
+from tests.support.programs import OURS, PROGRAM
 
-PROGRAM = [sys.executable, "-m", "music_service.cli.app", "run"]
-OURS = ("SUPABASE_", "MUREKA_", "MUSIC_", "WORKER_ID", "HEALTH_", "PORT", "LOG_", "OTEL_")
 QUICK = {
     "MUSIC_LEASE_SECONDS": "1.2",
     "MUSIC_SWEEP_SECONDS": "0.5",
@@ -101,6 +99,7 @@ class Fleet:
         own = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
         process = await asyncio.create_subprocess_exec(
             *PROGRAM,
+            "run",
             env=own | QUICK | self._stack.environment() | {"WORKER_ID": worker_id} | changes,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
