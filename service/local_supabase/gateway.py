@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Collection, Generator, Sequence
 from typing import Protocol
@@ -25,6 +26,7 @@ from local_supabase.callers import CallerCheck
 from local_supabase.keys import Keys
 from local_supabase.ports import listen
 
+_LOG = logging.getLogger(__name__)
 # On the platform, too, these check the caller themselves, or let everybody in.
 _OPEN = ("/storage/v1/", "/realtime/v1/", "/auth/v1/health", "/auth/v1/.well-known/")
 _NOT_SERVED = {
@@ -64,7 +66,7 @@ def application(apis: Sequence[Api], keys: Keys) -> Starlette:
             ),
             Middleware(_KeyCheck, keys=keys),
         ],
-        exception_handlers={AuthRejectedError: answer_refused},
+        exception_handlers={AuthRejectedError: answer_refused, Exception: _failed},
     )
 
 
@@ -121,6 +123,14 @@ async def _elsewhere(request: Request) -> Response:
         message = f"{_NOT_SERVED[first]} not served by the embedded stack; use a Supabase project."
         return JSONResponse({"message": message}, 501)
     return JSONResponse({"message": "no Route matched with those values"}, 404)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """Say on the log what nobody expected, without query and details, which may be secret."""
+    first = str(error).partition("\n")[0]
+    kind = type(error).__name__
+    _LOG.error("%s %s failed: %s: %s", request.method, request.url.path, kind, first)
+    return JSONResponse({"message": "The embedded stack failed; its log says at what."}, 500)
 
 
 class _PingTelling(WebSocketsSansIOProtocol):

@@ -15,7 +15,7 @@ from tests.support.tracks import Tracks
 
 TRACKS = 20
 OUTAGE_SECONDS = 6  # of a worker that sweeps and polls thirty and twenty times as often as usual
-LIFE = ("claimed", "resumed", "submitted", "completed")
+LIFE = ("claimed", "resumed", "submitted", "left_over_ended", "completed")
 
 
 def mureka_away(stack: Stack) -> None:

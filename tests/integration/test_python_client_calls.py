@@ -39,8 +39,8 @@ def sound_gateway(stack: Stack) -> Any:
 
 async def turn(stack: Stack, track_id: str, status: str) -> None:
     """Let a track be as a worker would leave it, past the state machine."""
-    async with stack.database.administrator() as administrator:
-        await administrator.execute("set session_replication_role = replica")
+    async with stack.database.administrator() as administrator, administrator.transaction():
+        await administrator.execute("set local session_replication_role = replica")
         query = (
             b"update public.music_tracks set status = %s, started_at = now(), storage_path = 'x',"
             b" completed_at = case when %s = 'completed' then now() end, error_code = 'internal',"

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
-import subprocess
 import time
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable, Sized
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from local_supabase.stack import Stack
-from tests.support.programs import OURS, PROGRAM
+from tests.support.prefork import Forked
+from tests.support.programs import environment, start_program
 
 QUICK = {
     "MUSIC_LEASE_SECONDS": "1.2",
@@ -29,7 +30,7 @@ PATIENCE_SECONDS = 60
 class WorkerProcess:
     """One `music-service run`; `log` is what it has said so far, a dict for each line."""
 
-    def __init__(self, process: asyncio.subprocess.Process, worker_id: str) -> None:
+    def __init__(self, process: Process | Forked, worker_id: str) -> None:
         self.worker_id = worker_id
         self.log: list[dict[str, Any]] = []
         self._process = process
@@ -96,14 +97,8 @@ class Fleet:
     async def start(self, name: str, **changes: str) -> WorkerProcess:
         """A worker that has made its first claim."""
         worker_id = f"{name}-{len(self._started) + 1}"
-        own = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
-        process = await asyncio.create_subprocess_exec(
-            *PROGRAM,
-            "run",
-            env=own | QUICK | self._stack.environment() | {"WORKER_ID": worker_id} | changes,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+        variables = environment(self._stack, WORKER_ID=worker_id, **(QUICK | changes))
+        process = await start_program(Path.cwd(), variables, "run")
         worker = WorkerProcess(process, worker_id)
         self._started.append(worker)
         await worker.says("ready")

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local_supabase.stack import Stack
+from tests.support import prefork
 from tests.support.project import ROOT
 
+SOURCE = str(ROOT / "service")
 PROGRAM = [sys.executable, "-m", "music_service.cli.app"]
 OURS = ("SUPABASE_", "MUREKA_", "MUSIC_", "WORKER_ID", "HEALTH_", "PORT", "LOG_", "OTEL_")
 
@@ -38,7 +40,7 @@ Command = Callable[..., Awaitable[Said]]
 def environment(stack: Stack | None, **changes: str) -> dict[str, str]:
     """This process's environment without our settings, with those of a stack, with changes."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    own["PYTHONPATH"] = str(ROOT / "service")
+    own["PYTHONPATH"] = SOURCE
     return own | (stack.environment() if stack else {}) | changes
 
 
@@ -47,9 +49,13 @@ def heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-async def run_program(directory: Path, variables: dict[str, str], *arguments: str) -> Said:
-    """Run a command in a directory, with nobody to answer its questions."""
-    process = await asyncio.create_subprocess_exec(
+async def start_program(
+    directory: Path, variables: dict[str, str], *arguments: str
+) -> prefork.Forked | asyncio.subprocess.Process:
+    """Start a command in a directory, with nobody to answer its questions."""
+    if variables["PYTHONPATH"] == SOURCE:
+        return await prefork.start(directory, variables, *arguments)
+    return await asyncio.create_subprocess_exec(  # which is not the code that is forked
         *PROGRAM,
         *arguments,
         cwd=directory,
@@ -58,6 +64,11 @@ async def run_program(directory: Path, variables: dict[str, str], *arguments: st
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+
+
+async def run_program(directory: Path, variables: dict[str, str], *arguments: str) -> Said:
+    """Run a command in a directory until it ends."""
+    process = await start_program(directory, variables, *arguments)
     try:
         out, err = await process.communicate()
     finally:

@@ -8,6 +8,7 @@ instead.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shlex
 import shutil
@@ -112,6 +113,7 @@ async def _dev(options: StackOptions, *, site: Path | None, once: bool) -> int:
         is_quiet = "log_level" not in settings.model_fields_set
         level = "warning" if is_quiet else settings.log_level
         log.configure(level, "console")
+        logging.getLogger("local_supabase").setLevel(logging.ERROR)  # what failed is to be seen
         say_what_is_used(settings, own_project=stack is None, own_mureka=own_mureka)
         say_what_is_missing(site, own_project=stack is None)
         stop = open_things.enter_context(stop_on_signal())
