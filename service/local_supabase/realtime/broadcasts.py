@@ -68,6 +68,8 @@ class Broadcasts:
         # takes long to believe that Postgres is back.
         async with await self._connect() as listener, await self._connect() as reader:
             await self._forget_old(reader)
+            # Which message was told need not outlive a crash, nor any message wait for a disk.
+            await reader.execute("set synchronous_commit = off")
             await listener.execute("listen realtime_messages")
             self._failures = 0
             self.listening.set()
