@@ -29,15 +29,8 @@ class Ports:
 
     @classmethod
     def free(cls) -> Self:
-        """Four ports that nothing uses at the moment."""
-        with contextlib.ExitStack() as stack:
-            sockets = [stack.enter_context(listen(0, "any part")) for _ in range(4)]
-            return cls(*(each.getsockname()[1] for each in sockets))
-
-    @classmethod
-    def free_in_a_row(cls) -> Self:
         """Four free ports in a row, from where the system takes none for its own connections."""
-        for first in random.sample(range(20_000, 32_000, 4), 100):
+        for first in random.SystemRandom().sample(range(20_000, 32_000, 4), 100):
             ports = cls.starting_at(first)
             with contextlib.suppress(SetupError):
                 ports.check_free()

@@ -66,7 +66,7 @@ async def soak(stack: Stack) -> AsyncIterator[Soak]:
     seed = int(os.environ.get("MUSIC_TEST_SEED", random.randrange(10**9)))
     print(f"MUSIC_TEST_SEED={seed}")
     async with fleet_of(stack) as fleet:
-        port = Ports.free_in_a_row().gateway
+        port = Ports.free().gateway
         steady = await fleet.start("steady", HEALTH_PORT=f"{port}", **parts.WORKER)
         doomed = await fleet.start("doomed", **parts.WORKER)
         running = Soak(

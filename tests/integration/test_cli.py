@@ -97,7 +97,7 @@ async def test_an_address_of_something_else_is_answered_alike(
 
 
 async def test_a_taken_port_is_named(command: Command, tmp_path: Path) -> None:
-    ports = Ports.free_in_a_row()
+    ports = Ports.free()
     with socket.create_server((HOST, ports.gateway)):
         said = await command("stack", "--port", str(ports.gateway), "--data-dir", str(tmp_path))
     assert said.code == 2
@@ -204,7 +204,7 @@ async def test_the_queue_lists_what_waits_and_no_prompt_can_steer_the_terminal(
 async def test_a_stack_started_as_a_program_writes_its_variables_and_stops_on_a_signal(
     tmp_path: Path,
 ) -> None:
-    port, env_file = Ports.free_in_a_row().gateway, tmp_path / "stack.env"
+    port, env_file = Ports.free().gateway, tmp_path / "stack.env"
     process = await asyncio.create_subprocess_exec(
         *PROGRAM,
         *("stack", "--port", str(port), "--data-dir", str(tmp_path / "data")),
@@ -239,7 +239,7 @@ async def test_a_stack_started_as_a_program_writes_its_variables_and_stops_on_a_
 async def test_dev_once_makes_a_track_from_nothing_and_leaves_no_process(
     tmp_path: Path, command: Command
 ) -> None:
-    port, data_dir = Ports.free_in_a_row().gateway, tmp_path / "data"
+    port, data_dir = Ports.free().gateway, tmp_path / "data"
     process = await asyncio.create_subprocess_exec(
         *PROGRAM,
         *("dev", "--once", "--port", str(port), "--data-dir", str(data_dir)),

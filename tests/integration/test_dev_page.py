@@ -385,7 +385,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 async def dev(site: Path, home: str, tmp_path: Path) -> AsyncIterator[Dev]:
     """A started `dev` with a page, whose worker and demo track are not awaited."""
-    port = Ports.free_in_a_row().gateway
+    port = Ports.free().gateway
     process = await asyncio.create_subprocess_exec(
         *(*PROGRAM, "dev", "--port", str(port), "--data-dir", home),
         *("--sim-seconds", "0.3", "--site", str(site)),
@@ -446,7 +446,7 @@ async def test_dev_tells_what_keeps_its_worker_from_working(
     stack: Stack, home: str, tmp_path: Path
 ) -> None:
     variables = environment(None, MUREKA_API_URL=stack.simulator_url, MUREKA_API_KEY="wrong")
-    port = str(Ports.free_in_a_row().gateway)
+    port = str(Ports.free().gateway)
     options = ("--once", "--port", port, "--data-dir", home)
     said = await run_program(tmp_path, variables, "dev", *options)
     assert said.code == 2

@@ -20,7 +20,7 @@ HOST = "127.0.0.1"
 
 @pytest.fixture
 def port() -> int:
-    return Ports.free_in_a_row().gateway
+    return Ports.free().gateway
 
 
 @pytest.fixture

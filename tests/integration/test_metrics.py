@@ -56,7 +56,7 @@ def check(text: str) -> None:
 async def test_the_numbers_of_a_worker_are_those_of_the_database(
     stack: Stack, tracks: Tracks, fleet: Fleet
 ) -> None:
-    port = Ports.free_in_a_row().gateway
+    port = Ports.free().gateway
     worker = await fleet.start("counted", HEALTH_PORT=f"{port}", MUSIC_LEASE_SECONDS="30")
     async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", trust_env=False) as http:
 
@@ -120,7 +120,7 @@ async def test_the_cost_is_what_the_database_says_of_the_model(
     await tracks.sql(
         "update music.settings set model_prices_cents = model_prices_cents || '{\"mureka-8\": 7}'"
     )
-    port = Ports.free_in_a_row().gateway
+    port = Ports.free().gateway
     await fleet.start("counted", HEALTH_PORT=f"{port}")
     [row] = await tracks.sql(
         "insert into public.music_tracks (prompt, model) values ('dear', 'mureka-8') returning id"
@@ -168,7 +168,7 @@ async def test_a_port_that_is_taken_ends_the_worker_with_a_sentence(command: Com
 
 
 async def test_it_listens_where_it_is_told(fleet: Fleet) -> None:
-    port = Ports.free_in_a_row().gateway
+    port = Ports.free().gateway
     await fleet.start("here", PORT=f"{port}", HEALTH_HOST="127.0.0.2")
     async with httpx.AsyncClient(trust_env=False) as http:
         assert (await http.get(f"http://127.0.0.2:{port}/healthz")).status_code == 200

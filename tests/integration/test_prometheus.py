@@ -82,7 +82,7 @@ class Watched:
 
 @pytest.fixture
 def ports() -> tuple[int, int]:
-    found = Ports.free_in_a_row()
+    found = Ports.free()
     return found.gateway, found.postgres
 
 

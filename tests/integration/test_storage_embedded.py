@@ -185,7 +185,7 @@ async def test_a_server_killed_during_an_upload_leaves_the_old_content(
         with contextlib.suppress(StorageApiError):
             await client.create_bucket("songs")
         await client.from_("songs").upload("song.mp3", b"before")
-    port = Ports.free_in_a_row().gateway
+    port = Ports.free().gateway
     server = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.support.storage_server"),
         *(str(context.data_dir), postgres.conninfo(), str(port)),

@@ -113,7 +113,7 @@ async def test_a_health_port_that_is_taken_is_named(command: Command) -> None:
 async def test_the_parts_of_one_machine_find_each_other_behind_a_proxy(
     tmp_path: Path,
 ) -> None:
-    port = Ports.free_in_a_row().gateway
+    port = Ports.free().gateway
     process = await asyncio.create_subprocess_exec(
         *PROGRAM,
         *("dev", "--once", "--port", str(port), "--data-dir", "data", "--sim-seconds", "0.5"),

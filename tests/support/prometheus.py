@@ -78,7 +78,7 @@ class Prometheus:
 async def running_prometheus(folder: Path, config: str) -> AsyncIterator[Prometheus]:
     """Prometheus on a free port of 127.0.0.1, with a configuration; its log is in the folder."""
     (folder / "prometheus.yml").write_text(config)
-    port = Ports.free_in_a_row().gateway
+    port = Ports.free().gateway
     with (folder / "prometheus.log").open("w") as log:
         process = await asyncio.create_subprocess_exec(
             _program("prometheus"),
