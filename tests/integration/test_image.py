@@ -104,7 +104,7 @@ def said_by(image: Image, *arguments: str) -> str:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("which", ["image", "compute"])
+@pytest.mark.parametrize("which", ["image", pytest.param("compute", marks=pytest.mark.full)])
 def test_the_image_is_complete_and_its_program_runs_as_nobody(
     which: str, request: pytest.FixtureRequest
 ) -> None:

@@ -149,8 +149,8 @@ MOMENTS: dict[str, Callable[[Path], bool]] = {
     ("number", "moment"),
     [
         (signal.SIGINT, "the environment has a Python and no pip"),
-        (signal.SIGKILL, "pip is being unpacked"),
-        (signal.SIGINT, "pip unpacks what is locked"),
+        pytest.param(signal.SIGKILL, "pip is being unpacked", marks=pytest.mark.full),
+        pytest.param(signal.SIGINT, "pip unpacks what is locked", marks=pytest.mark.full),
         (signal.SIGKILL, "pip unpacks what is locked"),
     ],
 )
