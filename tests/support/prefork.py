@@ -26,11 +26,6 @@ from pathlib import Path
 
 from tests.support.project import ROOT
 
-_IMPORTED = (
-    *("bench", "cancel", "clean", "commands", "dismiss", "doctor", "enqueue", "env_file"),
-    *("history", "karaoke", "metrics", "pause", "queue", "record", "regenerate", "resume", "retry"),
-    *("review", "run", "uninstall", "watch"),
-)
 _REQUEST_BYTES = 100_000
 _FORKED_DESCRIPTORS = 3
 
@@ -159,11 +154,11 @@ def _begin(request: bytes, out: int, err: int, told: int) -> list[str]:
 
 if __name__ == "__main__":
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "true"  # as the program does before it imports
-    for name in _IMPORTED:
-        importlib.import_module(f"music_service.cli.{name}")
     from music_service.cli.app import main
+    from music_service.cli.commands import COMMANDS
 
+    for name in COMMANDS:
+        importlib.import_module(f"music_service.cli.{name}")
     gc.freeze()
     sys.argv[1:] = _serve(socket.socket(fileno=int(sys.argv[1])))
-    sys.argv[0] = "music-service"
     main()
