@@ -27,6 +27,7 @@ from local_supabase.keys import Keys
 from local_supabase.ports import listen
 
 _LOG = logging.getLogger(__name__)
+
 # On the platform, too, these check the caller themselves, or let everybody in.
 _OPEN = ("/storage/v1/", "/realtime/v1/", "/auth/v1/health", "/auth/v1/.well-known/")
 _NOT_SERVED = {
