@@ -1,4 +1,4 @@
-"""Alarms that the database gives: `deploy/alarms.sql` with stand-ins of its extensions."""
+"""Alarms that the database gives: `supabase/alarms.sql` with stand-ins of its extensions."""
 
 from __future__ import annotations
 

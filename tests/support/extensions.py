@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 from tests.support.database import Project
 from tests.support.project import ROOT
 
-ALARMS = (ROOT / "deploy" / "alarms.sql").read_text()
+ALARMS = (ROOT / "supabase" / "alarms.sql").read_text()
 
 PG_CRON = """
 create schema cron;

@@ -178,3 +178,9 @@ def test_what_uninstall_prints_can_be_run_as_it_is(tmp_path: Path, is_kept: bool
     flag = "v_keep_tracks constant boolean := "
     assert flag + "false" in script
     assert said.stdout == script.replace(flag + "false", flag + str(is_kept).lower())
+
+
+def test_what_alarms_prints_is_the_whole_file_and_needs_no_project(tmp_path: Path) -> None:
+    said = python(tmp_path, MAIN, "alarms")
+    assert said.stdout == (ROOT / "supabase" / "alarms.sql").read_text()
+    assert "create or replace function music.set_alarm_webhook(" in said.stdout

@@ -40,9 +40,10 @@ COMMANDS = {
     "history": "Show what happened to a track.",
     "metrics": "Print the fleet's gauges in Prometheus' text format, once.",
     "clean": "Find audio that belongs to no track any more.",
+    "alarms": "Print the SQL that lets the database raise alarms; run nothing.",
     "uninstall": "Print the SQL that removes all of the service from a database; run nothing.",
 }
-WITHOUT_PROJECT = ("init", "uninstall")
+WITHOUT_PROJECT = ("init", "alarms", "uninstall")
 
 _app = typer.Typer(
     help="Music for apps built on Supabase: a pending row becomes a playable track.",

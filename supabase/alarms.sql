@@ -518,7 +518,7 @@ begin
 end
 $$;
 comment on function music.remove_alarms() is
-  'Take away all that deploy/alarms.sql made: jobs, webhook, tables and functions.';
+  'Take away all that the SQL of music-service alarms made: jobs, webhook, tables and functions.';
 
 do $$
 declare
