@@ -67,6 +67,16 @@ def test_what_is_refused_for_its_settings_imports_no_client(
     assert not imported & {"httpx", "postgrest", "realtime", "rich", "storage3", "supabase"}
 
 
+def test_a_worker_holds_nothing_that_draws_on_terminals(tmp_path: Path) -> None:
+    nobody = {"SUPABASE_URL": "http://127.0.0.1:1", "SUPABASE_SECRET_KEY": "sb_secret_of_nobody"}
+    code = f"import atexit, sys; atexit.register(lambda: print(*sys.modules)); {MAIN}"
+    said = python(tmp_path, code, "run", **nobody, MUREKA_API_KEY="of-nobody")
+    assert said.returncode == 1, said.stderr  # nobody answers: it was loaded and had begun
+    held = {name.partition(".")[0] for name in said.stdout.split()}
+    assert {"httpx", "realtime", "storage3", "structlog"} <= held
+    assert not held & {"click", "pygments", "rich"}
+
+
 def test_a_project_is_asked_without_the_clients_of_its_other_parts(tmp_path: Path) -> None:
     imported = imported_by(tmp_path, "import music_service.operations.project")
     assert "postgrest" in imported

@@ -14,6 +14,7 @@ from music_service.mureka.lossless import read_flac, read_wav
 from music_service.tracks import AudioFormat
 
 MINIMUM_BYTES = 100_000  # shorter downloads have been error bodies
+_WRITTEN_AT_ONCE_BYTES = 1 << 18  # to hand a write to a thread costs more than the write
 _SHORTEST_MS = 1000
 _LONGEST_TOLD_MS = 3600 * 1000
 
@@ -76,10 +77,14 @@ def _check_frames(frames: Frames, size: int, *, is_measured: bool, told_ms: int 
 
 
 async def _save(stream: Stream, path: Path) -> int:
-    size = 0
+    size, unwritten = 0, bytearray()
     with path.open("wb") as file:
         async for chunk in stream.chunks:
-            size += await asyncio.to_thread(file.write, chunk)
+            unwritten += chunk
+            if len(unwritten) >= _WRITTEN_AT_ONCE_BYTES:
+                size += await asyncio.to_thread(file.write, unwritten)
+                unwritten.clear()
+        size += await asyncio.to_thread(file.write, unwritten)
     return size
 
 
