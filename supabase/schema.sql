@@ -3538,10 +3538,14 @@ begin
     || case when v_missing <> '{}' then jsonb_build_object('missing_formats', v_missing)
          else '{}' end);
   return next v_track_id;
+  -- Whom the place may serve; where nobody waits, a claim is spared.
+  return query
+    select t.id from public.music_tracks t
+    where t.status = 'pending' and t.run_after <= now() limit 1;
 end
 $$;
 
-COMMENT ON FUNCTION public.complete_music_track(p_claim_id uuid, p_storage_path text, p_file_url text, p_duration_ms integer, p_audio_files jsonb, p_mureka_song_id text, p_timed_lyrics jsonb) IS 'For workers: the audio is in place; ends track, generation and claim together. p_audio_files: {"mp3": {"path", "url", "bytes"}, …}; p_timed_lyrics: as music_timed_lyrics.sections has them, null for none.';
+COMMENT ON FUNCTION public.complete_music_track(p_claim_id uuid, p_storage_path text, p_file_url text, p_duration_ms integer, p_audio_files jsonb, p_mureka_song_id text, p_timed_lyrics jsonb) IS 'For workers: the audio is in place; ends track, generation and claim together. Answers the track and, where any is due, one that waits. p_audio_files: {"mp3": {"path", "url", "bytes"}, …}; p_timed_lyrics: as music_timed_lyrics.sections has them, null for none.';
 
 CREATE FUNCTION public.create_journey(p_book_title text, p_book_author text DEFAULT NULL::text, p_emotions text[] DEFAULT '{}'::text[], p_track_id uuid DEFAULT NULL::uuid) RETURNS jsonb
     LANGUAGE plpgsql

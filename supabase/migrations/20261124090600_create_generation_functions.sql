@@ -347,12 +347,16 @@ begin
     || case when v_missing <> '{}' then jsonb_build_object('missing_formats', v_missing)
          else '{}' end);
   return next v_track_id;
+  -- Whom the place may serve; where nobody waits, a claim is spared.
+  return query
+    select t.id from public.music_tracks t
+    where t.status = 'pending' and t.run_after <= now() limit 1;
 end
 $$;
 comment on function public.complete_music_track(uuid, text, text, int, jsonb, text, jsonb) is
-  'For workers: the audio is in place; ends track, generation and claim together. p_audio_files: '
-  '{"mp3": {"path", "url", "bytes"}, …}; p_timed_lyrics: as music_timed_lyrics.sections has them, '
-  'null for none.';
+  'For workers: the audio is in place; ends track, generation and claim together. Answers the '
+  'track and, where any is due, one that waits. p_audio_files: {"mp3": {"path", "url", "bytes"}, '
+  '…}; p_timed_lyrics: as music_timed_lyrics.sections has them, null for none.';
 
 create function music.close_generation(p_track_id uuid, p_outcome text, p_reason text)
 returns text

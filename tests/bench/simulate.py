@@ -186,7 +186,7 @@ class Simulation:
         await self._claim()
 
     async def _claim(self) -> None:
-        """A worker with room claims at once: an insert woke it, or a place of its own is free."""
+        """A worker with room claims at once: woken by an insert, or by a place that others want."""
         worker = max(self._workers, key=lambda each: each.free)
         if not self._asked_at or not worker.free or self._running >= self._concurrency:
             return
@@ -214,7 +214,8 @@ class Simulation:
             assert done, "a claim was lost"
             worker.free += 1
             self._running -= 1
-            await self._claim()
+            if len(done) > 1:  # somebody waits
+                await self._claim()
 
         self._at(self._now + seconds / 2, stream)
         self._at(self._now + seconds + queueing.DELIVERY_SECONDS, complete)

@@ -270,6 +270,18 @@ async def test_a_completed_track_is_at_its_end(hand: QueueAtHand) -> None:
     assert await hand.queue.claim(10, LEASE_SECONDS) == []
 
 
+async def test_completing_tells_whether_another_track_is_due(hand: QueueAtHand) -> None:
+    claim = await asked_and_claimed(hand)
+    await submit(hand, claim)
+    later = await asked_and_claimed(hand)
+    await defer(hand, later, delay_seconds=HOUR)
+    assert await hand.queue.complete(claim.id, some_music()) is False
+    claim = await asked_and_claimed(hand)
+    await submit(hand, claim)
+    await hand.ask()
+    assert await hand.queue.complete(claim.id, some_music()) is True
+
+
 async def test_a_deferred_track_is_due_later_and_says_why(hand: QueueAtHand) -> None:
     claim = await asked_and_claimed(hand)
     assert await defer(hand, claim, delay_seconds=HOUR) is Status.PENDING

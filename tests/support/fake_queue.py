@@ -55,6 +55,7 @@ class FakeQueue:
         self._rows: list[Row] = []
         self.rejections: dict[UUID, str] = {}
         self.left_over: list[LeftOverTask] = []
+        self.completing_looks_too_soon = False  # and sees nobody who comes meanwhile
 
     def add(self, claims: Iterable[Claim]) -> None:
         """Let tracks be due; the next claim of each is this one."""
@@ -193,10 +194,12 @@ class FakeQueue:
     async def report_stage(self, claim_id: UUID, stage: str, stream_url: str | None) -> None:
         await self._fenced("stage", claim_id, stage=stage, stream_url=stream_url)
 
-    async def complete(self, claim_id: UUID, music: DeliveredMusic) -> None:
+    async def complete(self, claim_id: UUID, music: DeliveredMusic) -> bool:
         row = await self._fenced("complete", claim_id, music=music)
         row.open_call = None
         self._end(row, Status.COMPLETED)
+        waiting = [row for row in self.due if row.status is Status.PENDING]
+        return bool(waiting) and not self.completing_looks_too_soon
 
     async def defer(
         self,

@@ -81,6 +81,30 @@ async def test_a_freed_slot_is_filled_at_once() -> None:
         assert {call.limit for call in work.journal.of("claim")} == {1}
 
 
+async def test_a_slot_that_is_freed_while_nobody_waits_costs_no_claim() -> None:
+    work = Working(sweep_seconds=5000)
+    work.waiting(2)
+    async with work.at_work():
+        await work.journal.reached("complete", 2)
+        await settled()
+        assert len(work.journal.of("claim")) == 1
+
+
+async def test_who_came_while_there_was_no_room_is_made_whatever_the_end_of_another_says() -> None:
+    work = Working(capacity=1, sweep_seconds=5000)
+    work.waiting(1)
+    async with work.at_work():
+        go_on = work.journal.hold("complete")
+        await work.journal.reached("complete", 1)
+        work.fakes.queue.completing_looks_too_soon = True
+        work.waiting(1)
+        await work.hint()
+        go_on.set()
+        await work.journal.reached("complete", 2)
+        ends = [call.at for call in work.journal.of("complete")]
+        assert ends[1] - ends[0] < 1000
+
+
 async def test_a_new_subscription_makes_the_worker_claim() -> None:
     work = Working()
     work.take_long()

@@ -13,7 +13,7 @@ from music_service.settings import Settings
 
 # httpx has a command line that draws with these, and structlog tracebacks: a tenth of the memory.
 _FOR_TERMINALS = ("click", "rich")
-# Python's own choice since 3.13. That of the command line, made for its start, lets garbage pile up.
+# Python's own choice since 3.13; the command line's, made for its start, lets garbage pile up.
 _OBJECTS_BETWEEN_COLLECTIONS = 2_000
 
 

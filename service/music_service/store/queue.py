@@ -201,10 +201,13 @@ class Queue:
             p_stream_url=stream_url,
         )
 
-    async def complete(self, claim_id: UUID, music: DeliveredMusic) -> None:
-        """The audio is in place; raises LostClaimError."""
+    async def complete(self, claim_id: UUID, music: DeliveredMusic) -> bool:
+        """The audio is in place; raises LostClaimError.
+
+        Answers whether another track is due, which the place that is free now may serve.
+        """
         mp3 = music.files["mp3"]
-        await self._fenced(
+        _, *due = await self._fenced(
             "complete_music_track",
             p_claim_id=str(claim_id),
             p_storage_path=mp3.path,
@@ -217,6 +220,7 @@ class Queue:
             p_mureka_song_id=music.song_id,
             p_timed_lyrics=to_json(music.sections) if music.sections else None,
         )
+        return bool(due)
 
     async def defer(
         self,

@@ -70,7 +70,8 @@ class StartPaid(Protocol):
 class Attempt:
     """Runs one claim once; `run` never raises but when it is cancelled.
 
-    `is_lost` says that it ended because somebody else has the track, or nobody any more.
+    `is_lost` says that it ended because somebody else has the track, or nobody any more, and
+    `others_wait` whether its place may serve another track now, as far as is known.
 
     Args:
         claim: the track and the right to it.
@@ -102,6 +103,7 @@ class Attempt:
         self.claim = claim
         self.phase = Phase.STARTING
         self.is_lost = False
+        self.others_wait = True
         self._queue = queue
         self._provider = provider
         self._audio = audio
@@ -182,7 +184,7 @@ class Attempt:
             )
         self._outages.storage.answered()
         self.phase = Phase.COMPLETING
-        await self._queue.complete(self.claim.id, music)
+        self.others_wait = await self._queue.complete(self.claim.id, music)
         self._observer.completed()
         self._log.info(
             "completed", storage_path=music.files["mp3"].path, duration_ms=music.duration_ms

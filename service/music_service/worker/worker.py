@@ -89,6 +89,7 @@ class Worker:
         self._running: dict[UUID, tuple[Attempt, asyncio.Task[None]]] = {}
         self._submits: set[asyncio.Task[Any]] = set()
         self._has_claimed = False
+        self._turned_away = False  # somebody may have come when there was no room
         self._stopping = False
         self._feed = make_feed(self._hear_hint, self._wake.set)
         self._leases = LeaseKeeper(
@@ -219,6 +220,7 @@ class Worker:
     async def _claim(self) -> list[Claim]:
         """Take what there is room for."""
         room = self._options.capacity - len(self._running)
+        self._turned_away = room <= 0
         if room <= 0 or self._blockade.error is not None or self._leases.is_cut_off:
             return []
         self._pace.note()
@@ -287,7 +289,8 @@ class Worker:
         attempt, _task = self._running.pop(claim_id)
         if attempt.is_lost:
             self._left_over.expect()
-        self._wake.set()  # there is room again
+        if attempt.others_wait or self._turned_away:
+            self._wake.set()  # there is room again
 
     def _hear_hint(self) -> None:
         self.counters.hints += 1
