@@ -39,14 +39,20 @@ MESSAGES_PER_SECOND = 500
 
 @dataclass(frozen=True)
 class SimulatedHour:
-    """An hour of the simulated day, in seconds beside the arithmetic."""
+    """An hour of the simulated day, in seconds beside the arithmetic.
+
+    `alone_p95` is of those whose user had nothing else under way.
+    """
 
     hour: int
     arrivals: int
     load: float
+    mean: float
     p50: float
+    alone_p95: float
     p95: float
     longest: float
+    expected_mean: float
     expected_p50: float
     expected_p95: float
 
@@ -92,13 +98,15 @@ def _rounded(kept: Any) -> Any:
 def day_part(day: Simulated) -> str:
     """The day as the page shows it."""
     head = [
-        "| hour | arrivals | load | wait p50 | p95 | longest | arithmetic p50 | p95 |",
-        "|---|---|---|---|---|---|---|---|",
+        "| hour | arrivals | load | wait, mean | p50 | p95 of a user's only track | p95 of all"
+        " | longest | arithmetic, mean | p50 | p95 |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines = [
-        f"| {each.hour}:00 | {each.arrivals:,} | {each.load:.2f} | {_seconds(each.p50)}"
-        f" | {_seconds(each.p95)} | {_seconds(each.longest)} | {_seconds(each.expected_p50)}"
-        f" | {_seconds(each.expected_p95)} |"
+        f"| {each.hour}:00 | {each.arrivals:,} | {each.load:.2f} | {_seconds(each.mean)}"
+        f" | {_seconds(each.p50)} | {_seconds(each.alone_p95)} | {_seconds(each.p95)}"
+        f" | {_seconds(each.longest)} | {_seconds(each.expected_mean)}"
+        f" | {_seconds(each.expected_p50)} | {_seconds(each.expected_p95)} |"
         for each in day.hours
     ]
     said = (
