@@ -347,10 +347,11 @@ begin
     || case when v_missing <> '{}' then jsonb_build_object('missing_formats', v_missing)
          else '{}' end);
   return next v_track_id;
-  -- Whom the place may serve; where nobody waits, a claim is spared.
+  -- Whom the place may serve; where nobody waits, a claim is spared. By the clock, since now() is
+  -- before whoever came while this transaction waited for a lock.
   return query
     select t.id from public.music_tracks t
-    where t.status = 'pending' and t.run_after <= now() limit 1;
+    where t.status = 'pending' and t.run_after <= (select clock_timestamp()) limit 1;
 end
 $$;
 comment on function public.complete_music_track(uuid, text, text, int, jsonb, text, jsonb) is

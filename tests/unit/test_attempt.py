@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from music_service.errors import (
     ConfigurationError,
@@ -192,6 +193,19 @@ async def test_a_bug_while_the_outcome_is_written_does_not_leave_the_attempt() -
     making.fakes.provider.answers = [FakeTask("failed")]
     making.journal.fail("fail", ValueError("a bug of a library"))
     await making.make()
+
+
+async def test_an_outcome_that_the_database_refuses_for_good_is_a_sentence_in_the_log() -> None:
+    making = resuming()
+    making.journal.break_down("poll", PermanentError("gone"))
+    refusal = ConfigurationError("Supabase refuses the secret key.")
+    making.journal.break_down("fail", refusal)
+    making.journal.break_down("defer", refusal)
+    with capture_logs() as logged:
+        await making.make()
+    [line] = [line for line in logged if line["event"] == "outcome_not_written"]
+    assert (line["log_level"], line["reason"]) == ("error", str(refusal))
+    assert "exc_info" not in line
 
 
 async def test_an_attempt_that_is_cancelled_writes_nothing_but_its_receipt() -> None:

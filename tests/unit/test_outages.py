@@ -40,12 +40,12 @@ async def test_many_failures_are_one_line_and_their_end_another() -> None:
     outage = Outage("mureka", quiet_seconds=30)
     with capture_logs() as logged:
         for _ in range(100):
-            outage.failed("away")
+            outage.failed(AWAY)
             await asyncio.sleep(0.5)
         outage.answered()
         await asyncio.sleep(31)
     assert logged == [
-        {"event": "outage", "log_level": "warning", "of": "mureka", "reason": "away"},
+        {"event": "outage", "log_level": "warning", "of": "mureka", "reason": str(AWAY)},
         {
             "event": "outage_over",
             "log_level": "info",
@@ -60,7 +60,7 @@ async def test_who_answers_every_other_time_has_one_outage() -> None:
     outage = Outage("mureka", quiet_seconds=30)
     with capture_logs() as logged:
         for _ in range(100):
-            outage.failed("away")
+            outage.failed(AWAY)
             await asyncio.sleep(5)
             outage.answered()
             await asyncio.sleep(5)
@@ -75,11 +75,20 @@ async def test_a_second_outage_is_said_again() -> None:
     outage = Outage("database", quiet_seconds=30)
     with capture_logs() as logged:
         for _ in range(2):
-            outage.failed("away")
+            outage.failed(AWAY)
             outage.answered()
             await asyncio.sleep(31)
     assert [line["event"] for line in logged] == ["outage", "outage_over"] * 2
     assert [line.get("failures") for line in logged] == [None, 1] * 2
+
+
+async def test_one_that_comes_back_and_refuses_us_is_said_once_more() -> None:
+    refusal = ConfigurationError("Supabase refuses the secret key.")
+    outage = Outage("database", quiet_seconds=30)
+    with capture_logs() as logged:
+        for error in (AWAY, TransientError("too slow"), refusal, AWAY, refusal):
+            outage.failed(error)
+    assert [line["reason"] for line in logged] == [str(AWAY), str(refusal)]
 
 
 async def test_an_answer_without_an_outage_is_nothing_to_speak_of() -> None:
@@ -92,13 +101,13 @@ async def test_an_answer_without_an_outage_is_nothing_to_speak_of() -> None:
 async def test_away_is_who_failed_three_times_in_a_row_a_short_while_ago() -> None:
     outage = Outage("mureka", quiet_seconds=30)
     for expected in (False, False, True):
-        outage.failed("away")
+        outage.failed(AWAY)
         assert outage.is_away is expected
     await asyncio.sleep(59)
     assert outage.is_away
     await asyncio.sleep(2)
     assert not outage.is_away
-    outage.failed("away")
+    outage.failed(AWAY)
     assert outage.is_away
     outage.answered()
     assert not outage.is_away

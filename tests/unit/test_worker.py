@@ -16,6 +16,7 @@ from music_service.errors import (
     TransientError,
 )
 from tests.support.attempts import RUNNING, Working
+from tests.support.builders import a_claim
 from tests.support.clock import now, settled
 from tests.support.fakes import DONE
 
@@ -103,6 +104,34 @@ async def test_who_came_while_there_was_no_room_is_made_whatever_the_end_of_anot
         await work.journal.reached("complete", 2)
         ends = [call.at for call in work.journal.of("complete")]
         assert ends[1] - ends[0] < 1000
+
+
+async def test_of_a_burst_that_meets_an_end_nobody_is_left_to_the_sweep() -> None:
+    work = Working(capacity=2, sweep_seconds=5000)
+    work.waiting(1)
+    async with work.at_work():
+        go_on = work.journal.hold("complete")
+        await work.journal.reached("complete", 1)
+        work.take_long()
+        work.fakes.queue.completing_looks_too_soon = True
+        work.waiting(2)
+        await work.hint()  # there is room for one of them
+        go_on.set()
+        await settled()
+        assert work.worker.status()["running"] == 2
+
+
+async def test_tracks_of_a_lost_worker_follow_each_other_without_a_sweep() -> None:
+    work = Working(capacity=2, sweep_seconds=5000)
+    async with work.at_work():
+        await asyncio.sleep(1)
+        lost = [a_claim() for _ in range(5)]
+        for claim in lost:
+            work.fakes.queue.hold(claim)
+            work.fakes.queue.run_out(claim.id)
+        await work.hint()
+        await work.journal.reached("complete", len(lost))
+        assert now() < 1000
 
 
 async def test_a_new_subscription_makes_the_worker_claim() -> None:

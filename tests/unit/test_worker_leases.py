@@ -69,6 +69,8 @@ async def test_after_a_whole_lease_without_renewal_the_tracks_are_lost(
         assert work.worker.status()["running"] == 0
         assert work.worker.counters.lost == 3
         assert work.worker.status()["state"] == "cut_off"
+        [reason] = work.worker.status()["reasons"]
+        assert reason == f"The leases cannot be renewed: {error}."
         written = len(work.journal.of("stage"))
         await asyncio.sleep(100)
         assert len(work.journal.of("stage")) == written

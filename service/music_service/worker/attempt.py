@@ -239,7 +239,9 @@ class Attempt:
             )
         except LostClaimError as lost:
             self._lose(lost)
-        except Exception:  # noqa: BLE001  the lease runs out, and whoever claims it next goes on
+        except MusicServiceError as refusal:  # the lease runs out, and the next one goes on
+            self._log.error("outcome_not_written", reason=str(refusal))
+        except Exception:  # noqa: BLE001  the same
             self._log.exception("outcome_not_written")
 
     def _not_written(self, error: Exception) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+from music_service.redact import without_secrets
 from music_service.worker.outages import Outage, reason_of
 from music_service.worker.ports import Queue
 
@@ -18,7 +19,8 @@ class LeaseKeeper:
     """Renews the leases of claims for as long as `run` runs, and tells which are lost.
 
     A claim is lost when somebody else has it, and when no renewal succeeded for a whole lease:
-    by then it may belong to somebody else. Until one succeeds again the worker is cut off.
+    by then it may belong to somebody else. Until one succeeds again the worker is cut off, and
+    `failure` says why.
 
     Args:
         queue: the database's worker functions.
@@ -40,6 +42,7 @@ class LeaseKeeper:
         outage: Outage,
     ) -> None:
         self.is_cut_off = False
+        self.failure = ""
         self._queue = queue
         self._lease_seconds = lease_seconds
         self._held = held
@@ -60,8 +63,9 @@ class LeaseKeeper:
             try:
                 owned = await self._renew(claim_ids)
             except Exception as error:  # noqa: BLE001  whatever it is, leases must be kept
-                self._outage.failed(reason_of(error))
-                log.debug("renewal_failed", reason=reason_of(error))
+                self._outage.failed(error)
+                self.failure = without_secrets(reason_of(error))
+                log.debug("renewal_failed", reason=self.failure)
                 self._note_failure(claim_ids)
                 pause = self._lease_seconds / 10
                 if not self.is_cut_off:

@@ -1,5 +1,7 @@
 """Who is away: said once when that begins and once when it is over, whomever it meets meanwhile.
 
+One that comes back and refuses us is said once more: that does not end by itself.
+
 Twenty tracks whose polls fail for an hour are two lines of the log. What is said of each of them,
 each time, is at level `debug`.
 """
@@ -36,6 +38,7 @@ class Outage:
 
     def __init__(self, party: str, quiet_seconds: float) -> None:
         self.is_on = False
+        self._is_refusal = False
         self._party = party
         self._quiet_seconds = quiet_seconds
         self._began_at = self._failed_at = float("-inf")
@@ -47,8 +50,9 @@ class Outage:
         """Whether it was seen lately not to answer at all."""
         return self._in_a_row >= _AWAY_FROM and _now() - self._failed_at < _KNOWN_SECONDS
 
-    def failed(self, reason: str) -> None:
+    def failed(self, error: BaseException) -> None:
         """It did not do what was asked."""
+        reason, is_refusal = reason_of(error), isinstance(error, ConfigurationError)
         self._failed_at = _now()
         self._in_a_row += 1
         if self._over is not None:
@@ -56,6 +60,10 @@ class Outage:
             self._over = None
         if not self.is_on:
             self.is_on, self._began_at, self._failures = True, self._failed_at, 0
+            self._is_refusal = is_refusal
+            log.warning("outage", of=self._party, reason=reason)
+        elif is_refusal and not self._is_refusal:
+            self._is_refusal = True
             log.warning("outage", of=self._party, reason=reason)
         self._failures += 1
 
@@ -102,7 +110,7 @@ class Outages:
         outage = self._by_code.get(error.code)
         if outage is None:
             return False
-        outage.failed(str(error))
+        outage.failed(error)
         return True
 
 

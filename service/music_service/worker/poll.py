@@ -172,7 +172,7 @@ class Poller:
         )
 
     def _note_failure(self, error: MusicServiceError) -> None:
-        self._outages.mureka.failed(str(error))
+        self._outages.mureka.failed(error)
         self._log.debug("poll_failed", reason=str(error))
         if isinstance(error, RateLimitedError):
             self._cadence.note_refusal()
@@ -189,7 +189,7 @@ class Poller:
         except LostClaimError:
             raise
         except MusicServiceError as error:
-            self._outages.database.failed(str(error))
+            self._outages.database.failed(error)
             self._log.debug("stage_not_shown", reason=str(error))
         else:
             self._outages.database.answered()

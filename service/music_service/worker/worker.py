@@ -89,7 +89,7 @@ class Worker:
         self._running: dict[UUID, tuple[Attempt, asyncio.Task[None]]] = {}
         self._submits: set[asyncio.Task[Any]] = set()
         self._has_claimed = False
-        self._turned_away = False  # somebody may have come when there was no room
+        self._more_may_wait = True  # than the last claim took
         self._stopping = False
         self._feed = make_feed(self._hear_hint, self._wake.set)
         self._leases = LeaseKeeper(
@@ -122,8 +122,8 @@ class Worker:
     def status(self) -> dict[str, Any]:
         """The worker in a few words and numbers, as JSON.
 
-        `worker_id`, `state`, `reasons` (sentences that say why a track inserted now would not be
-        made by it; none where it would), `realtime` (subscribed, silent) and how often it
+        `worker_id`, `state`, `reasons` (sentences that say why it takes up nothing of what the
+        queue would give it; none where it does), `realtime` (subscribed, silent) and how often it
         `reconnects`, `running` of `capacity` tracks, how many tasks the fleet has `left_over` at
         Mureka, the process's asyncio `tasks`, and the counters.
         """
@@ -147,7 +147,7 @@ class Worker:
     def _state(self) -> tuple[State, str | None]:
         """What it is in, and why nothing new is taken up, if so."""
         if self._leases.is_cut_off:
-            return "cut_off", "The leases cannot be renewed."
+            return "cut_off", f"The leases cannot be renewed: {self._leases.failure.rstrip('.')}."
         if self._blockade.error is not None:
             return "blocked", str(self._blockade.error)
         if self._failures.reason is not None:
@@ -220,19 +220,20 @@ class Worker:
     async def _claim(self) -> list[Claim]:
         """Take what there is room for."""
         room = self._options.capacity - len(self._running)
-        self._turned_away = room <= 0
+        self._more_may_wait = True
         if room <= 0 or self._blockade.error is not None or self._leases.is_cut_off:
             return []
         self._pace.note()
         try:
             claims = await self._queue.claim(room, self._options.lease_seconds)
         except MusicServiceError as error:
-            self._outages.database.failed(str(error))
+            self._outages.database.failed(error)
             self._failures.note(str(error))
             return []
         self._outages.database.answered()
         self._failures.clear()
         self._has_claimed = True
+        self._more_may_wait = len(claims) >= room
         return claims
 
     def _next_sweep(self) -> float:
@@ -289,7 +290,7 @@ class Worker:
         attempt, _task = self._running.pop(claim_id)
         if attempt.is_lost:
             self._left_over.expect()
-        if attempt.others_wait or self._turned_away:
+        if attempt.others_wait or self._more_may_wait:
             self._wake.set()  # there is room again
 
     def _hear_hint(self) -> None:
@@ -369,7 +370,7 @@ class Worker:
                     note=note,
                 )
         except (MusicServiceError, TimeoutError) as error:
-            self._outages.database.failed(reason_of(error))
+            self._outages.database.failed(error)
             log.debug("report_failed", state=state, reason=reason_of(error))
             return False
         return True
