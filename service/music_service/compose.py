@@ -130,7 +130,7 @@ async def _tracing(settings: Settings, options: Options) -> AsyncIterator[Traces
     try:
         from music_service.observe.traces import tracing  # noqa: PLC0415  an extra
     except ModuleNotFoundError:
-        log.warning("traces_not_sent", install="music-service[otel]")
+        log.warning("traces_not_sent", extra="otel")
         yield None
         return
     async with tracing(endpoint, worker_id=options.worker_id, version=options.version) as traces:

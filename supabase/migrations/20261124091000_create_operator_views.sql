@@ -417,6 +417,8 @@ select e.track_id, e.id as event_id, e.at, e.kind,
        coalesce(e.worker_id, e.detail ->> 'by', case
          when e.kind = 'created' then coalesce(t.user_id::text, 'a backend')
          when e.kind = 'over_budget' then 'the budget'
+         -- Late: by the worker that asked for it, or by a person who was told by Mureka.
+         when e.kind = 'receipt' and e.detail ->> 'status_then' <> 'generating' then null
          else (
            select c.worker_id from music.events c
            where c.track_id = e.track_id and c.at <= e.at and c.id < e.id
@@ -437,4 +439,4 @@ comment on column public.music_track_history.kind is
   'What happened, in one word; see music.events.';
 comment on column public.music_track_history.what_happened is 'What happened, as a sentence.';
 comment on column public.music_track_history.by_whom is
-  'The worker, the user or the role that did it.';
+  'The worker, the user or the role that did it; null where that is not known.';

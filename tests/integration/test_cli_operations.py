@@ -475,7 +475,7 @@ async def test_on_a_terminal_ids_states_and_commands_stay_whole(
         name: await on_a_terminal(stack, tmp_path, columns, name) for name in ("queue", "review")
     }
     [line] = [line for line in shown["queue"] if line.startswith(waiting)]
-    assert "waiting for a worker" in line
+    assert "waiting for its turn" in line
     assert line.endswith("…")
     assert f"    music-service retry {lost}" in shown["review"]
     assert all(len(line) <= columns for lines in shown.values() for line in lines)

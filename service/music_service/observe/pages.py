@@ -15,7 +15,7 @@ from music_service.observe.endpoint import Page, Pages
 if TYPE_CHECKING:
     from music_service.observe.metrics import Metrics
 
-_MISSING = "There are no metrics without their package: pip install 'music-service[metrics]'"
+_MISSING = "There are no metrics without their package: pip install '.[metrics]' in the checkout"
 
 
 def pages_of(status: Callable[[], dict[str, Any]], metrics: Metrics | None) -> Pages:

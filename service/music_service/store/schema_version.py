@@ -15,9 +15,7 @@ from music_service.errors import ContractError
 MADE_FOR = 2
 OLDEST_SCHEMA = 2
 
-UPDATE_DATABASE = (
-    "run music-service init in your app's folder, and apply what it copies with supabase db push"
-)
+UPDATE_DATABASE = "run music-service init in your app's folder, and apply what it copies as it says"
 UPDATE_WORKER = "install the version of music-service that the migrations are from"
 
 
