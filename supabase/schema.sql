@@ -1103,7 +1103,7 @@ begin
     left join music.claims c on c.track_id = t.id
     where t.status = 'generating' and (c.track_id is null or c.lease_expires_at <= now())
       and t.id not in (select music.tracks_not_to_try())
-      and music.is_for_worker(t, p_version)
+      and (p_version >= 2 or music.is_for_worker(t, p_version))
     order by t.started_at, t.id
     limit p_limit
     for update of t skip locked

@@ -80,6 +80,19 @@ async def test_a_payload_without_an_id_is_given_that_of_the_message(
     assert payload["payload"] == {"a": 1, "id": payload["meta"]["id"]}
 
 
+@pytest.mark.parametrize("characters", [7_800, 8_000, 100_000])
+async def test_a_broadcast_of_any_length_arrives_whole(
+    wire_to: Connect, send: Send, characters: int
+) -> None:
+    wire, topic = await wire_to(), topic_name()
+    await wire.join(topic)
+    payload = {"id": 1, "words": "ü" * (characters // 4) + "x" * (characters // 2)}
+    await send(topic, payload)
+    await send(topic, {"id": 2})
+    assert (await wire.next()).payload["payload"] == payload
+    assert (await wire.next()).payload["payload"] == {"id": 2}
+
+
 @pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
 async def test_private_messages_reach_private_joins_only_and_public_ones_public_joins(
     wire_to: Connect, send: Send, version: str

@@ -48,19 +48,27 @@ create table realtime.unsent (
   private boolean not null,
   payload jsonb not null
 );
-comment on table realtime.unsent is 'What the gateway has still to broadcast, whatever becomes of the message; the platform reads it in the write-ahead log.';
+comment on table realtime.unsent is 'What the gateway has still to broadcast and is too long for a notification, whatever becomes of the message; the platform reads it in the write-ahead log.';
 
 create function realtime.notify_of_message() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
+declare
+  v_message text := jsonb_build_object(
+    'id', new.id, 'topic', new.topic, 'event', new.event,
+    'private', coalesce(new.private, false), 'payload', coalesce(new.payload, '{}')::text);
 begin
-  insert into realtime.unsent (id, topic, event, private, payload)
-  values (new.id, new.topic, new.event, coalesce(new.private, false), coalesce(new.payload, '{}'));
-  perform pg_notify('realtime_messages', new.id::text);
+  if octet_length(v_message) < 8000 then  -- a notification holds no more
+    perform pg_notify('realtime_messages', v_message);
+  else
+    insert into realtime.unsent (id, topic, event, private, payload)
+    values (new.id, new.topic, new.event, coalesce(new.private, false), coalesce(new.payload, '{}'));
+    perform pg_notify('realtime_messages', new.id::text);
+  end if;
   return null;
 end
 $$;
-comment on function realtime.notify_of_message() is 'Tells the gateway of a new message once it is committed.';
+comment on function realtime.notify_of_message() is 'Tells the gateway of a new message once it is committed: the message itself, or the id of one that is too long.';
 create trigger messages_notify after insert on realtime.messages
   for each row when (new.extension = 'broadcast' and new.event is not null)
   execute function realtime.notify_of_message();

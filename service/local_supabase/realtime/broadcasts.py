@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
@@ -15,7 +17,8 @@ from local_supabase.times import Times
 
 _KEPT = "3 days"
 _MESSAGE = """
-delete from realtime.unsent where id::text = %s returning topic, event, private, payload::text
+delete from realtime.unsent where id = %s
+returning id::text, topic, event, private, payload::text
 """
 _LOG = logging.getLogger(__name__)
 
@@ -90,14 +93,18 @@ class Broadcasts:
         except psycopg.ProgrammingError as error:
             _LOG.warning("Old broadcasts cannot be deleted: %s", error)
 
-    async def _tell(self, reader: Connection, message_id: str) -> None:
+    async def _tell(self, reader: Connection, told: str) -> None:
         """Deliver one message; one that cannot be read or delivered is left out."""
         try:
-            cursor = await reader.execute(_MESSAGE, (message_id,))
-            row = await cursor.fetchone()
-            if row is not None:
-                self._deliver(Broadcast(message_id, **row))
+            message = json.loads(told) if told.startswith("{") else await _kept(reader, told)
+            if message is not None:
+                self._deliver(Broadcast(**message))
         except Exception:  # whatever is wrong with one message, the next ones must arrive
             if reader.closed:
                 raise
             _LOG.exception("A broadcast was lost")
+
+
+async def _kept(reader: Connection, message_id: str) -> dict[str, Any] | None:
+    """A message that was too long for its notification; None where it has gone."""
+    return await (await reader.execute(_MESSAGE, (message_id,))).fetchone()
