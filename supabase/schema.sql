@@ -1236,6 +1236,8 @@ COMMENT ON FUNCTION music.close_generation(p_track_id uuid, p_outcome text, p_re
 CREATE FUNCTION music.close_unconfirmed_submissions() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   v_policy text := (select on_unknown_submission from music.settings);
@@ -1404,6 +1406,8 @@ COMMENT ON FUNCTION music.defer_over_budget() IS 'Tracks that would have to be p
 CREATE FUNCTION music.due_track_ids(p_limit integer, p_version integer DEFAULT 2) RETURNS SETOF uuid
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   v_backends constant uuid := '00000000-0000-0000-0000-000000000000';
@@ -1430,7 +1434,8 @@ begin
     -- waits_since: from when on its owner had it to wait for and nothing newly made. It stays as
     -- it is while they wait, so whoever comes later comes after them, however many do.
     -- What is read of each owner is read in two branches, which differ in "=" and "is null" alone:
-    -- an index serves each of them, and none serves "is not distinct from".
+    -- an index serves each of them, and none serves "is not distinct from". "is true" keeps it from
+    -- the index of run_after, which would be read as a whole for each owner.
     with everybody as materialized (
       -- All backends together (user_id null) are one more owner. served_at: when what was last
       -- submitted for it ended; of what is still open, when it was submitted.
@@ -1480,7 +1485,7 @@ begin
       cross join lateral (
         (select t.id, t.priority, t.created_at, t.run_after
          from public.music_tracks t
-         where t.status = 'pending' and t.run_after <= now() and t.user_id = e.user_id
+         where t.status = 'pending' and t.user_id = e.user_id and (t.run_after <= now()) is true
            and (v_knows_all or music.is_for_worker(t, p_version))
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
@@ -1519,7 +1524,7 @@ begin
       cross join lateral (
         (select t.id, t.priority, t.created_at, t.run_after
          from public.music_tracks t
-         where t.status = 'pending' and t.run_after <= now() and t.user_id = o.user_id
+         where t.status = 'pending' and t.user_id = o.user_id and (t.run_after <= now()) is true
            and (v_knows_all or music.is_for_worker(t, p_version))
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
@@ -2121,6 +2126,8 @@ COMMENT ON COLUMN music.generations.failed_reason IS 'Why it yielded no music, f
 CREATE FUNCTION music.left_over() RETURNS SETOF music.generations
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   return query
@@ -2131,11 +2138,10 @@ begin
       and g.intent_at > now() - interval '1 hour'
       and (g.mureka_task_id is not null
            or g.intent_at > now() - make_interval(secs => (select music.unanswered_seconds())))
-      and not exists (
-        select from public.music_tracks t
-        where t.id = g.track_id and t.status = 'generating'
-          and g.state in ('intent', 'accepted', 'unknown')
-          and t.id not in (select music.tracks_not_to_try()));
+      -- Not as "not exists", for which the index of what is generating might be read for each call.
+      and not (g.state in ('intent', 'accepted', 'unknown') and coalesce((
+        select t.status = 'generating' and t.id not in (select music.tracks_not_to_try())
+        from public.music_tracks t where t.id = g.track_id), false));
 end
 $$;
 
@@ -2509,6 +2515,8 @@ COMMENT ON FUNCTION music.pause_before_retry(p_track_id uuid) IS 'How long a tra
 CREATE FUNCTION music.places_taken() RETURNS TABLE(user_id uuid, places bigint, tracks bigint)
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   return query
@@ -3246,6 +3254,10 @@ COMMENT ON FUNCTION music.utc_day(p_at timestamp with time zone) IS 'The day of 
 CREATE FUNCTION music.waiting_users() RETURNS SETOF uuid
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    SET enable_sort TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   -- One index look-up for each: a "distinct user_id" would read the whole queue, which may be a
@@ -5063,7 +5075,7 @@ CREATE INDEX music_tracks_parent_id_idx ON public.music_tracks USING btree (pare
 
 CREATE INDEX music_tracks_pending_by_user_idx ON public.music_tracks USING btree (user_id, priority DESC, created_at, id) WHERE (status = 'pending'::text);
 
-CREATE INDEX music_tracks_pending_due_idx ON public.music_tracks USING btree (run_after) WHERE (status = 'pending'::text);
+CREATE INDEX music_tracks_pending_due_idx ON public.music_tracks USING btree (run_after) WHERE ((status = 'pending'::text) AND (run_after IS NOT NULL));
 
 CREATE INDEX music_tracks_user_id_created_at_idx ON public.music_tracks USING btree (user_id, created_at DESC);
 

@@ -404,8 +404,9 @@ create index if not exists music_tracks_user_id_created_at_idx
   on public.music_tracks (user_id, created_at desc);
 create index if not exists music_tracks_pending_by_user_idx
   on public.music_tracks (user_id, priority desc, created_at, id) where status = 'pending';
+-- Not for who asks for "(run_after <= now()) is true": see music.due_track_ids.
 create index if not exists music_tracks_pending_due_idx
-  on public.music_tracks (run_after) where status = 'pending';
+  on public.music_tracks (run_after) where status = 'pending' and run_after is not null;
 
 create index if not exists music_tracks_parent_id_idx on public.music_tracks (parent_id);
 create index if not exists music_tracks_over_budget_idx

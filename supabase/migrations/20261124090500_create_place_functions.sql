@@ -11,7 +11,8 @@ comment on function music.tracks_not_to_try() is
   'Tracks that a rule of the app''s rejected, and whose next try is not due.';
 
 create function music.waiting_users() returns setof uuid
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = '' set enable_seqscan = off set enable_sort = off
+  set enable_bitmapscan = off set jit = off
 as $$
 begin
   -- One index look-up for each: a "distinct user_id" would read the whole queue, which may be a
@@ -89,7 +90,7 @@ comment on function music.allowed_at_once() is
   'it was working on then and one more every 15 seconds; null = no limit.';
 
 create function music.left_over() returns setof music.generations
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = '' set enable_seqscan = off set jit = off
 as $$
 begin
   return query
@@ -100,11 +101,10 @@ begin
       and g.intent_at > now() - interval '1 hour'
       and (g.mureka_task_id is not null
            or g.intent_at > now() - make_interval(secs => (select music.unanswered_seconds())))
-      and not exists (
-        select from public.music_tracks t
-        where t.id = g.track_id and t.status = 'generating'
-          and g.state in ('intent', 'accepted', 'unknown')
-          and t.id not in (select music.tracks_not_to_try()));
+      -- Not as "not exists", for which the index of what is generating might be read for each call.
+      and not (g.state in ('intent', 'accepted', 'unknown') and coalesce((
+        select t.status = 'generating' and t.id not in (select music.tracks_not_to_try())
+        from public.music_tracks t where t.id = g.track_id), false));
 end
 $$;
 comment on function music.left_over() is
@@ -112,7 +112,7 @@ comment on function music.left_over() is
   'cancelled, deleted, changed, given up or put off. An hour after the call nothing runs any more.';
 
 create function music.places_taken() returns table (user_id uuid, places bigint, tracks bigint)
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = '' set enable_seqscan = off set jit = off
 as $$
 begin
   return query

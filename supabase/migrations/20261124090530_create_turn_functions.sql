@@ -14,7 +14,7 @@ comment on function music.is_for_worker(public.music_tracks, int) is
   'voice, model and formats came with version 2.';
 
 create function music.due_track_ids(p_limit int, p_version int default 2) returns setof uuid
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = '' set enable_seqscan = off set jit = off
 as $$
 declare
   v_backends constant uuid := '00000000-0000-0000-0000-000000000000';
@@ -41,7 +41,8 @@ begin
     -- waits_since: from when on its owner had it to wait for and nothing newly made. It stays as
     -- it is while they wait, so whoever comes later comes after them, however many do.
     -- What is read of each owner is read in two branches, which differ in "=" and "is null" alone:
-    -- an index serves each of them, and none serves "is not distinct from".
+    -- an index serves each of them, and none serves "is not distinct from". "is true" keeps it from
+    -- the index of run_after, which would be read as a whole for each owner.
     with everybody as materialized (
       -- All backends together (user_id null) are one more owner. served_at: when what was last
       -- submitted for it ended; of what is still open, when it was submitted.
@@ -91,7 +92,7 @@ begin
       cross join lateral (
         (select t.id, t.priority, t.created_at, t.run_after
          from public.music_tracks t
-         where t.status = 'pending' and t.run_after <= now() and t.user_id = e.user_id
+         where t.status = 'pending' and t.user_id = e.user_id and (t.run_after <= now()) is true
            and (v_knows_all or music.is_for_worker(t, p_version))
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id
@@ -130,7 +131,7 @@ begin
       cross join lateral (
         (select t.id, t.priority, t.created_at, t.run_after
          from public.music_tracks t
-         where t.status = 'pending' and t.run_after <= now() and t.user_id = o.user_id
+         where t.status = 'pending' and t.user_id = o.user_id and (t.run_after <= now()) is true
            and (v_knows_all or music.is_for_worker(t, p_version))
            and t.id not in (select a.id from aside a)
          order by t.priority desc, t.created_at, t.id

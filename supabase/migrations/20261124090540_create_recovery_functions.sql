@@ -12,7 +12,7 @@ comment on function music.submission_unknown_message() is
   'What a track says whose paid call was never answered.';
 
 create function music.close_unconfirmed_submissions() returns void
-language plpgsql set search_path = ''
+language plpgsql set search_path = '' set enable_seqscan = off set jit = off
 as $$
 declare
   v_policy text := (select on_unknown_submission from music.settings);

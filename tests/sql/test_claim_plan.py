@@ -225,10 +225,6 @@ INTENT = (
 
 async def rows_read(project: Project, call: str) -> int:
     """How many rows of tracks, ledger and history a call reads; undone, in a session that lasts."""
-    read = (
-        "select sum(seq_tup_read + idx_tup_fetch)::bigint as rows from pg_stat_xact_user_tables"
-        " where relname = any (%s)"
-    )
     async with (
         await connect(project.postgres.conninfo("postgres", project.name)) as connection,
         connection.transaction(force_rollback=True),
@@ -237,9 +233,18 @@ async def rows_read(project: Project, call: str) -> int:
         for _ in range(CALLS_UNTIL_PLANS_ARE_KEPT + 1):
             async with connection.transaction(force_rollback=True):
                 await rows(connection, call)
-            [counted] = await rows(connection, read, list(BIG))
-            counts.append(int(counted["rows"]))
+            counts.append(await rows_read_so_far(connection))
     return counts[-1] - counts[-2]
+
+
+async def rows_read_so_far(connection: Any) -> int:
+    """Rows of tracks, ledger and history that were read in this transaction."""
+    read = (
+        "select sum(seq_tup_read + idx_tup_fetch)::bigint as rows from pg_stat_xact_user_tables"
+        " where relname = any (%s)"
+    )
+    [counted] = await rows(connection, read, list(BIG))
+    return int(counted["rows"])
 
 
 @pytest.mark.parametrize(
@@ -275,3 +280,55 @@ async def test_claims_health_and_intents_read_no_more_beside_ever_more_that_is_f
     assert min(read[FEW].values()) > 0, "nothing was counted"
     for name in calls:
         assert read[MANY][name] <= read[FEW][name] + MORE_ROWS, name
+
+
+# So many of each after plans were made for a handful; a plan that compares each with each reads
+# a hundred thousand rows.
+WAITING_USERS, WAITING_EACH, MADE_NOW = 20, 50, 300
+MOST_READINGS_OF_A_ROW = 12
+GROW = f"""
+    set session_replication_role = replica;
+    insert into public.music_tracks (user_id, prompt)
+    select u.id, 'rain' from auth.users u, generate_series(1, {WAITING_EACH});
+    insert into public.music_tracks (prompt, status, started_at)
+    select 'rain', 'generating', now() from generate_series(1, {MADE_NOW});
+    insert into music.claims (track_id, worker_id, lease_expires_at)
+    select id, 'worker-1', now() + interval '1 hour' from public.music_tracks t
+    where status = 'generating' on conflict do nothing;
+    insert into music.generations
+      (id, track_id, state, request, model, mureka_task_id, accepted_at, expected_cost_cents)
+    select gen_random_uuid(), id, 'accepted', '{{}}', 'mureka-9', id::text, now(), 4.5
+    from public.music_tracks t where status = 'generating'
+      and not exists (select from music.generations g where g.track_id = t.id);
+    set session_replication_role = origin;
+"""
+
+
+async def test_plans_of_when_there_was_little_do_for_a_burst(cluster: Postgres) -> None:
+    async with (
+        copy_of(cluster, "migrated") as project,
+        await connect(cluster.conninfo("supabase_admin", project.name)) as connection,
+    ):
+        await project.sql(
+            "update music.settings set max_concurrent = null, max_pending_per_user = null,"
+            " daily_budget_cents = null"
+        )
+        await project.sql(
+            "insert into auth.users (id, email)"
+            " select gen_random_uuid(), n || '@example.com' from generate_series(1, %s) n",
+            WAITING_USERS,
+        )
+        for _ in range(3):
+            await project.new_track()
+            [claim] = await project.claim()
+            await project.submitted(claim)
+        await connection.execute("analyze")
+        async with connection.transaction(force_rollback=True):
+            for _ in range(CALLS_UNTIL_PLANS_ARE_KEPT):
+                await rows(connection, CLAIM)
+            await connection.execute(GROW.encode())
+            before = await rows_read_so_far(connection)
+            assert len(await rows(connection, CLAIM)) == 10
+            read = await rows_read_so_far(connection) - before
+    there = WAITING_USERS * WAITING_EACH + MADE_NOW
+    assert there < read < MOST_READINGS_OF_A_ROW * there
