@@ -52,19 +52,18 @@ class Outage:
 
     def failed(self, error: BaseException) -> None:
         """It did not do what was asked."""
-        reason, is_refusal = reason_of(error), isinstance(error, ConfigurationError)
+        is_refusal = isinstance(error, ConfigurationError)
         self._failed_at = _now()
         self._in_a_row += 1
         if self._over is not None:
             self._over.cancel()
             self._over = None
-        if not self.is_on:
+        begins = not self.is_on
+        if begins:
             self.is_on, self._began_at, self._failures = True, self._failed_at, 0
+        if begins or (is_refusal and not self._is_refusal):
             self._is_refusal = is_refusal
-            log.warning("outage", of=self._party, reason=reason)
-        elif is_refusal and not self._is_refusal:
-            self._is_refusal = True
-            log.warning("outage", of=self._party, reason=reason)
+            log.warning("outage", of=self._party, reason=reason_of(error))
         self._failures += 1
 
     def answered(self) -> None:
