@@ -1,7 +1,9 @@
 -- How many generations may run at once, and how many do.
 --
 -- Whatever a claim asks is plpgsql where it is more than a word: its plans are kept from call to
--- call, while Postgres 17 and older plan a function of language sql again each time.
+-- call, while Postgres 17 and older plan a function of language sql again each time. A plan that is
+-- kept may be of when the tables were small, when to read a whole one was cheapest: so what reads
+-- tracks and calls is planned without sequential scans, and without jit, which their price starts.
 -- Locks: nothing that exists.
 
 create function music.tracks_not_to_try() returns setof uuid

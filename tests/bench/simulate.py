@@ -110,6 +110,15 @@ class Worker:
     free: int = WORKER_PLACES
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A track that waits: since when, whose, and whether its user had nothing else under way."""
+
+    at: float
+    user: uuid.UUID
+    is_alone: bool
+
+
 @dataclass
 class Seen:
     """What was seen: of each hour the waits in seconds, and of each call the milliseconds.
@@ -157,10 +166,8 @@ class Simulation:
         self._next: list[tuple[float, int, Callable[[], Any]]] = []
         self._order = itertools.count()
         self._users: list[uuid.UUID] = []
-        self._asked_at: dict[uuid.UUID, float] = {}
-        self._owner: dict[uuid.UUID, uuid.UUID] = {}
-        self._under_way = Counter[uuid.UUID]()
-        self._alone = set[uuid.UUID]()
+        self._waiting: dict[uuid.UUID, Asked] = {}
+        self._under_way = Counter[uuid.UUID]()  # tracks of each user
         self._now = 0.0
         self._running = 0
 
@@ -183,7 +190,7 @@ class Simulation:
             await happen()
             if self._now >= 3600 * (said + 1):
                 said += 1
-                self._say(said, len(self._asked_at))
+                self._say(said, len(self._waiting))
         await self._count(len(arrivals))
         return self.seen
 
@@ -193,26 +200,24 @@ class Simulation:
     async def _ask(self) -> None:
         user = self._chance.choice(self._users)
         [row] = await self._timed("insert", _INSERT, user)
-        self._asked_at[row["id"]], self._owner[row["id"]] = self._now, user
-        if not self._under_way[user]:
-            self._alone.add(row["id"])
+        self._waiting[row["id"]] = Asked(self._now, user, not self._under_way[user])
         self._under_way[user] += 1
         await self._claim()
 
     async def _claim(self) -> None:
         """A worker with room claims at once: woken by an insert, or by a place that others want."""
         worker = max(self._workers, key=lambda each: each.free)
-        if not self._asked_at or not worker.free or self._running >= self._concurrency:
+        if not self._waiting or not worker.free or self._running >= self._concurrency:
             return
         taken = await self._timed("claim", _CLAIM, worker.id, worker.free, LEASE_SECONDS)
         for row in taken:
             await self._submit(worker, row["track_id"], row["claim_id"])
 
     async def _submit(self, worker: Worker, track_id: uuid.UUID, claim_id: uuid.UUID) -> None:
-        asked_at = self._asked_at.pop(track_id)
-        hour, waited = int(asked_at // 3600), self._now - asked_at
+        asked = self._waiting.pop(track_id)
+        hour, waited = int(asked.at // 3600), self._now - asked.at
         self.seen.waits.setdefault(hour, []).append(waited)
-        if track_id in self._alone:
+        if asked.is_alone:
             self.seen.waits_alone.setdefault(hour, []).append(waited)
         generation_id = uuid.uuid4()
         await self._timed("begin", _BEGIN, claim_id, generation_id)
@@ -231,7 +236,7 @@ class Simulation:
             assert done, "a claim was lost"
             worker.free += 1
             self._running -= 1
-            self._under_way[self._owner.pop(track_id)] -= 1
+            self._under_way[asked.user] -= 1
             if len(done) > 1:  # somebody waits
                 await self._claim()
 
