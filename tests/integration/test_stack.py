@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -18,7 +19,7 @@ import pytest
 
 from local_supabase.errors import SetupError
 from local_supabase.keys import Keys
-from local_supabase.ports import HOST, Ports
+from local_supabase.ports import HOST, Ports, listen
 from local_supabase.postgrest import find_binary
 from local_supabase.stack import Stack
 from tests.support.project import ROOT
@@ -189,3 +190,20 @@ async def test_what_is_not_served_answers_501_with_a_sentence(stack: Stack, path
         answer = await http.post(path, headers={"apikey": stack.keys.publishable}, json={})
     assert answer.status_code == 501
     assert "embedded stack" in answer.text
+
+
+async def test_small_answers_of_the_stack_wait_for_nothing() -> None:
+    """Nagle's algorithm would hold back what follows a head until the other side confirms it."""
+    port = Ports.free().gateway
+    accepted: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
+
+    def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.set_result(writer)
+
+    async with await asyncio.start_server(connected, sock=listen(port, "a test")):
+        _, client = await asyncio.open_connection(HOST, port)
+        server = await accepted
+        connection = server.get_extra_info("socket")
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+        for writer in (client, server):
+            writer.close()

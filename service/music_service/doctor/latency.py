@@ -39,7 +39,8 @@ class Latency:
         if not values_ms:
             return None
         known = sorted(values_ms)
-        return cls(known[len(known) // 2], known[int(0.99 * (len(known) - 1))], len(known))
+        last = len(known) - 1
+        return cls(known[round(0.5 * last)], known[round(0.99 * last)], len(known))
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
